@@ -1,0 +1,72 @@
+"""What the commands share: settings with the command's options, logging, the clock, and errors as one line."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from settings import Settings
+
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of the embedded Kafka and PostgreSQL.", show_default="./data"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+
+console = Console()
+"""What a person reads: tables and bars."""
+
+errors = Console(stderr=True)
+"""Errors and progress, so that standard output can be piped."""
+
+
+class UserError(Exception):
+    """Something the person at the keyboard can put right. The text is what they read."""
+
+
+def load_settings(data: Path | None = None, **groups: dict[str, Any]) -> Settings:
+    """The settings of the environment, with a command's own options over them. Raises UserError."""
+    try:
+        settings = Settings()
+        chosen = settings.model_dump()
+        if data is not None:
+            chosen["data"] = data
+        for group, options in groups.items():
+            chosen[group] |= {name: value for name, value in options.items() if value is not None}
+        return Settings.model_validate(chosen)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = "__".join(str(part).upper() for part in problem["loc"])
+        raise UserError(f"FACESTREAM_{where}: {problem['msg'].removeprefix('Value error, ')}") from error
+
+
+def now() -> datetime:
+    """The clock, handed to whatever needs one."""
+    return datetime.now(UTC)
+
+
+def log_to_stderr() -> None:
+    """Log lines for people at a terminal, JSON lines elsewhere."""
+    renderer = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(stream=sys.stderr, level=logging.ERROR, format="%(name)s: %(message)s")
+    logging.getLogger("kafka").setLevel(logging.ERROR)
+    # It calls a refresh that closing cut short an error.
+    logging.getLogger("kafka.cluster").setLevel(logging.CRITICAL)

@@ -1,0 +1,100 @@
+"""`facestream detect|index|cluster|catalogue`: one consumer in this process, until it is told to stop."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from cli.common import Data, UserError, load_settings, log_to_stderr, now
+from consumers import catalogue as catalogue_consumer
+from consumers import cluster as cluster_consumer
+from consumers import detect as detect_consumer
+from consumers import index as index_consumer
+from local.services import services
+from settings import Settings
+from stream.topics import ensure_topics
+
+Member = Annotated[
+    str,
+    typer.Option(
+        default_factory=socket.gethostname,
+        help="This member's name in its group, the same after a restart. Each member needs its own.",
+        show_default="the host's name",
+    ),
+]
+Run = Callable[[Settings, str, threading.Event, Callable[[], datetime]], None]
+
+
+def detect(
+    member: Member,
+    processes: Annotated[int | None, typer.Option(help="Worker processes.", show_default="one a core")] = None,
+    upsample: Annotated[int | None, typer.Option(help="Doublings before detection.", show_default="1")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="onnx (fast) or dlib (the reference).", show_default="onnx")
+    ] = None,
+    provider: Annotated[
+        str | None,
+        typer.Option(help="Where onnx computes: auto, cpu, cuda, tensorrt or openvino.", show_default="auto"),
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Find the faces on each published scan. Start more of it, each with its own --member, to go faster."""
+    models = {"processes": processes, "upsample": upsample, "engine": engine, "provider": provider}
+    settings = load_settings(data, models=models)
+    _consume("detect", detect_consumer.run, settings, member)
+
+
+def index(
+    member: Member,
+    shard: Annotated[str, typer.Option(help="Which shard of how many this is, from 0: 0/4 to 3/4.")] = "0/1",
+    data: Data = None,
+) -> None:
+    """Find what lies near each new face. A second member of a shard stands by."""
+    match = re.fullmatch(r"(\d+)/(\d+)", shard)
+    if match is None or int(match[1]) >= int(match[2]):
+        raise UserError(f"--shard {shard}: say which of how many, from 0, such as 0/4")
+    run = partial(index_consumer.run, shard=int(match[1]), shards=int(match[2]))
+    _consume("index", run, load_settings(data), member)
+
+
+def cluster(
+    member: Member,
+    generation: Annotated[
+        str | None,
+        typer.Option(help="Write to topics of this generation, beside the live ones.", show_default="the live one"),
+    ] = None,
+    eps: Annotated[float | None, typer.Option(help="Largest distance of neighbours.", show_default="0.37")] = None,
+    min_samples: Annotated[int | None, typer.Option(help="Neighbours that make a core.", show_default="1")] = None,
+    data: Data = None,
+) -> None:
+    """Keep all faces clustered. A second member stands by."""
+    settings = load_settings(data, clustering={"eps": eps, "min_samples": min_samples})
+    _consume("cluster", partial(cluster_consumer.run, generation=generation), settings, member)
+
+
+def catalogue(member: Member, data: Data = None) -> None:
+    """Write everything into PostgreSQL."""
+    _consume("catalogue", catalogue_consumer.run, load_settings(data), member)
+
+
+def _consume(name: str, run: Run, settings: Settings, member: str) -> None:
+    log_to_stderr()
+    stop = threading.Event()
+
+    def tell(_signal: int, _frame: FrameType | None) -> Any:  # noqa: ANN401
+        stop.set()
+
+    signal.signal(signal.SIGTERM, tell)
+    signal.signal(signal.SIGINT, tell)
+    with services(settings, database=name == "catalogue", command=name) as running:
+        ensure_topics(running.kafka)
+        run(running, member, stop, now)

@@ -1,0 +1,150 @@
+"""`facestream export-faces`: a folder for each cluster with the chips of its faces, for a person to look at."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from PIL import Image
+from psycopg import Connection
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from catalogue import reader
+from catalogue.connection import connect
+from catalogue.reader import RankedFace
+from cli.common import Data, UserError, console, errors, load_settings
+from local.services import services
+from models.fetching import Unavailable, UnknownStore, fetch
+from models.images import RgbImage, UnreadableImage, decode
+from schemas.scans import Box
+
+# Around a box, on each side, in parts of it: detectors box the face, people know each other by the head.
+_MARGIN = 0.3
+_QUALITY = 92
+_MARK = ".facestream-export"
+_NOISE = "noise"
+_OURS = re.compile(rf"{_NOISE}|\d+-\d+-.+")
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
+_LONGEST_NAME = 100
+
+
+def export_faces(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="Where to write. New, empty, or made by this command: it is made anew."),
+    ],
+    data: Data = None,
+) -> None:
+    """Cut every clustered face from its scan, into a folder for each cluster, named rank-size-cluster."""
+    _prepare(folder)
+    with (
+        services(load_settings(data), kafka=False, command="export-faces") as settings,
+        connect(settings.database) as connection,
+    ):
+        written, missing = _export(connection, folder)
+    console.print(f"faces written to {folder}: {written:,}", highlight=False, markup=False, soft_wrap=True)
+    if missing:
+        raise UserError(f"faces that could not be cut, for the reasons above: {missing:,}")
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder ready, and empty it of what an earlier export wrote. Raises UserError where it is not ours."""
+    try:
+        if folder.exists() and not (folder / _MARK).is_file() and any(folder.iterdir()):
+            raise UserError(f"{folder} is not empty and was not made by this command: name another folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _MARK).write_text("Made by `facestream export-faces`, which replaces the chips in here.\n")
+        for made in folder.iterdir():
+            if made.is_dir() and _OURS.fullmatch(made.name):
+                for chip in made.glob("*.jpg"):
+                    chip.unlink()
+                # Whatever a person put there stays, and its folder with it.
+                if not any(made.iterdir()):
+                    made.rmdir()
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror}") from error
+
+
+def _export(connection: Connection, folder: Path) -> tuple[int, int]:
+    """How many faces were written, and how many could not be."""
+    counts = reader.counts(connection)
+    digits = len(str(counts.clusters))
+    written = missing = 0
+    with Progress(
+        TextColumn("faces"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=errors
+    ) as progress:
+        bar = progress.add_task("faces", total=counts.faces)
+        for faces in reader.faces_of_scans(connection):
+            try:
+                picture = _picture(connection, faces[0].face.scan_id)
+            except (Unavailable, UnknownStore, UnreadableImage) as error:
+                _report(f"{faces[0].face.scan_id}: {error}")
+                missing += len(faces)
+            else:
+                cut = _write_chips(picture, faces, folder, digits)
+                written += cut
+                missing += len(faces) - cut
+            progress.advance(bar, len(faces))
+        # Faces that are not clustered yet were counted, but not met.
+        progress.update(bar, total=written + missing)
+    return written, missing
+
+
+def _picture(connection: Connection, scan_id: str) -> RgbImage:
+    scan = reader.scan(connection, scan_id)
+    if scan is None:
+        raise Unavailable("withdrawn in the meantime")
+    data = fetch(scan.uri)
+    if hashlib.sha256(data).hexdigest() != scan.sha256:
+        raise Unavailable(f"{scan.uri} is no longer the picture that was published")
+    return decode(data, scan.page)
+
+
+def _write_chips(picture: RgbImage, faces: Sequence[RankedFace], folder: Path, digits: int) -> int:
+    written = 0
+    for ranked in faces:
+        chip = cut(picture, ranked.face.box)
+        if not chip.size:
+            _report(f"{ranked.face.scan_id}: the box of face {ranked.face.face_id} is outside of the scan")
+            continue
+        into = folder / _folder_name(ranked, digits)
+        try:
+            into.mkdir(exist_ok=True)
+            Image.fromarray(chip).save(into / f"{_file_name(ranked.face.face_id)}.jpg", quality=_QUALITY)
+        except OSError as error:
+            raise UserError(f"{into} cannot be written: {error.strerror or error}") from error
+        written += 1
+    return written
+
+
+def cut(picture: RgbImage, box: Box) -> RgbImage:
+    """The box with a margin, as far as the picture goes: uint8, (height, width, 3); without pixels if it is outside."""
+    height, width = picture.shape[:2]
+    across, down = _MARGIN * (box.right - box.left), _MARGIN * (box.bottom - box.top)
+    left, right = _within(box.left - across, box.right + across, width)
+    top, bottom = _within(box.top - down, box.bottom + down, height)
+    return picture[top:bottom, left:right]
+
+
+def _within(start: float, end: float, pixels: int) -> tuple[int, int]:
+    return max(0, round(start * pixels)), max(0, min(pixels, round(end * pixels)))
+
+
+def _folder_name(ranked: RankedFace, digits: int) -> str:
+    if ranked.face.cluster_id is None:
+        return _NOISE
+    return f"{ranked.rank:0{digits}}-{ranked.size}-{_file_name(ranked.face.cluster_id)}"
+
+
+def _file_name(identifier: str) -> str:
+    """The id where it can name a file; else what can be kept of it, and a digest that tells it from others."""
+    safe = _UNSAFE.sub("_", identifier)[:_LONGEST_NAME]
+    return safe if safe == identifier else f"{safe}-{hashlib.sha256(identifier.encode()).hexdigest()[:12]}"
+
+
+def _report(problem: str) -> None:
+    errors.print(problem, style="yellow", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,84 @@
+"""`facestream run` and `facestream watch`: the whole system on this machine, fed from folders."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.common import Data, Json, load_settings, log_to_stderr, now
+from cli.summary import print_summary
+from cli.system import System, system
+from producers.feed import Feed
+from producers.files import Listing, list_sources, scans_of
+from producers.sample import build_sample
+from producers.truth import Truth
+from producers.watch import watch as watch_folder
+
+Paths = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="SCANS...", help="Folders, files or manifests.", show_default="a sample archive"),
+]
+Eps = Annotated[float | None, typer.Option(help="Largest distance of neighbours.", show_default="0.37")]
+Upsample = Annotated[int | None, typer.Option(help="Doublings before detection.", show_default="1")]
+Collection = Annotated[str | None, typer.Option(help="The scans' collection.", show_default="the folder's name")]
+
+
+def run(
+    scans: Paths = None,
+    data: Data = None,
+    collection: Collection = None,
+    eps: Eps = None,
+    upsample: Upsample = None,
+    json_: Json = False,
+) -> None:
+    """Start everything, publish scans, wait until they are all clustered, and print what was found."""
+    log_to_stderr()
+    settings = load_settings(data, clustering={"eps": eps}, models={"upsample": upsample})
+    truth: Truth | None = None
+    if not scans:
+        scans = [settings.data / "sample"]
+        truth = build_sample(scans[0])
+    listing = list_sources(scans, collection)
+    with system(settings, "run") as running:
+        started = time.monotonic()
+        running.feed(lambda: _publish(running, listing))
+        running.wait_until_done()
+        seconds = time.monotonic() - started
+        running.end_progress()
+        print_summary(running, seconds, truth, json_)
+
+
+def watch(
+    folder: Annotated[Path, typer.Argument(help="The folder to watch.")],
+    data: Data = None,
+    collection: Collection = None,
+    eps: Eps = None,
+    upsample: Upsample = None,
+    json_: Json = False,
+) -> None:
+    """Start everything and publish whatever is put into a folder, until Ctrl-C; then print what was found."""
+    log_to_stderr()
+    settings = load_settings(data, clustering={"eps": eps}, models={"upsample": upsample})
+    with system(settings, "watch") as running:
+        started = time.monotonic()
+        running.feed(lambda: _publish_what_comes(running, folder, collection))
+        seconds = time.monotonic() - started
+        running.end_progress()
+        print_summary(running, seconds, None, json_)
+
+
+def _publish(running: System, listing: Listing) -> None:
+    with Feed(running.settings.kafka, now) as feed:
+        for source in listing.sources:
+            if running.stop.is_set():
+                return
+            for scan in scans_of(source, now):
+                running.report(scan, feed.publish(scan))
+
+
+def _publish_what_comes(running: System, folder: Path, collection: str | None) -> None:
+    with Feed(running.settings.kafka, now) as feed:
+        watch_folder(feed, folder, running.stop, now, running.report, collection)

@@ -1,0 +1,96 @@
+"""The consumers as processes of their own: started, watched, restarted when they die, told to stop and awaited."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+from pydantic import SecretStr
+
+from cli.common import UserError
+from local import child
+from local.child import Child
+from settings import Settings
+
+log = structlog.get_logger()
+
+CONSUMERS = ("detect", "index", "cluster", "catalogue")
+
+_RESTARTS = 5
+_RESTARTS_WITHIN_S = 60.0
+_STOP_S = 60.0
+
+
+class Supervisor:
+    """Runs the consumers as children of this process. Use it as a context: they are stopped when it ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._environment = os.environ | as_environment(settings)
+        self._logs = settings.data / "logs"
+        self._children: dict[str, Child] = {}
+        self._restarts: dict[str, list[float]] = {name: [] for name in CONSUMERS}
+
+    def __enter__(self) -> Self:
+        self._logs.mkdir(parents=True, exist_ok=True)
+        for name in CONSUMERS:
+            self._start(name)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        # All are told first, so that they finish what they have at hand side by side.
+        for running in self._children.values():
+            if running.process.poll() is None:
+                running.process.send_signal(running.stop_signal)
+        deadline = time.monotonic() + _STOP_S
+        for running in self._children.values():
+            running.stop(within=max(1.0, deadline - time.monotonic()))
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """The process id of each consumer."""
+        return {name: running.process.pid for name, running in self._children.items()}
+
+    def check(self) -> None:
+        """Start again what has died. Raises UserError when one dies again and again."""
+        for name, running in self._children.items():
+            code = running.process.poll()
+            if code is None:
+                continue
+            moment = time.monotonic()
+            recent = [at for at in self._restarts[name] if moment - at < _RESTARTS_WITHIN_S]
+            if len(recent) == _RESTARTS:
+                reason = child.last_telling_line(running.log, running.log_start)
+                raise UserError(f"{name} ends again and again (exit code {code}): {reason} (its log is {running.log})")
+            self._restarts[name] = [*recent, moment]
+            log.warning("restarted", consumer=name, exit_code=code)
+            self._start(name)
+
+    def _start(self, name: str) -> None:
+        command = [sys.executable, "-m", "cli.main", name, "--member", "0"]
+        self._children[name] = child.start(
+            name, command, folder=Path.cwd(), log=self._logs / f"{name}.log", environment=self._environment
+        )
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """Settings as the environment variables that give the same settings again."""
+    variables: dict[str, str] = {}
+
+    def add(name: str, value: Any) -> None:  # noqa: ANN401
+        if isinstance(value, Mapping):
+            for field_name, field_value in value.items():
+                add(f"{name}__{field_name.upper()}", field_value)
+        elif isinstance(value, SecretStr):
+            variables[name] = value.get_secret_value()
+        elif value is not None:
+            variables[name] = str(value)
+
+    for group, value in settings.model_dump().items():
+        add(f"FACESTREAM_{group.upper()}", value)
+    return variables

@@ -1,0 +1,38 @@
+"""What a clustering is made with."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """DBSCAN's parameters (Ester et al. 1996, definitions 1 and 2) and two rules of evidence, both off by default.
+
+    eps: Euclidean distance up to which two faces are neighbours, eps itself included.
+    min_samples: how many faces a neighbourhood must hold to make its face core, the face itself included (as in
+        scikit-learn). With 1 every face is core and a lone face is a cluster of its own.
+    min_size_px, min_score, min_sharpness: a face below one of these may be a border, never core, so that a blurred
+        face cannot chain two people together. Units as in `schemas.faces`. None: no such gate.
+    same_scan_eps: two faces of one scan are neighbours only up to this distance, because a person appears once in a
+        photo. None: such pairs count like all others. That is the default for two reasons: the result then is
+        DBSCAN's and nothing else, and an archive scan is often an album page or a contact sheet, where one person
+        does appear many times. Set it for collections that hold single photos only.
+    """
+
+    eps: float = 0.37
+    min_samples: int = 1
+    min_size_px: float | None = None
+    min_score: float | None = None
+    min_sharpness: float | None = None
+    same_scan_eps: float | None = None
+
+    def __post_init__(self) -> None:
+        """ValueError when a value makes no sense."""
+        if not (self.eps > 0 and math.isfinite(self.eps)):
+            raise ValueError(f"eps must be a number larger than 0, not {self.eps}")
+        if self.min_samples < 1:
+            raise ValueError(f"min_samples counts the face itself, so it is at least 1, not {self.min_samples}")
+        if self.same_scan_eps is not None and not self.same_scan_eps >= 0:
+            raise ValueError(f"same_scan_eps must not be negative, but is {self.same_scan_eps}")

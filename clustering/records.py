@@ -1,0 +1,67 @@
+"""Records of `neighbours` as columns: what the graph takes in, for a whole batch at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+
+from clustering.arrays import Mask, Slots
+from clustering.parameters import Parameters
+from schemas.neighbours import FaceNeighbours, NeighboursFound
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The faces of some records, in order, and their edges, in order.
+
+    face_records: for each face the position of its record. edge_faces: for each edge the position of its face.
+    """
+
+    face_ids: list[str]
+    face_records: Slots
+    may_be_core: Mask
+    edge_faces: Slots
+    neighbours: list[str]
+    analyses: Slots
+    distances: npt.NDArray[np.float64]
+
+
+def columns(records: Sequence[NeighboursFound], parameters: Parameters) -> Columns:
+    """Flatten records; `parameters` decides which faces may be core."""
+    faces = [face for record in records for face in record.faces]
+    counts = np.array([len(face.neighbours) for face in faces], dtype=np.int64)
+    edges = int(counts.sum())
+    return Columns(
+        face_ids=[face.face_id for face in faces],
+        face_records=np.repeat(np.arange(len(records)), [len(record.faces) for record in records]),
+        may_be_core=_may_be_core(faces, parameters),
+        edge_faces=np.repeat(np.arange(len(faces)), counts),
+        neighbours=list(chain.from_iterable(face.neighbours for face in faces)),
+        analyses=np.fromiter(chain.from_iterable(face.analyses for face in faces), np.int64, edges),
+        distances=np.fromiter(chain.from_iterable(face.distances for face in faces), np.float64, edges),
+    )
+
+
+def _may_be_core(faces: Sequence[FaceNeighbours], parameters: Parameters) -> Mask:
+    """Which faces pass the quality gates."""
+    passed = np.ones(len(faces), dtype=np.bool_)
+    if parameters.min_size_px is not None:
+        passed &= np.array([face.quality.size_px for face in faces]) >= parameters.min_size_px
+    if parameters.min_score is not None:
+        passed &= np.array([face.score for face in faces]) >= parameters.min_score
+    if parameters.min_sharpness is not None:
+        passed &= np.array([face.quality.sharpness for face in faces]) >= parameters.min_sharpness
+    return passed
+
+
+def microseconds(time: datetime) -> int:
+    """Since 1970, UTC. Exact, unlike a float of seconds."""
+    return (time - _EPOCH) // _MICROSECOND

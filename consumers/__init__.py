@@ -1,0 +1,1 @@
+"""One module per consumer: a pure step plus its wiring."""

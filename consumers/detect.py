@@ -1,0 +1,69 @@
+"""The detect consumer: `scans` in, `faces` out. It holds no state; it scales by members of its group."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from consumers.workers import Unusable, Workers
+from models.analyse import EngineParameters, load_engine
+from models.onnx_engine import EngineError
+from models.weights import WeightsError
+from schemas.faces import ScanAnalysed
+from schemas.scans import ScanPublished
+from schemas.topics import FACES, SCANS, Tombstone
+from settings import Settings
+from stream.errors import Fatal
+from stream.records import Opened, Output, Received, Rejected
+from stream.transform import transform
+
+GROUP = "detect"
+
+Analyse = Callable[[Sequence[ScanPublished]], Sequence[ScanAnalysed | Unusable]]
+"""Analyses scans: an outcome for each, in their order."""
+
+# Batches are small, so that a member that dies has little to do again.
+_SCANS_PER_PROCESS = 4
+# Each needs some 250 MB before its first scan. With more cores, a process has more threads.
+_MOST_PROCESSES = 8
+
+
+def step(analyse: Analyse, batch: Sequence[Received]) -> list[Output]:
+    """Analyse what was published, pass withdrawals on, in the order in which they were said."""
+    scans = [it.message for it in batch if isinstance(it.message, ScanPublished)]
+    outcomes = iter(analyse(scans))
+    said: list[Output] = []
+    for received in batch:
+        if isinstance(received.message, Tombstone):
+            said.append(Tombstone(FACES, received.message.key))
+            continue
+        outcome = next(outcomes)
+        said.append(Rejected(received, outcome.reason) if isinstance(outcome, Unusable) else outcome)
+    return said
+
+
+def run(settings: Settings, member: str, stop: threading.Event, clock: Callable[[], datetime]) -> None:
+    """Run until `stop` is set. Raises stream.errors.Fatal."""
+    # A process a core: what it does besides the networks then needs no core of its own (docs/performance.md).
+    cores = os.cpu_count() or 1
+    processes = settings.models.processes or min(cores, _MOST_PROCESSES)
+    threads = max(1, cores // processes)
+    parameters = EngineParameters(**settings.models.model_dump(exclude={"processes"}), threads=threads)
+    try:
+        # What is wrong with the weights or the provider shows here, as one line, not in every worker process.
+        load_engine(parameters)
+    except (WeightsError, EngineError) as error:
+        raise Fatal(str(error)) from error
+    with Workers(parameters, processes) as workers:
+        transform(
+            settings.kafka,
+            GROUP,
+            member,
+            [SCANS],
+            lambda _: Opened(lambda batch: step(workers.analyse, batch)),
+            max_records=_SCANS_PER_PROCESS * processes,
+            stop=stop,
+            clock=clock,
+        )

@@ -1,0 +1,107 @@
+"""The index consumer: `faces` in, `neighbours` out. Its state is the vectors of all live faces of one shard."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from consumers.resume import is_usable, since
+from index import snapshot
+from index.face_index import FaceIndex
+from index.log import Analysed, Withdrawn
+from index.parameters import Parameters
+from index.snapshot import SnapshotRefused
+from schemas.codec import InvalidRecord
+from schemas.faces import ScanAnalysed
+from schemas.topics import FACES, Tombstone
+from settings import Settings
+from stream.errors import Fatal
+from stream.groups import known_groups
+from stream.records import Opened, Output, Positions, Received, Rejected
+from stream.transform import transform
+
+GROUP = "index"
+
+_MAX_RECORDS = 256
+
+
+def step(index: FaceIndex, batch: Sequence[Received]) -> list[Output]:
+    """Take analyses and withdrawals into the index; say what lies near each new face."""
+    entries, rejected = said(batch)
+    return [*rejected, *index.apply(entries)]
+
+
+def said(batch: Iterable[Received]) -> tuple[list[Analysed | Withdrawn], list[Rejected]]:
+    """The records of `faces` as the index takes them, an analysis numbered by its offset, and those it cannot take."""
+    entries: list[Analysed | Withdrawn] = []
+    rejected: list[Rejected] = []
+    for received in batch:
+        message = received.message
+        try:
+            if isinstance(message, ScanAnalysed):
+                entries.append(Analysed(received.offset, message))
+            elif isinstance(message, Tombstone):
+                entries.append(Withdrawn(message.key))
+        except InvalidRecord as error:
+            rejected.append(Rejected(received, str(error)))
+    return entries, rejected
+
+
+def group_of(shard: int, shards: int) -> str:
+    """The consumer group of a shard: each reads all of `faces`."""
+    return GROUP if shards == 1 else f"{GROUP}-{shard}-of-{shards}"
+
+
+def run(
+    settings: Settings,
+    member: str,
+    stop: threading.Event,
+    clock: Callable[[], datetime],
+    shard: int = 0,
+    shards: int = 1,
+) -> None:
+    """Run one shard until `stop` is set. Raises stream.errors.Fatal."""
+    group = group_of(shard, shards)
+    _refuse_other_shards(settings, shards)
+    parameters = Parameters(
+        eps_max=settings.clustering.eps_max, shard=shard, shards=shards, **settings.index.model_dump()
+    )
+    folder = settings.data / "snapshots" / group
+
+    def open_step(positions: Positions) -> Opened:
+        index = _restored(settings, parameters, folder, positions)
+        return Opened(lambda batch: step(index, batch), save=lambda at: _save(index, folder, at))
+
+    transform(settings.kafka, group, member, [FACES], open_step, max_records=_MAX_RECORDS, stop=stop, clock=clock)
+
+
+def _restored(settings: Settings, parameters: Parameters, folder: Path, positions: Positions) -> FaceIndex:
+    """The index at these positions. Nothing is searched."""
+    try:
+        restored = snapshot.load(folder, parameters)
+    except SnapshotRefused as error:
+        raise Fatal(str(error)) from error
+    usable = is_usable(restored, positions)
+    index, offset = (restored.index, restored.offset) if usable else (FaceIndex(parameters), 0)
+    for batch in since(settings.kafka, offset, positions):
+        index.apply(said(batch)[0], search=False)
+    return index
+
+
+def _save(index: FaceIndex, folder: Path, positions: Positions) -> None:
+    (offset,) = positions.values()
+    snapshot.save(index, folder, offset)
+
+
+def _refuse_other_shards(settings: Settings, shards: int) -> None:
+    """Shards add up only if all are of one count: nobody would take back what a shard of another count has said."""
+    for group in sorted(known_groups(settings.kafka)):
+        found = re.fullmatch(rf"{GROUP}(?:-\d+-of-(\d+))?", group)
+        if found and int(found[1] or 1) != shards:
+            raise Fatal(
+                f"these topics were indexed with a shard count of {found[1] or 1}, not {shards}: go on with that, or "
+                "start on topics of their own"
+            )

@@ -1,0 +1,252 @@
+"""The index of one shard: takes the log of `faces` in order and says what lies near each face.
+
+State is a function of the log: for each scan its latest analysis. It holds vectors, ids and HNSW; the edges it finds
+are written down by its caller and not kept here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from index import exact
+from index.exact import Distances, Numbers, Vectors
+from index.graph import Graph
+from index.log import Analysed, Withdrawn
+from index.parameters import DIMENSIONS, Parameters, shard_of
+from index.rebuild import Rebuild
+from index.store import Store
+from schemas.faces import Face
+from schemas.neighbours import FaceNeighbours, NeighboursFound, neighbours_key
+from schemas.topics import NEIGHBOURS, Tombstone
+
+
+class LiveScan(NamedTuple):
+    """The live analysis of a scan and the slots of those of its faces that live in this shard, in their order."""
+
+    analysis: int
+    slots: tuple[int, ...]
+
+
+class FaceIndex:
+    """One shard's live faces. Not safe to call from two threads at once. `close` ends a rebuild in the background."""
+
+    def __init__(self, parameters: Parameters) -> None:
+        """An empty index."""
+        self.parameters = parameters
+        self.store = Store()
+        self.scans: dict[str, LiveScan] = {}
+        self.graph: Graph | None = None
+        self._rebuild: Rebuild | None = None
+
+    @property
+    def faces(self) -> int:
+        """The number of live faces in this shard."""
+        return self.store.faces
+
+    @property
+    def rebuilding(self) -> bool:
+        """Whether a new graph is being built in the background."""
+        return self._rebuild is not None
+
+    def apply(self, batch: Sequence[Analysed | Withdrawn], *, search: bool = True) -> list[NeighboursFound | Tombstone]:
+        """Take the next entries of the log; what this shard has to say about each scan that they name.
+
+        A scan named more than once has one result, that of its last entry, and the results come in the order of
+        these last entries. Nothing is lost by that: `neighbours` is compacted and so keeps only the last record of a
+        scan anyway, an edge to a replaced analysis is dead, and every live face of the batch is searched for among
+        all live faces, those of the batch included.
+
+        An analysed scan gives NeighboursFound: for all its faces the live faces of this shard within eps_max, without
+        itself, sorted by distance and then id. A withdrawn one gives the tombstone of this shard's record of it.
+        With `search=False`, to restore from the log, nothing is searched and nothing returned.
+
+        Raises ValueError, having changed nothing, when the batch is not in log order.
+        """
+        last = self._last_entries(batch)
+        for scan_id in last:
+            self._take_out(scan_id)
+        analysed = [entry for entry in last.values() if isinstance(entry, Analysed)]
+        self._put_in(analysed)
+        self._maintain()
+        if not search:
+            return []
+        found = {record.scan_id: record for record in self.search(analysed)}
+        return [
+            found[scan_id] if isinstance(entry, Analysed) else self._tombstone(scan_id)
+            for scan_id, entry in last.items()
+        ]
+
+    def search(self, analysed: Sequence[Analysed], *, exactly: bool = False) -> list[NeighboursFound]:
+        """What lies near the faces of these analyses now, one record each; those no longer live are left out.
+
+        `exactly`: search all vectors also where HNSW would be asked.
+        """
+        analysed = [entry for entry in analysed if self.is_live(entry)]
+        faces = [face for entry in analysed for face in entry.scan.faces]
+        queries = np.concatenate([np.empty((0, DIMENSIONS), dtype=np.float32), *(entry.vectors for entry in analysed)])
+        own_slots = self._own_slots(analysed)
+        rows, slots, distances = self._within_eps_max(queries, own_slots, exactly)
+        told = iter(self._tell(faces, rows, slots, distances))
+        return [
+            NeighboursFound(
+                scan_id=entry.scan_id,
+                analysis=entry.analysis,
+                shard=self.parameters.shard,
+                shards=self.parameters.shards,
+                eps_max=self.parameters.eps_max,
+                published_at=entry.scan.published_at,
+                faces=tuple(next(told) for _ in entry.scan.faces),
+            )
+            for entry in analysed
+        ]
+
+    def is_live(self, entry: Analysed) -> bool:
+        """Whether this is the scan's latest analysis, as far as the log has been taken."""
+        live = self.scans.get(entry.scan_id)
+        return live is not None and live.analysis == entry.analysis
+
+    def close(self) -> None:
+        """End a rebuild in the background, if there is one. The index stays as it is."""
+        if self._rebuild is not None:
+            self._rebuild.close()
+            self._rebuild = None
+
+    def _last_entries(self, batch: Sequence[Analysed | Withdrawn]) -> dict[str, Analysed | Withdrawn]:
+        last: dict[str, Analysed | Withdrawn] = {}
+        previous = -1
+        for entry in batch:
+            if isinstance(entry, Analysed):
+                live = self.scans.get(entry.scan_id)
+                if entry.analysis <= previous or (live is not None and entry.analysis < live.analysis):
+                    raise ValueError(f"analysis {entry.analysis} of scan {entry.scan_id!r} is not in log order")
+                previous = entry.analysis
+            last.pop(entry.scan_id, None)
+            last[entry.scan_id] = entry
+        return last
+
+    def _take_out(self, scan_id: str) -> None:
+        live = self.scans.pop(scan_id, None)
+        if live is None or not live.slots:
+            return
+        slots = np.array(live.slots, dtype=np.int64)
+        self.store.drop(slots)
+        if self.graph is not None:
+            self.graph.mark(slots)
+        else:
+            self.store.free(slots)
+
+    def _put_in(self, analysed: Sequence[Analysed]) -> None:
+        own = [[self._is_own(face) for face in entry.scan.faces] for entry in analysed]
+        slots = self.store.put(
+            np.concatenate(
+                [np.empty((0, DIMENSIONS), dtype=np.float32)]
+                + [entry.vectors[np.array(mine, dtype=bool)] for entry, mine in zip(analysed, own, strict=True)]
+            ),
+            [
+                face.face_id
+                for entry, mine in zip(analysed, own, strict=True)
+                for face, is_mine in zip(entry.scan.faces, mine, strict=True)
+                if is_mine
+            ],
+            [entry.analysis for entry, mine in zip(analysed, own, strict=True) for _ in range(sum(mine))],
+        )
+        start = 0
+        for entry, mine in zip(analysed, own, strict=True):
+            end = start + sum(mine)
+            self.scans[entry.scan_id] = LiveScan(entry.analysis, tuple(slots[start:end].tolist()))
+            start = end
+        if self.graph is not None and len(slots):
+            self.graph.add(self.store.vectors[slots], slots)
+        if self._rebuild is not None:
+            self._rebuild.add(slots)
+
+    def _maintain(self) -> None:
+        if self.graph is None:
+            if self.faces > self.parameters.exact_below:
+                slots = self.store.live_slots()
+                self.graph = Graph(self.parameters, capacity=2 * len(slots))
+                self.graph.add(self.store.vectors[slots], slots)
+        elif self._rebuild is not None:
+            if self._rebuild.ready:
+                self.finish_rebuild()
+        elif self.graph.marked > self.parameters.marked_share * self.graph.nodes:
+            if self.faces > self.parameters.exact_below:
+                self._rebuild = Rebuild(self.store, self.parameters)
+            else:
+                self.graph = None
+                self.store.free_all_but(np.empty(0, dtype=np.int64))
+
+    def finish_rebuild(self) -> None:
+        """Wait for the rebuild in the background, if there is one, and search its graph from now on."""
+        if self._rebuild is None:
+            return
+        self.graph = self._rebuild.finish()
+        self._rebuild = None
+        self.store.free_all_but(self.graph.slots())
+
+    def _tombstone(self, scan_id: str) -> Tombstone:
+        return Tombstone(NEIGHBOURS, neighbours_key(scan_id, self.parameters.shard))
+
+    def _is_own(self, face: Face) -> bool:
+        return shard_of(face.face_id, self.parameters.shards) == self.parameters.shard
+
+    def _own_slots(self, analysed: Iterable[Analysed]) -> Numbers:
+        """The slot of each face of these live analyses, -1 for those that live in another shard."""
+        own: list[int] = []
+        for entry in analysed:
+            slots = iter(self.scans[entry.scan_id].slots)
+            own.extend(next(slots) if self._is_own(face) else -1 for face in entry.scan.faces)
+        return np.array(own, dtype=np.int64)
+
+    def _within_eps_max(
+        self, queries: Vectors, own_slots: Numbers, exactly: bool
+    ) -> tuple[Numbers, Numbers, Distances]:
+        """All (row, slot, distance) found with distance <= eps_max, without the queries themselves."""
+        eps_max = self.parameters.eps_max
+        left = np.arange(len(queries))
+        rows = slots = np.empty(0, dtype=np.int64)
+        if self.graph is not None and self.faces > self.parameters.exact_below and not exactly:
+            rows, slots, left = self.graph.candidates(queries, eps_max)
+        if len(left):
+            more_rows, more_slots = exact.candidates(queries[left], self.store.vectors[: self.store.used], eps_max)
+            live = self.store.live[more_slots]
+            rows = np.concatenate([rows, left[more_rows[live]]])
+            slots = np.concatenate([slots, more_slots[live]])
+        other = slots != own_slots[rows]
+        rows, slots = rows[other], slots[other]
+        distances = exact.distances(queries, rows, self.store.vectors, slots)
+        near = distances <= eps_max
+        return rows[near], slots[near], distances[near]
+
+    def _tell(self, faces: Sequence[Face], rows: Numbers, slots: Numbers, distances: Distances) -> list[FaceNeighbours]:
+        """One FaceNeighbours a face, its neighbours sorted by distance, then face id, then analysis."""
+        order = np.lexsort((distances, rows))
+        rows, slots, distances = rows[order], slots[order], distances[order]
+        ends = np.searchsorted(rows, np.arange(len(faces)), side="right").tolist()
+        tied = np.zeros(len(faces), dtype=np.bool_)
+        tied[rows[1:][(rows[1:] == rows[:-1]) & (distances[1:] == distances[:-1])]] = True
+        names: list[str] = self.store.face_ids[slots].tolist()
+        analyses = self.store.analyses[slots].tolist()
+        lengths = distances.tolist()
+        told = []
+        start = 0
+        for face, end, has_ties in zip(faces, ends, tied.tolist(), strict=True):
+            columns = (tuple(lengths[start:end]), tuple(names[start:end]), tuple(analyses[start:end]))
+            if has_ties:
+                length, name, analysis = zip(*sorted(zip(*columns, strict=True)), strict=True)
+                columns = (length, name, analysis)
+            told.append(
+                FaceNeighbours(
+                    face_id=face.face_id,
+                    score=face.score,
+                    quality=face.quality,
+                    neighbours=columns[1],
+                    analyses=columns[2],
+                    distances=columns[0],
+                )
+            )
+            start = end
+        return told

@@ -1,0 +1,49 @@
+"""What an index is made with, and which shard a face lives in."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+DIMENSIONS = 128
+"""Length of an embedding."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """How a shard searches. Distances are Euclidean between float32 embeddings of length `DIMENSIONS`.
+
+    eps_max: neighbours are the faces at this distance or nearer.
+    exact_below: up to this many faces in the shard the search is exact (blocked matrix products).
+    m, ef_construction, ef, seed: HNSW's links a node, candidates kept while inserting, candidates kept while
+        searching (Malkov and Yashunin 2018, sections 4 and 4.1; more where more lie near), and the seed of its levels.
+    shard, shards: this index holds the faces of shard `shard` of `shards`.
+    threads: for inserting and searching in HNSW; -1 is one a core. With more than one the graph depends on which
+        thread comes first. That is accepted: what was found is written down, and the auditor mends what was missed.
+    marked_share: HNSW is built anew in the background when more than this share of its nodes is marked deleted.
+    """
+
+    eps_max: float = 0.5
+    exact_below: int = 10_000
+    m: int = 16
+    ef_construction: int = 100
+    ef: int = 64
+    seed: int = 100
+    shard: int = 0
+    shards: int = 1
+    threads: int = -1
+    marked_share: float = 0.25
+
+    def __post_init__(self) -> None:
+        """ValueError when the values make no sense together."""
+        if not 0 <= self.shard < self.shards:
+            raise ValueError(f"shard {self.shard} of {self.shards} does not exist: shards are numbered from 0")
+        if not self.eps_max > 0:
+            raise ValueError(f"eps_max must be larger than 0, not {self.eps_max}")
+
+
+def shard_of(face_id: str, shards: int) -> int:
+    """The shard that holds a face: 64 bits of BLAKE2b (RFC 7693) of its id, modulo the number of shards."""
+    if shards == 1:
+        return 0
+    return int.from_bytes(hashlib.blake2b(face_id.encode(), digest_size=8).digest(), "big") % shards

@@ -1,0 +1,82 @@
+"""A new HNSW without the deleted nodes, built in a thread while the old one is searched.
+
+Marked nodes cost memory and time, and hnswlib's own reuse of them leaves others unreachable. So when their share has
+grown too large, all live faces are inserted into a new graph. At a million faces that takes minutes, so it may not
+hold up the stream: the thread inserts the faces that were live when it began, then those added since, until hardly
+any are left; its owner inserts these, marks what was dropped meanwhile, and changes over. hnswlib inserts without
+the interpreter's lock, with one thread here, so that the stream keeps the other cores.
+
+The thread reads rows of the store that do not change: a slot is not freed before the change of graphs.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+import numpy as np
+
+from index.exact import Numbers
+from index.graph import Graph
+from index.parameters import Parameters
+from index.store import Store
+
+_AT_ONCE = 1024
+
+
+class Rebuild:
+    """A graph in the making. The owner of the store calls all methods; only the thread touches the new graph."""
+
+    def __init__(self, store: Store, parameters: Parameters) -> None:
+        """Begin with the faces that are live now."""
+        self._store = store
+        self._parameters = parameters
+        self._to_add: deque[Numbers] = deque([store.live_slots()])
+        self._graph = Graph(parameters, capacity=max(2 * store.faces, _AT_ONCE))
+        self._added: list[Numbers] = []
+        self._stop = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="index-rebuild")
+        self._thread.start()
+
+    def add(self, slots: Numbers) -> None:
+        """These faces were put into the store since."""
+        self._to_add.append(slots)
+
+    @property
+    def ready(self) -> bool:
+        """Whether `finish` will return at once."""
+        return not self._thread.is_alive()
+
+    def finish(self) -> Graph:
+        """Wait for the thread. The new graph, in which all faces that are live now can be found."""
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+        while self._to_add:
+            self._insert(self._to_add.popleft(), self._parameters.threads)
+        added = np.concatenate(self._added)
+        self._graph.mark(added[~self._store.live[added]])
+        return self._graph
+
+    def close(self) -> None:
+        """Stop the thread and wait for it; the new graph is lost."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while self._to_add:
+                slots = self._to_add.popleft()
+                for start in range(0, len(slots), _AT_ONCE):
+                    # An interpreter that ends waits for this thread: it ends with the main one.
+                    if self._stop.is_set() or not threading.main_thread().is_alive():
+                        return
+                    self._insert(slots[start : start + _AT_ONCE], threads=1)
+        except BaseException as failure:  # noqa: BLE001 - raised where the owner waits, in `finish`
+            self._failure = failure
+
+    def _insert(self, slots: Numbers, threads: int) -> None:
+        slots = slots[self._store.live[slots]]
+        self._graph.add(self._store.vectors[slots], slots, threads)
+        self._added.append(slots)

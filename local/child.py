@@ -1,0 +1,128 @@
+"""A server process that lives no longer than its owner: started, awaited, stopped, and found again when orphaned."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from local.errors import LocalServiceError
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_TELLING = re.compile(r"\b(ERROR|FATAL|PANIC)\b|Exception|Error:")
+
+
+@dataclass(frozen=True)
+class Child:
+    """A running server process and where it logs."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    log_start: int
+    stop_signal: signal.Signals
+
+    def wait_until(self, ready: Callable[[], bool], *, within: float) -> None:
+        """Wait until `ready` says so. Raises LocalServiceError if the process ends or `within` seconds pass before."""
+
+        def over() -> bool:
+            return self.process.poll() is not None or ready()
+
+        try:
+            Retrying(stop=stop_after_delay(within), wait=wait_fixed(0.1), retry=retry_if_result(lambda done: not done))(
+                over
+            )
+        except RetryError as error:
+            raise LocalServiceError(self._complaint(f"did not answer within {within:.0f} s")) from error
+        if self.process.poll() is not None:
+            raise LocalServiceError(self._complaint(f"ended with code {self.process.returncode} instead of starting"))
+
+    def stop(self, *, within: float = 30.0) -> None:
+        """Ask it to stop and wait for its end; kill it if that takes more than `within` seconds."""
+        self.process.send_signal(self.stop_signal)
+        try:
+            self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _complaint(self, what: str) -> str:
+        return f"{self.name} {what}. Its log is {self.log}: {last_telling_line(self.log, self.log_start)}"
+
+
+def start(
+    name: str,
+    command: Sequence[str],
+    *,
+    folder: Path,
+    log: Path,
+    stop_signal: signal.Signals = signal.SIGTERM,
+    user: str | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Child:
+    """Start a server in `folder`, its output appended to `log`.
+
+    It gets a session of its own, so that Ctrl-C at the terminal reaches only the owner, which stops it last. On Linux
+    the kernel sends it `stop_signal` when the thread that started it dies, whatever that dies of: call this from a
+    thread that lives as long as the server should, the main one as a rule.
+    """
+    owner = os.getpid()
+    prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+    def tie_to_owner() -> None:
+        if prctl is None:
+            return
+        prctl(_PR_SET_PDEATHSIG, int(stop_signal))
+        if os.getppid() != owner:  # It died before the kernel was told.
+            os._exit(1)
+
+    with log.open("ab") as output:
+        log_start = output.tell()
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            user=user,
+            preexec_fn=tie_to_owner,
+        )
+    return Child(name, process, log, log_start, stop_signal)
+
+
+def stop_orphans(argument: str, stop_signal: signal.Signals, *, within: float = 30.0) -> None:
+    """Stop every process that has `argument` on its command line, left behind by an owner that was killed.
+
+    Only the owner of the folder that `argument` names may call this: what it finds is then nobody's.
+    """
+    orphans = [process for process in psutil.process_iter(["cmdline"]) if argument in (process.info["cmdline"] or ())]
+    for orphan in orphans:
+        with suppress(psutil.NoSuchProcess):
+            orphan.send_signal(stop_signal)
+    _, alive = psutil.wait_procs(orphans, timeout=within)
+    for orphan in alive:
+        with suppress(psutil.NoSuchProcess):
+            orphan.kill()
+    psutil.wait_procs(alive, timeout=within)
+
+
+def last_telling_line(log: Path, start: int = 0) -> str:
+    """The last line of a log that speaks of an error, else its last line at all."""
+    with log.open("rb") as file:
+        file.seek(start)
+        text = file.read().decode(errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("at ")]
+    telling = [line for line in lines if _TELLING.search(line)]
+    return (telling or lines or ["(empty)"])[-1]

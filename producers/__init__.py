@@ -1,0 +1,1 @@
+"""What writes topics from outside: the scan feed."""

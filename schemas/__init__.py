@@ -1,0 +1,1 @@
+"""The language of the system: events, topics and their encoding. Imports nothing of ours."""

@@ -1,0 +1,67 @@
+"""The `scans` topic: what the digitisation feed published. A tombstone withdraws a scan."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from schemas.base import Event, Time, Value
+
+
+class Box(Value):
+    """A rectangle relative to the scan as a person sees it: 0,0 is its top-left corner, 1,1 its bottom-right one.
+
+    A detector may place an edge outside the scan, so values below 0 and above 1 occur.
+    """
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def overlap(self, other: Box) -> float:
+        """Intersection over union, 0 to 1."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.bottom, other.bottom) - max(self.top, other.top)
+        if width <= 0 or height <= 0:
+            return 0.0
+        shared = width * height
+        return shared / (self.area + other.area - shared)
+
+    @property
+    def area(self) -> float:
+        """Width times height, in scans."""
+        return (self.right - self.left) * (self.bottom - self.top)
+
+
+class KeptFace(Value):
+    """A face of an earlier analysis whose id is kept where the new analysis finds it again (IoU >= 0.5)."""
+
+    face_id: str
+    box: Box
+
+
+class ScanPublished(Event):
+    """A scan is there to be analysed. The picture stays where it is: this is a claim check (uri and sha256).
+
+    `published_at` is when the scan was *first* published: whoever publishes it again sends the old time along, so
+    that its faces keep their age. `page` counts from 1 and is None for a file with a single page.
+    """
+
+    type: ClassVar[str] = "facestream.scan.published.v1"
+
+    scan_id: str = Field(min_length=1, max_length=1024)
+    uri: str = Field(min_length=1)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    media_type: str
+    collection: str
+    published_at: Time
+    page: int | None = Field(default=None, ge=1)
+    metadata: dict[str, str] = Field(default_factory=dict)
+    keep: tuple[KeptFace, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The scan's id."""
+        return self.scan_id

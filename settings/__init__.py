@@ -1,0 +1,100 @@
+"""What can be set, read from the environment (`FACESTREAM_…`, two underscores between a group and its field)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Group(BaseModel):
+    """A group of settings; a name it does not know is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KafkaSettings(Group):
+    """A broker to use instead of the embedded one."""
+
+    bootstrap_servers: str | None = None
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_cafile: Path | None = None
+    ssl_certfile: Path | None = None
+    ssl_keyfile: Path | None = None
+    ssl_password: SecretStr | None = None
+    replication_factor: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _sasl_is_whole(self) -> KafkaSettings:
+        wants = self.security_protocol.startswith("SASL_")
+        if wants and not (self.sasl_mechanism and self.sasl_username and self.sasl_password):
+            raise ValueError(f"{self.security_protocol} needs sasl_mechanism, sasl_username and sasl_password")
+        return self
+
+
+class DatabaseSettings(Group):
+    """A PostgreSQL (with the pgvector extension) to use instead of the embedded one."""
+
+    url: str | None = None
+
+
+class ModelSettings(Group):
+    """The face engines. Weight files default to those of the face_recognition_models wheel."""
+
+    # onnx is dlib's networks on ONNX Runtime: the same faces, many times faster.
+    engine: Literal["onnx", "dlib"] = "onnx"
+    # Where ONNX Runtime computes; auto is CUDA where its ONNX Runtime is installed, else the processor.
+    provider: Literal["auto", "cpu", "cuda", "tensorrt", "openvino"] = "auto"
+    # Worker processes of one detect consumer, each with the networks loaded; by default one a core, at most 8.
+    processes: int | None = Field(default=None, ge=1)
+    upsample: int = Field(default=1, ge=0, le=3)
+    # Longer side in pixels; larger scans are scaled down to it for detection.
+    max_size: int = Field(default=2000, ge=80)
+    threshold: float = 0.0
+    # Embeddings averaged over this many slightly moved versions of each face; 0 is the face as it is.
+    jitter: int = Field(default=0, ge=0, le=100)
+    detector_path: Path | None = None
+    landmarks_path: Path | None = None
+    embedder_path: Path | None = None
+
+
+class IndexSettings(Group):
+    """The range search."""
+
+    # Up to this many faces the search is exact.
+    exact_below: int = Field(default=10_000, ge=0)
+    m: int = Field(default=16, ge=2)
+    ef_construction: int = Field(default=100, ge=8)
+    seed: int = 100
+
+
+class ClusteringSettings(Group):
+    """DBSCAN's parameters; distances are Euclidean between embeddings."""
+
+    eps: float = Field(default=0.37, gt=0)
+    eps_max: float = Field(default=0.5, gt=0)
+    min_samples: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _eps_max_is_largest(self) -> ClusteringSettings:
+        if self.eps > self.eps_max:
+            raise ValueError(f"eps {self.eps} is larger than eps_max {self.eps_max}: edges beyond eps_max are not kept")
+        return self
+
+
+class Settings(BaseSettings):
+    """All settings. Raises pydantic.ValidationError naming what is wrong."""
+
+    model_config = SettingsConfigDict(env_prefix="FACESTREAM_", env_nested_delimiter="__", frozen=True, extra="ignore")
+
+    data: Path = Path("data")
+    kafka: KafkaSettings = KafkaSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    models: ModelSettings = ModelSettings()
+    index: IndexSettings = IndexSettings()
+    clustering: ClusteringSettings = ClusteringSettings()

@@ -1,0 +1,1 @@
+"""Kafka: the one consume-transform-produce loop, transactions, dead letters, retries."""

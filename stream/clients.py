@@ -1,0 +1,72 @@
+"""Kafka clients with this project's settings. Every consumer reads committed records only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaError
+
+from settings import KafkaSettings
+from stream.errors import Fatal
+
+MAX_RECORD_BYTES = 32 * 1024 * 1024
+"""The largest record: the neighbours of a scan full of the most photographed people of an archive."""
+
+
+def consumer(kafka: KafkaSettings, **options: Any) -> KafkaConsumer:  # noqa: ANN401
+    """A consumer that reads committed records, from the beginning where no offset is known.
+
+    Raises Fatal if the broker does not answer.
+    """
+    return _connect(
+        KafkaConsumer,
+        kafka,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        allow_auto_create_topics=False,
+        max_partition_fetch_bytes=MAX_RECORD_BYTES,
+        **options,
+    )
+
+
+def producer(kafka: KafkaSettings, **options: Any) -> KafkaProducer:  # noqa: ANN401
+    """An idempotent producer that waits for all replicas. Raises Fatal if the broker does not answer."""
+    return _connect(
+        KafkaProducer,
+        kafka,
+        acks="all",
+        enable_idempotence=True,
+        allow_auto_create_topics=False,
+        max_request_size=MAX_RECORD_BYTES,
+        **options,
+    )
+
+
+def admin(kafka: KafkaSettings) -> KafkaAdminClient:
+    """A client for topics and groups. Raises Fatal if the broker does not answer."""
+    return _connect(KafkaAdminClient, kafka)
+
+
+def _connect(client: Any, kafka: KafkaSettings, **options: Any) -> Any:  # noqa: ANN401
+    if kafka.bootstrap_servers is None:
+        raise Fatal("no Kafka broker is configured: set FACESTREAM_KAFKA__BOOTSTRAP_SERVERS")
+    try:
+        return client(bootstrap_servers=kafka.bootstrap_servers.split(","), **_security(kafka), **options)
+    except KafkaError as error:
+        raise Fatal(f"no answer from the Kafka broker at {kafka.bootstrap_servers} ({error})") from error
+
+
+def _security(kafka: KafkaSettings) -> dict[str, Any]:
+    chosen = {
+        "security_protocol": kafka.security_protocol,
+        "sasl_mechanism": kafka.sasl_mechanism,
+        "sasl_plain_username": kafka.sasl_username,
+        "sasl_plain_password": kafka.sasl_password.get_secret_value() if kafka.sasl_password else None,
+        "ssl_cafile": str(kafka.ssl_cafile) if kafka.ssl_cafile else None,
+        "ssl_certfile": str(kafka.ssl_certfile) if kafka.ssl_certfile else None,
+        "ssl_keyfile": str(kafka.ssl_keyfile) if kafka.ssl_keyfile else None,
+        "ssl_password": kafka.ssl_password.get_secret_value() if kafka.ssl_password else None,
+    }
+    return {name: value for name, value in chosen.items() if value is not None}

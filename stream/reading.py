@@ -1,0 +1,89 @@
+"""Reading without a group: all committed records of a topic from its beginning up to a point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any
+
+import structlog
+from kafka import KafkaConsumer, TopicPartition
+
+from schemas.codec import InvalidRecord, decode
+from schemas.dead_letters import decode_dead_letter
+from schemas.topics import DEAD_LETTERS, Record, Topic, topic_named
+from settings import KafkaSettings
+from stream import clients
+from stream.records import Consumed, Positions, Received, Rejected
+
+log = structlog.get_logger()
+
+_topic_named = cache(topic_named)
+
+
+def understand(consumed: Any) -> Received | Rejected:  # noqa: ANN401
+    """A record as kafka-python gives it, decoded; Rejected with the reason where that is not possible."""
+    record = Record(consumed.key, consumed.value, tuple(consumed.headers))
+    place = (consumed.topic, consumed.partition, consumed.offset, record)
+    topic = _topic_named(consumed.topic)
+    try:
+        message = decode_dead_letter(record) if topic is DEAD_LETTERS else decode(topic, record)
+    except InvalidRecord as error:
+        return Rejected(Consumed(*place), str(error))
+    return Received(*place, message)
+
+
+def read_to_end(kafka: KafkaSettings, topic: Topic) -> Iterator[Received]:
+    """All committed records of a topic from its beginning to its present end, in the order of each partition.
+
+    Records that cannot be decoded are passed over: the consumer whose work they are sends them to `dead-letters`.
+    """
+    reader = clients.consumer(kafka)
+    try:
+        partitions = partitions_of(reader, topic)
+        yield from _read(reader, reader.end_offsets(partitions), {})
+    finally:
+        reader.close()
+
+
+def read_until(kafka: KafkaSettings, positions: Positions, start: Positions | None = None) -> Iterator[Received]:
+    """All committed records before these positions, from the beginning or from `start` on; the same rule for others."""
+    reader = clients.consumer(kafka)
+    begins = {TopicPartition(*partition): offset for partition, offset in (start or {}).items()}
+    try:
+        yield from _read(reader, {TopicPartition(*at): offset for at, offset in positions.items()}, begins)
+    finally:
+        reader.close()
+
+
+def partitions_of(reader: KafkaConsumer, topic: Topic) -> list[TopicPartition]:
+    """The partitions a topic has on the broker."""
+    return [TopicPartition(topic.name, number) for number in sorted(reader.partitions_for_topic(topic.name) or ())]
+
+
+def _read(
+    reader: KafkaConsumer, ends: dict[TopicPartition, int], begins: dict[TopicPartition, int]
+) -> Iterator[Received]:
+    reader.assign(list(ends))
+    reader.seek_to_beginning(*ends)
+    for partition, begin in begins.items():
+        reader.seek(partition, begin)
+    unfinished = {partition for partition, end in ends.items() if reader.position(partition) < end}
+    while unfinished:
+        for partition, batch in reader.poll(timeout_ms=500, max_records=2000).items():
+            yield from _before(ends[partition], batch)
+        # Positions, not records, tell the end: the last offsets may be markers of transactions.
+        finished = {partition for partition in unfinished if reader.position(partition) >= ends[partition]}
+        unfinished -= finished
+        reader.pause(*finished)
+
+
+def _before(end: int, batch: Sequence[Any]) -> Iterator[Received]:
+    for consumed in batch:
+        if consumed.offset >= end:
+            return
+        understood = understand(consumed)
+        if isinstance(understood, Received):
+            yield understood
+        else:
+            log.warning("passed over", topic=consumed.topic, offset=consumed.offset, reason=understood.reason)

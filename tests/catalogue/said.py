@@ -1,0 +1,104 @@
+"""Messages to say in tests, and the records that carry them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from schemas.base import Event
+from schemas.clusters import Change, ClusterChanged, FaceAssigned, Role, Suggestion
+from schemas.dead_letters import DeadLetter
+from schemas.faces import Face, Provenance, Quality, ScanAnalysed
+from schemas.scans import Box, ScanPublished
+from schemas.topics import Record, Tombstone
+
+THEN = datetime(1918, 2, 24, tzinfo=UTC)
+SHA256 = "0" * 64
+PROVENANCE = Provenance(engine="dlib", detector="a", landmarks="b", embedder="c", upsample=1, max_size=2000)
+
+
+@dataclass(frozen=True)
+class Said:
+    """A record as the stream hands it over."""
+
+    topic: str
+    partition: int
+    offset: int
+    message: Event | Tombstone | DeadLetter
+
+
+def in_order(topic: str, *messages: Event | Tombstone | DeadLetter, partition: int = 0, start: int = 0) -> list[Said]:
+    return [Said(topic, partition, start + offset, message) for offset, message in enumerate(messages)]
+
+
+def after(records: Sequence[Said]) -> dict[tuple[str, int], int]:
+    return {(it.topic, it.partition): it.offset + 1 for it in records}
+
+
+def published(scan_id: str, uri: str = "file:///nowhere.jpg", **fields: object) -> ScanPublished:
+    said = {"sha256": SHA256, "media_type": "image/jpeg", "collection": "album", "published_at": THEN} | fields
+    return ScanPublished.model_validate({"scan_id": scan_id, "uri": uri} | said)
+
+
+def face(face_id: str, embedding: Sequence[float] = (), box: Box | None = None) -> Face:
+    vector = np.zeros(128, "<f4")
+    vector[: len(embedding)] = embedding
+    return Face(
+        face_id=face_id,
+        box=box or Box(left=0.25, top=0.25, right=0.5, bottom=0.75),
+        landmarks=((0.3, 0.4), (0.45, 0.4)),
+        score=1.0,
+        quality=Quality(size_px=80, sharpness=100),
+        embedding=vector.tobytes(),
+    )
+
+
+def analysed(scan_id: str, *faces: Face, width: int = 800) -> ScanAnalysed:
+    return ScanAnalysed(
+        scan_id=scan_id,
+        sha256=SHA256,
+        published_at=THEN,
+        width=width,
+        height=600,
+        provenance=PROVENANCE,
+        faces=faces,
+    )
+
+
+def assigned(
+    face_id: str, scan_id: str, cluster_id: str | None, analysis: int = 0, name: str | None = None
+) -> FaceAssigned:
+    return FaceAssigned(
+        face_id=face_id,
+        scan_id=scan_id,
+        analysis=analysis,
+        cluster_id=cluster_id,
+        role=Role.NOISE if cluster_id is None else Role.CORE,
+        hard_label=name,
+    )
+
+
+def suggested(face_id: str, scan_id: str, cluster_id: str, *names: tuple[str, float]) -> FaceAssigned:
+    distribution = tuple(Suggestion(label_id=name, probability=probability) for name, probability in names)
+    return assigned(face_id, scan_id, cluster_id).model_copy(
+        update={"soft_label": distribution[0], "distribution": distribution}
+    )
+
+
+def changed(cluster_id: str, change: Change, size: int = 1, successor: str | None = None) -> ClusterChanged:
+    return ClusterChanged(cluster_id=cluster_id, change=change, size=size, successor=successor)
+
+
+def dead(key: bytes | None, reason: str = "not a picture", offset: int = 0, topic: str = "scans") -> DeadLetter:
+    return DeadLetter(
+        original=Record(key, b"{"),
+        topic=topic,
+        partition=0,
+        offset=offset,
+        consumer="detect",
+        reason=reason,
+        time=THEN,
+    )

@@ -1,0 +1,81 @@
+"""Making the tables in a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from psycopg import Connection, sql
+from psycopg.conninfo import make_conninfo
+
+from catalogue.connection import connect
+from catalogue.errors import CatalogueError, CatalogueUnavailable
+from catalogue.reader import counts
+from settings import DatabaseSettings
+
+
+@pytest.fixture
+def bare(database: DatabaseSettings) -> Iterator[Connection]:
+    """A connection to a database without a catalogue."""
+    assert database.url
+    with psycopg.connect(database.url, autocommit=True) as opened:
+        yield opened
+
+
+def test_several_processes_may_open_an_empty_database_at_once(database: DatabaseSettings) -> None:
+    def opened(_: int) -> int:
+        with connect(database) as connection:
+            return counts(connection).scans
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(opened, range(16))) == [0] * 16
+
+
+def test_opening_again_changes_nothing(database: DatabaseSettings) -> None:
+    tables = "SELECT oid, relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY oid"
+    with connect(database) as connection:
+        first = connection.execute(tables).fetchall()
+    with connect(database) as connection:
+        assert connection.execute(tables).fetchall() == first
+
+
+def test_a_database_that_holds_something_else_is_refused_and_left_as_it_is(
+    database: DatabaseSettings, bare: Connection
+) -> None:
+    bare.execute("CREATE TABLE faces (smile text)")
+    with pytest.raises(CatalogueError, match=r'already holds something else.*"faces".*a database of its own'):
+        connect(database)
+    assert bare.execute("SELECT to_regclass('scans')").fetchone() == (None,)
+
+
+def test_a_catalogue_of_another_version_is_refused(database: DatabaseSettings, bare: Connection) -> None:
+    connect(database).close()
+    bare.execute("UPDATE catalogue_version SET version = 99")
+    with pytest.raises(CatalogueError, match=r"version 99, this program needs version 1.*give it an empty database"):
+        connect(database)
+
+
+def test_a_user_who_may_not_add_pgvector_is_told_who_can(database: DatabaseSettings, bare: Connection) -> None:
+    assert database.url
+    role = f"reader_{bare.info.dbname}"
+    bare.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
+    try:
+        with pytest.raises(CatalogueError, match="may not add it: have a superuser run CREATE EXTENSION vector"):
+            connect(DatabaseSettings(url=make_conninfo(database.url, user=role)))
+    finally:
+        bare.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+
+
+def test_a_server_that_does_not_answer_is_named_without_the_password() -> None:
+    nowhere = DatabaseSettings(url="postgresql://someone:secret@127.0.0.1:1/x")
+    with pytest.raises(CatalogueUnavailable, match=r"PostgreSQL at 127\.0\.0\.1:1 does not answer") as raised:
+        connect(nowhere)
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["not an address", None])
+def test_an_address_that_is_none_is_refused(url: str | None) -> None:
+    with pytest.raises(CatalogueError, match="FACESTREAM_DATABASE__URL"):
+        connect(DatabaseSettings(url=url))

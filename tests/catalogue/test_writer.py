@@ -1,0 +1,280 @@
+"""Writing on a real PostgreSQL: what stands in the tables is a function of what was said, not of when."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from random import Random
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg import Connection
+
+from catalogue import reader, rows
+from catalogue.connection import connect
+from catalogue.writer import CONSUMER, write
+from schemas.clusters import Change
+from schemas.faces import ScanAnalysed
+from schemas.topics import ASSIGNMENTS, FACES, SCANS, Tombstone
+from settings import DatabaseSettings
+from tests.catalogue.said import (
+    Said,
+    after,
+    analysed,
+    assigned,
+    changed,
+    dead,
+    face,
+    in_order,
+    published,
+    suggested,
+)
+
+TABLES = ("scans", "analyses", "faces", "assignments", "cluster_changes", "dead_letters", "offsets")
+
+
+def rows_of(connection: Connection, table: str) -> list[tuple[object, ...]]:
+    return connection.execute(f"SELECT * FROM {table} ORDER BY {table}::text").fetchall()
+
+
+def everything(connection: Connection) -> dict[str, list[str]]:
+    return {
+        table: [row[0] for row in connection.execute(f"SELECT {table}::text FROM {table} ORDER BY 1")]
+        for table in TABLES
+    }
+
+
+def say(connection: Connection, records: Sequence[Said]) -> None:
+    write(connection, records, after(records))
+
+
+def test_a_face_is_found_with_its_scan_its_box_and_its_cluster(connection: Connection) -> None:
+    say(
+        connection,
+        in_order("scans", published("album/1.jpg", "file:///album/1.jpg", page=2, metadata={"year": "1918"})),
+    )
+    say(connection, in_order("faces", analysed("album/1.jpg", face("f1"), width=1200)))
+    say(connection, in_order("assignments", suggested("f1", "album/1.jpg", "f1", ("anna", 0.75), ("mari", 0.25))))
+    found = connection.execute(
+        "SELECT face_id, scan_id, uri, page, box_left, box_bottom, cluster_id, role, label_id, soft_label, probability,"
+        " distribution FROM face_catalogue"
+    ).fetchall()
+    names = [{"label_id": "anna", "probability": 0.75}, {"label_id": "mari", "probability": 0.25}]
+    place = ("f1", "album/1.jpg", "file:///album/1.jpg", 2, 0.25, 0.75)
+    assert found == [(*place, "f1", "core", None, "anna", 0.75, names)]
+    assert connection.execute("SELECT metadata, width FROM scans JOIN analyses USING (scan_id)").fetchall() == [
+        ({"year": "1918"}, 1200)
+    ]
+    assert connection.execute("SELECT landmarks, embedding::text FROM faces").fetchall() == [
+        ([[0.3, 0.4], [0.45, 0.4]], f"[{','.join('0' * 128)}]")
+    ]
+
+
+def test_an_assignment_may_come_before_its_face(connection: Connection) -> None:
+    say(connection, in_order("assignments", assigned("f1", "s1", "f1")))
+    say(connection, in_order("faces", analysed("s1", face("f1"))))
+    say(connection, in_order("scans", published("s1")))
+    assert connection.execute("SELECT face_id, cluster_id FROM face_catalogue").fetchall() == [("f1", "f1")]
+
+
+def test_a_new_analysis_takes_the_place_of_the_old_one_with_all_its_faces(connection: Connection) -> None:
+    say(connection, in_order("faces", analysed("s1", face("f1"), face("f2")), analysed("s2", face("g1"))))
+    say(connection, in_order("faces", analysed("s1", face("f2"), face("f3")), start=2))
+    found = connection.execute("SELECT face_id, scan_id, analysis FROM faces ORDER BY face_id").fetchall()
+    assert found == [("f2", "s1", 2), ("f3", "s1", 2), ("g1", "s2", 1)]
+
+
+def test_an_analysis_without_a_face_empties_its_scan(connection: Connection) -> None:
+    say(connection, in_order("faces", analysed("s1", face("f1")), analysed("s1")))
+    assert rows_of(connection, "faces") == []
+    assert connection.execute("SELECT scan_id, analysis FROM analyses").fetchall() == [("s1", 1)]
+
+
+def test_when_offsets_are_set_back_an_older_record_never_takes_the_place_of_a_newer(connection: Connection) -> None:
+    records = [
+        *in_order("faces", analysed("s1", face("f1")), analysed("s1", face("f2"))),
+        *in_order("assignments", assigned("f1", "s1", "a", analysis=0), assigned("f1", "s1", "b", analysis=1)),
+    ]
+    say(connection, records)
+    before = everything(connection)
+    connection.execute("DELETE FROM offsets")
+    say(connection, [records[0], records[2]])
+    assert everything(connection) | {"offsets": []} == before | {"offsets": []}
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_withdrawing_a_scan_takes_everything_of_it_out(connection: Connection, together: bool) -> None:
+    there = [
+        *in_order("scans", published("s1"), published("s2")),
+        *in_order("faces", analysed("s1", face("f1")), analysed("s2", face("g1"))),
+        *in_order("assignments", assigned("f1", "s1", "f1"), assigned("g1", "s2", "g1")),
+    ]
+    gone = [
+        *in_order("scans", Tombstone(SCANS, "s1"), start=2),
+        *in_order("faces", Tombstone(FACES, "s1"), start=2),
+        *in_order("assignments", Tombstone(ASSIGNMENTS, "f1"), start=2),
+    ]
+    for batch in [there + gone] if together else [there, gone]:
+        say(connection, batch)
+    for table in ("scans", "analyses", "faces", "assignments"):
+        assert [row[1 if table == "faces" else 0] for row in rows_of(connection, table)] == [
+            "g1" if table == "assignments" else "s2"
+        ]
+
+
+def test_a_withdrawn_scan_is_out_of_the_view_before_its_faces_are_gone(connection: Connection) -> None:
+    say(connection, in_order("scans", published("s1")) + in_order("faces", analysed("s1", face("f1"))))
+    say(connection, in_order("scans", Tombstone(SCANS, "s1"), start=1))
+    assert rows_of(connection, "face_catalogue") == []
+
+
+def test_a_record_is_taken_once_also_when_the_answer_of_a_commit_was_lost(connection: Connection) -> None:
+    records = in_order("assignments", assigned("f1", "s1", "a"), assigned("f1", "s1", "b"))
+    say(connection, records)
+    write(connection, records[:1], {("assignments", 0): 1})
+    assert connection.execute("SELECT cluster_id FROM assignments").fetchall() == [("b",)]
+    assert reader.offsets(connection, CONSUMER) == {("assignments", 0): 2}
+
+
+def test_rows_and_offsets_are_written_together_or_not_at_all(database: DatabaseSettings) -> None:
+    with connect(database) as connection, connect(database) as other:
+        say(connection, in_order("scans", published("s1")))
+        with other.transaction():
+            other.execute("LOCK TABLE offsets IN ACCESS EXCLUSIVE MODE")
+            connection.execute("SET lock_timeout = '100ms'")
+            with pytest.raises(psycopg.OperationalError):
+                say(connection, in_order("scans", published("s2"), start=1))
+        assert [row[0] for row in rows_of(connection, "scans")] == ["s1"]
+        say(connection, in_order("scans", published("s2"), start=1))
+        assert [row[0] for row in rows_of(connection, "scans")] == ["s1", "s2"]
+
+
+def test_two_writers_of_the_same_records_leave_what_one_leaves(database: DatabaseSettings) -> None:
+    records = in_order("assignments", *(assigned("f", "s", f"c{number}") for number in range(200)))
+
+    def keep_writing() -> None:
+        with connect(database) as connection:
+            for start in range(0, 200, 5):
+                say(connection, records[start : start + 5])
+
+    writers = [threading.Thread(target=keep_writing) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(timeout=30)
+    with connect(database) as connection:
+        assert connection.execute("SELECT cluster_id FROM assignments").fetchall() == [("c199",)]
+        assert reader.offsets(connection, CONSUMER) == {("assignments", 0): 200}
+
+
+def test_a_record_that_no_row_can_hold_is_noted_and_the_others_go_through(connection: Connection) -> None:
+    short = face("f2").model_copy(update={"embedding": b"\0\0\0\0"})
+    not_finite = face("f3", [float("nan")])
+    records = [
+        *in_order("faces", analysed("s1", short), analysed("s2", not_finite), analysed("s3", face("f4"))),
+        *in_order("faces", analysed("s4", width=2**40), start=3),
+        *in_order("scans", published("ö" * 700), published("s5", page=2**40), published("s6")),
+        *in_order("assignments", assigned("f4", "s3", "f4", analysis=2**70), assigned("f5", "s3", "f4")),
+    ]
+    say(connection, records)
+    noted = {(it.topic, it.offset): it.reason for it in reader.dead_letters(connection)}
+    assert noted == {
+        ("faces", 0): "the embedding of face f2 has 1 numbers, not 128",
+        ("faces", 1): "the embedding of face f3 has a number that is not finite",
+        ("faces", 3): "a number of pixels, pages or partitions above 2147483647",
+        ("scans", 0): f"an id of more than 1300 bytes: {'ö' * 60}…",
+        ("scans", 1): "a number of pixels, pages or partitions above 2147483647",
+        ("assignments", 0): "an analysis, size or offset above 9223372036854775807",
+    }
+    assert [row[0] for row in rows_of(connection, "scans")] == ["s6"]
+    assert [row[0] for row in rows_of(connection, "faces")] == ["f4"]
+    assert [row[0] for row in rows_of(connection, "assignments")] == ["f5"]
+
+
+def test_the_longest_ids_fit(connection: Connection) -> None:
+    # Random, because PostgreSQL compresses what repeats.
+    face_id, scan_id = (Random(seed).randbytes(650).hex() for seed in (1, 2))
+    say(connection, in_order("faces", analysed(scan_id, face(face_id))))
+    say(connection, in_order("assignments", assigned(face_id, scan_id, face_id)))
+    assert reader.counts(connection).faces == reader.counts(connection).clusters == 1
+
+
+def test_a_character_nul_which_postgresql_cannot_hold_is_replaced(connection: Connection) -> None:
+    say(connection, in_order("scans", published("s\x00", metadata={"no\x00te": "a\x00b"})))
+    assert connection.execute("SELECT scan_id, metadata FROM scans").fetchall() == [
+        ("s\ufffd", {"no\ufffdte": "a\ufffdb"})
+    ]
+    say(connection, in_order("scans", Tombstone(SCANS, "s\x00"), start=1))
+    assert rows_of(connection, "scans") == []
+
+
+def test_dead_letters_are_noted_once_whatever_their_key(connection: Connection) -> None:
+    letters = [dead(b"s1"), dead(None, offset=1), dead(b"\xff\x00", offset=2), dead(b"s1", "still not")]
+    say(connection, in_order("dead-letters", *letters))
+    noted = [(it.offset, it.key, it.reason) for it in reader.dead_letters(connection)]
+    assert noted == [(2, "\\xff\ufffd", "not a picture"), (1, None, "not a picture"), (0, "s1", "still not")]
+
+
+SCAN_IDS = ("s1", "s2", "s3")
+FACE_IDS = ("f1", "f2", "f3")
+
+scans = st.sampled_from(SCAN_IDS).flatmap(
+    lambda key: st.sampled_from([published(key), published(key, "file:///moved.jpg"), Tombstone(SCANS, key)])
+)
+analyses: st.SearchStrategy[ScanAnalysed | Tombstone] = st.sampled_from(SCAN_IDS).flatmap(
+    lambda key: st.one_of(
+        st.just(Tombstone(FACES, key)),
+        st.lists(st.sampled_from(FACE_IDS)).map(lambda ids: analysed(key, *(face(f"{key}-{it}") for it in ids))),
+    )
+)
+assignments = st.tuples(st.sampled_from(SCAN_IDS), st.sampled_from(FACE_IDS)).flatmap(
+    lambda key: st.sampled_from(
+        [
+            assigned("-".join(key), key[0], "c1"),
+            assigned("-".join(key), key[0], None),
+            assigned("-".join(key), key[0], "c2", name="anna"),
+            Tombstone(ASSIGNMENTS, "-".join(key)),
+        ]
+    )
+)
+changes = st.sampled_from([changed("c1", Change.CREATED), changed("c1", Change.MERGED, successor="c2")])
+dead_letters = st.sampled_from([dead(b"s1"), dead(b"s2", offset=1), dead(b"s2", "again", offset=1)])
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    logs=st.fixed_dictionaries(
+        {
+            "scans": st.lists(scans, max_size=8),
+            "faces": st.lists(analyses, max_size=8),
+            "assignments": st.lists(assignments, max_size=12),
+            "clusters": st.lists(changes, max_size=4),
+            "dead-letters": st.lists(dead_letters, max_size=4),
+        }
+    ),
+    data=st.data(),
+)
+def test_the_tables_are_the_same_whatever_the_interleaving_the_batches_and_the_restarts(
+    connection: Connection, logs: dict[str, list[rows.Message]], data: st.DataObject
+) -> None:
+    topics = {topic: in_order(topic, *messages) for topic, messages in logs.items()}
+    clear = "TRUNCATE " + ", ".join(TABLES)
+    connection.execute(clear)
+    for records in topics.values():
+        say(connection, records)
+    expected = everything(connection)
+
+    connection.execute(clear)
+    read = dict.fromkeys(topics, 0)
+    while unread := [topic for topic, records in topics.items() if read[topic] < len(records)]:
+        batch: list[Said] = []
+        for topic in data.draw(st.lists(st.sampled_from(unread), min_size=1, max_size=3, unique=True)):
+            upto = data.draw(st.integers(read[topic] + 1, len(topics[topic])))
+            batch += topics[topic][read[topic] : upto]
+            read[topic] = upto
+        say(connection, batch)
+        if data.draw(st.booleans()):
+            say(connection, batch)
+    assert everything(connection) == expected

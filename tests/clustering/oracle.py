@@ -1,0 +1,194 @@
+"""What the tests hold the clustering against: records made by hand, and DBSCAN computed anew from all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.cluster import DBSCAN
+
+from clustering.clustering import Clustering, Delta, Parameters, PartWithdrawn
+from schemas.clusters import Change, FaceAssigned, Role
+from schemas.faces import Quality
+from schemas.neighbours import FaceNeighbours, NeighboursFound
+
+Edge = tuple[str, int, float]
+"""Face id, analysis, distance."""
+Held = dict[tuple[str, int], NeighboursFound]
+Said = NeighboursFound | PartWithdrawn
+
+GOOD = Quality(size_px=100.0, sharpness=100.0)
+BLURRED = Quality(size_px=100.0, sharpness=1.0)
+EPS_MAX = 8.0
+
+
+def record(
+    scan_id: str,
+    analysis: int,
+    faces: Mapping[str, Sequence[Edge]],
+    *,
+    minute: int | None = None,
+    shard: int = 0,
+    shards: int = 4,
+    blurred: Iterable[str] = (),
+    eps_max: float = EPS_MAX,
+) -> NeighboursFound:
+    """A record of `neighbours`: for each face its edges. Published at `minute`, else in the order of analyses."""
+    blurred = set(blurred)
+    return NeighboursFound(
+        scan_id=scan_id,
+        analysis=analysis,
+        shard=shard,
+        shards=shards,
+        eps_max=eps_max,
+        published_at=datetime(1918, 11, 28, tzinfo=UTC) + timedelta(minutes=analysis if minute is None else minute),
+        faces=tuple(
+            FaceNeighbours(
+                face_id=face_id,
+                score=1.0,
+                quality=BLURRED if face_id in blurred else GOOD,
+                neighbours=tuple(edge[0] for edge in edges),
+                analyses=tuple(edge[1] for edge in edges),
+                distances=tuple(edge[2] for edge in edges),
+            )
+            for face_id, edges in faces.items()
+        ),
+    )
+
+
+def hold(held: Held, batch: Iterable[Said]) -> None:
+    """Keep the latest record of each (scan, shard), as a compacted topic does."""
+    for said in batch:
+        key = (said.scan_id, said.shard)
+        if isinstance(said, PartWithdrawn):
+            held.pop(key, None)
+        elif key not in held or said.analysis >= held[key].analysis:
+            held[key] = said
+
+
+def expected(held: Held, parameters: Parameters) -> dict[str, FaceAssigned]:
+    """The assignments that these records come to, from the definitions alone, by face id."""
+    live = {scan: max(r.analysis for r in held.values() if r.scan_id == scan) for scan, _ in held}
+    current = [r for r in held.values() if r.analysis == live[r.scan_id]]
+    faces = {face.face_id: (r, face) for r in current for face in r.faces}
+    ids = sorted(faces)
+    place = {(face_id, faces[face_id][0].analysis): i for i, face_id in enumerate(ids)}
+    distances = np.full((len(ids), len(ids)), np.inf)
+    for said in current:
+        for face in said.faces:
+            one = place[face.face_id, said.analysis]
+            for name, analysis, distance in zip(face.neighbours, face.analyses, face.distances, strict=True):
+                other = place.get((name, analysis))
+                if other is not None and other != one:
+                    distances[one, other] = distances[other, one] = min(distance, distances[one, other])
+    if parameters.same_scan_eps is not None:
+        scans = np.array([faces[face_id][0].scan_id for face_id in ids])
+        distances[(scans[:, None] == scans[None, :]) & (distances > parameters.same_scan_eps)] = np.inf
+    np.fill_diagonal(distances, 0.0)
+    gates = np.array(
+        [
+            face.quality.size_px >= (parameters.min_size_px or 0)
+            and face.score >= (parameters.min_score or 0)
+            and face.quality.sharpness >= (parameters.min_sharpness or 0)
+            for _, face in (faces[face_id] for face_id in ids)
+        ],
+        dtype=bool,
+    )
+    near = distances <= parameters.eps
+    core = (near.sum(axis=1) >= parameters.min_samples) & gates
+    part = _components(near & core[:, None] & core[None, :])
+    if ids and gates.all():
+        _assert_scikit_learn_agrees(distances, parameters, core, part)
+    homes: list[int | None] = []
+    for i in range(len(ids)):
+        cores = [j for j in np.flatnonzero(near[i] & core) if j != i]
+        if core[i]:
+            homes.append(part[i])
+        else:
+            homes.append(part[min(cores, key=lambda j: (distances[i, j], ids[j]))] if cores else None)
+    oldest: dict[int | None, tuple[datetime, str]] = {}
+    for home, face_id in zip(homes, ids, strict=True):
+        age = (faces[face_id][0].published_at, face_id)
+        oldest[home] = min(oldest.get(home, age), age)
+    return {
+        face_id: FaceAssigned(
+            face_id=face_id,
+            scan_id=faces[face_id][0].scan_id,
+            analysis=faces[face_id][0].analysis,
+            cluster_id=None if home is None else oldest[home][1],
+            role=Role.CORE if is_core else Role.NOISE if home is None else Role.BORDER,
+        )
+        for face_id, home, is_core in zip(ids, homes, core.tolist(), strict=True)
+    }
+
+
+def _components(linked: npt.NDArray[np.bool_]) -> list[int]:
+    part = list(range(len(linked)))
+    changed = True
+    while changed:
+        changed = False
+        for i, j in np.argwhere(linked).tolist():
+            if part[i] != part[j]:
+                part[i] = part[j] = min(part[i], part[j])
+                changed = True
+    return part
+
+
+def _assert_scikit_learn_agrees(
+    distances: npt.NDArray[np.float64], parameters: Parameters, core: npt.NDArray[np.bool_], part: list[int]
+) -> None:
+    finite = np.minimum(distances, 1e9)
+    theirs = DBSCAN(eps=parameters.eps, min_samples=parameters.min_samples, metric="precomputed").fit(finite)
+    assert np.flatnonzero(core).tolist() == sorted(theirs.core_sample_indices_.tolist())
+    pairs = {(part[i], int(theirs.labels_[i])) for i in np.flatnonzero(core)}
+    assert len(pairs) == len({one for one, _ in pairs}) == len({other for _, other in pairs})
+
+
+class Subscriber:
+    """Reads deltas and nothing else, as somebody at `assignments` and `clusters` does; refuses to be told twice."""
+
+    def __init__(self) -> None:
+        self.assignments: dict[str, FaceAssigned] = {}
+        self.sizes: dict[str, int] = {}
+
+    def read(self, delta: Delta) -> None:
+        for face_id in delta.gone:
+            del self.assignments[face_id]
+        for assignment in delta.assignments:
+            assert self.assignments.get(assignment.face_id) != assignment, "said twice"
+            self.assignments[assignment.face_id] = assignment
+        for change in delta.changes:
+            if change.change in (Change.MERGED, Change.RETIRED):
+                assert change.size == 0
+                self.sizes.pop(change.cluster_id)
+            elif change.change is Change.CREATED:
+                assert change.cluster_id not in self.sizes
+                self.sizes[change.cluster_id] = change.size
+            else:
+                old = self.sizes[change.cluster_id]
+                assert change.change is not Change.GROWN or change.size > old
+                assert change.change is not Change.SHRUNK or change.size < old
+                self.sizes[change.cluster_id] = change.size
+        for change in delta.changes:
+            assert change.successor is None or change.successor in self.sizes
+            assert set(change.parts) <= self.sizes.keys()
+
+
+def assigned(clustering: Clustering) -> dict[str, FaceAssigned]:
+    """What is live, by face id."""
+    return {it.face_id: it for it in clustering.assignments()}
+
+
+def check(clustering: Clustering, subscriber: Subscriber, held: Held) -> None:
+    """The clustering, and whoever only read its deltas, are where the records say."""
+    right = expected(held, clustering.parameters)
+    assert assigned(clustering) == right
+    assert subscriber.assignments == right
+    sizes: dict[str, int] = {}
+    for it in right.values():
+        if it.cluster_id is not None:
+            sizes[it.cluster_id] = sizes.get(it.cluster_id, 0) + 1
+    assert clustering.sizes() == sizes
+    assert subscriber.sizes == sizes

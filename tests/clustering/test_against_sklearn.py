@@ -1,0 +1,195 @@
+"""Points in space, said as an index would say them: the clustering is scikit-learn's DBSCAN of the live points."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
+from sklearn.cluster import DBSCAN
+
+from clustering.clustering import Clustering, Parameters, PartWithdrawn
+from schemas.clusters import Role
+from tests.clustering.oracle import Said, Subscriber, assigned, record
+
+Points = npt.NDArray[np.float64]
+
+
+@dataclass
+class Shards:
+    """An archive, and the shards of an index that each tell of it at their own pace."""
+
+    shards: int
+    eps_max: float
+    points: dict[str, tuple[str, int, Points]] = field(default_factory=dict)
+    said: list[list[Said]] = field(default_factory=list)
+    analyses: int = 0
+
+    def __post_init__(self) -> None:
+        self.said = [[] for _ in range(self.shards)]
+
+    def withdraw(self, scan_id: str) -> None:
+        self.points = {face: point for face, point in self.points.items() if point[0] != scan_id}
+        for shard, said in enumerate(self.said):
+            said.append(PartWithdrawn(scan_id, shard))
+
+    def analyse(self, scan_id: str, faces: dict[str, Points]) -> None:
+        """A scan, for the first time or anew; its faces may keep their ids."""
+        self.points = {face: point for face, point in self.points.items() if point[0] != scan_id}
+        analysis = self.analyses
+        self.analyses += 1
+        self.points |= {face: (scan_id, analysis, point) for face, point in faces.items()}
+        for shard, said in enumerate(self.said):
+            known = [face for face in self.points if hash_of(face) % self.shards == shard]
+            edges = {face: list(self.near(face, known)) for face in faces}
+            said.append(
+                record(scan_id, analysis, edges, shard=shard, shards=self.shards, eps_max=self.eps_max, minute=0)
+            )
+
+    def near(self, face: str, known: list[str]) -> Iterator[tuple[str, int, float]]:
+        _, _, here = self.points[face]
+        for other in known:
+            _, analysis, there = self.points[other]
+            distance = float(np.sqrt(((here - there) ** 2).sum()))
+            if other != face and distance <= self.eps_max:
+                yield other, analysis, distance
+
+
+def hash_of(face_id: str) -> int:
+    return sum(face_id.encode())
+
+
+def assert_is_dbscan(clustering: Clustering, names: list[str], distances: npt.NDArray[np.float64]) -> None:
+    """Same noise, same core partition; every border with a nearest core."""
+    parameters = clustering.parameters
+    ours = assigned(clustering)
+    assert ours.keys() == set(names)
+    if not names:
+        return
+    theirs = DBSCAN(eps=parameters.eps, min_samples=parameters.min_samples, metric="precomputed").fit(distances)
+    core = np.zeros(len(names), dtype=bool)
+    core[theirs.core_sample_indices_] = True
+    ours_core = np.array([ours[name].role is Role.CORE for name in names])
+    ours_noise = np.array([ours[name].cluster_id is None for name in names])
+    assert (ours_core == core).all()
+    assert (ours_noise == (theirs.labels_ == -1)).all()
+    pairs = {
+        (ours[name].cluster_id, label)
+        for name, label, is_core in zip(names, theirs.labels_, core, strict=True)
+        if is_core
+    }
+    assert len(pairs) == len({cluster for cluster, _ in pairs}) == len({label for _, label in pairs})
+    for i in np.flatnonzero(~core & ~ours_noise).tolist():
+        nearest = distances[i][core].min()
+        homes = {ours[names[j]].cluster_id for j in np.flatnonzero(core & (distances[i] == nearest))}
+        assert ours[names[i]].cluster_id in homes
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    min_samples=st.integers(1, 5),
+    shards=st.sampled_from([1, 2, 4]),
+    batches=st.lists(st.tuples(st.integers(1, 8), st.integers(1, 12)), min_size=1, max_size=8),
+)
+def test_after_inserts_deletes_and_re_analyses_it_is_dbscan_of_the_live_points(
+    seed: int, min_samples: int, shards: int, batches: list[tuple[int, int]]
+) -> None:
+    """On a grid, so that distances tie and points coincide. Each step some scans are said, then some of it is read."""
+    rng = random.Random(seed)
+    parameters = Parameters(eps=1.0, min_samples=min_samples)
+    index = Shards(shards, eps_max=1.5)
+    clustering, subscriber = Clustering(parameters), Subscriber()
+    for scans, taken in batches:
+        for _ in range(scans):
+            scan = rng.randrange(12)
+            if rng.random() < 0.25:
+                index.withdraw(f"scan {scan}")
+            else:
+                faces = {f"{scan:02}{letter}": np.array([rng.randrange(7), rng.randrange(4)]) for letter in "abcd"}
+                index.analyse(f"scan {scan}", dict(rng.sample(list(faces.items()), rng.randrange(5))))
+        # Each shard's records come in order; how far each has come, chance says.
+        batch: list[Said] = []
+        while len(batch) < taken and any(index.said):
+            shard = rng.choice([said for said in index.said if said])
+            batch.append(shard.pop(0))
+        subscriber.read(clustering.apply(batch))
+    rest = [said for shard in index.said for said in shard]
+    subscriber.read(clustering.apply(rest))
+    names = sorted(index.points)
+    points = np.array([index.points[name][2] for name in names], dtype=float).reshape(-1, 2)
+    assert_is_dbscan(clustering, names, cdist(points, points))
+    assert subscriber.assignments == assigned(clustering)
+
+
+@pytest.mark.parametrize("shards", [1, 2, 4])
+@pytest.mark.parametrize("min_samples", [1, 3])
+def test_order_batches_and_shards_change_neither_assignments_nor_ids(min_samples: int, shards: int) -> None:
+    rng = np.random.default_rng(7)
+    points = np.concatenate([rng.normal(centre, 0.6, (40, 3)) for centre in rng.uniform(-4, 4, (12, 3))])
+    outcomes = []
+    for parts, order in ((1, 0), (shards, 1), (shards, 2)):
+        index = Shards(parts, eps_max=0.9)
+        for i in range(0, len(points), 3):
+            index.analyse(f"scan {i // 3}", {f"{i // 3}-{k}": point for k, point in enumerate(points[i : i + 3])})
+        said = [one for shard in index.said for one in shard]
+        shuffled = random.Random(order)
+        shuffled.shuffle(said)
+        clustering = Clustering(Parameters(eps=0.6, min_samples=min_samples))
+        while said:
+            size = shuffled.choice([1, 7, 64])
+            clustering.apply(said[:size])
+            said = said[size:]
+        outcomes.append(assigned(clustering))
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+    assert len({it.cluster_id for it in outcomes[0].values()}) > 5
+
+
+def _lfw(shared_data: Path, count: int) -> tuple[list[str], npt.NDArray[np.float64]]:
+    with np.load(shared_data / "embeddings" / "lfw_dev.npz") as data:
+        vectors = data["E"][:count].astype(np.float64)
+        names = data["F"][:count].tolist()
+    return names, cdist(vectors, vectors)
+
+
+@pytest.mark.parametrize(("eps", "min_samples"), [(0.31, 1), (0.37, 1), (0.37, 3), (0.44, 1), (0.44, 4)])
+def test_on_real_faces_it_is_dbscan_after_inserting_and_after_deleting_a_third(
+    shared_data: Path, eps: float, min_samples: int
+) -> None:
+    names, distances = _lfw(shared_data, 2838)
+    order = np.random.default_rng(int(eps * 100) + min_samples).permutation(len(names))
+    clustering = Clustering(Parameters(eps=eps, min_samples=min_samples))
+    subscriber = Subscriber()
+    inserted: list[int] = []
+    for start in range(0, len(order), 128):
+        batch: list[Said] = []
+        for i in order[start : start + 128].tolist():
+            near = [j for j in inserted if distances[i, j] <= 0.5]
+            edges = [(names[j], j, float(distances[i, j])) for j in near]
+            batch.append(record(names[i], i, {names[i]: edges}, shard=0, eps_max=0.5))
+            inserted.append(i)
+        subscriber.read(clustering.apply(batch))
+    assert_is_dbscan(clustering, names, distances)
+    assert subscriber.assignments == assigned(clustering)
+    for start in range(0, 900, 50):
+        gone = [PartWithdrawn(names[i], 0) for i in order[start : start + 50]]
+        subscriber.read(clustering.apply(gone))
+    left = sorted(order[900:].tolist())
+    assert_is_dbscan(clustering, [names[i] for i in left], distances[np.ix_(left, left)])
+    assert subscriber.assignments == assigned(clustering)
+
+
+def test_a_face_is_named_after_publication_time_not_after_arrival() -> None:
+    clustering = Clustering(Parameters(eps=1.0))
+    clustering.apply([record("late", 0, {"a": []}, minute=9)])
+    clustering.apply([record("early", 1, {"z": [("a", 0, 0.5)]}, minute=3)])
+    assert {it.cluster_id for it in clustering.assignments()} == {"z"}
+    clustering.apply([record("as early", 2, {"y": [("z", 1, 0.5)]}, minute=3)])
+    assert {it.cluster_id for it in clustering.assignments()} == {"y"}

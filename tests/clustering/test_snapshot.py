@@ -1,0 +1,96 @@
+"""A clustering comes back from the disk as it was, or says why not."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from clustering import snapshot
+from clustering.clustering import Clustering, Parameters
+from clustering.partition import partition_at
+from tests.clustering.oracle import Held, Subscriber, assigned, check, hold, record
+from tests.clustering.test_any_records import World
+
+PARAMETERS = Parameters(eps=2.0, min_samples=2)
+
+
+def _grown(seed: int, steps: int) -> tuple[random.Random, World, Clustering, Subscriber, Held]:
+    rng = random.Random(seed)
+    world = World.drawn(rng)
+    clustering, subscriber, held = Clustering(PARAMETERS), Subscriber(), Held()
+    for _ in range(steps):
+        batch = [world.record(rng) for _ in range(5)]
+        subscriber.read(clustering.apply(batch))
+        hold(held, batch)
+    return rng, world, clustering, subscriber, held
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_restored_clustering_goes_on_as_the_saved_one_does(seed: int, tmp_path: Path) -> None:
+    rng, world, clustering, subscriber, held = _grown(seed, steps=8)
+    snapshot.save(clustering, tmp_path, 40)
+    restored = snapshot.load(tmp_path, PARAMETERS)
+    assert (restored.offset, restored.refused) == (40, ())
+    assert assigned(restored.clustering) == assigned(clustering)
+    for _ in range(8):
+        batch = [world.record(rng) for _ in range(5)]
+        delta = clustering.apply(batch)
+        assert restored.clustering.apply(batch) == delta
+        subscriber.read(delta)
+        hold(held, batch)
+        check(restored.clustering, subscriber, held)
+    assert restored.clustering.sizes() == clustering.sizes()
+    assert partition_at(restored.clustering, 1.0).sizes() == partition_at(clustering, 1.0).sizes()
+
+
+def test_names_of_all_scripts_come_back(tmp_path: Path) -> None:
+    clustering = Clustering(Parameters())
+    clustering.apply([record("Õhtu/ülesvõte 1.tif", 0, {"näo-日本": [], "😀": []})])
+    snapshot.save(clustering, tmp_path, 1)
+    assert assigned(snapshot.load(tmp_path, Parameters()).clustering) == assigned(clustering)
+
+
+def test_without_a_snapshot_it_starts_empty(tmp_path: Path) -> None:
+    restored = snapshot.load(tmp_path / "none", PARAMETERS)
+    assert (restored.clustering.sizes(), restored.offset, restored.refused) == ({}, 0, ())
+
+
+def test_the_newest_two_are_kept(tmp_path: Path) -> None:
+    clustering = Clustering(PARAMETERS)
+    paths = [snapshot.save(clustering, tmp_path, offset) for offset in (9, 10, 200)]
+    assert sorted(tmp_path.iterdir()) == paths[1:]
+
+
+def test_a_damaged_snapshot_is_told_and_the_one_before_it_is_used(tmp_path: Path) -> None:
+    _, _, clustering, _, _ = _grown(3, steps=4)
+    snapshot.save(clustering, tmp_path, 20)
+    newest = snapshot.save(clustering, tmp_path, 30)
+    whole = newest.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"", _flipped(whole, len(whole) // 2), _flipped(whole, 200)):
+        newest.write_bytes(damaged)
+        restored = snapshot.load(tmp_path, PARAMETERS)
+        assert restored.offset == 20
+        assert assigned(restored.clustering) == assigned(clustering)
+        (refused,) = restored.refused
+        assert str(newest) in str(refused) and "damaged" in str(refused)
+
+
+def test_a_snapshot_of_other_parameters_is_told_and_not_used(tmp_path: Path) -> None:
+    _, _, clustering, _, _ = _grown(3, steps=4)
+    snapshot.save(clustering, tmp_path, 20)
+    restored = snapshot.load(tmp_path, Parameters(eps=2.5, min_samples=2))
+    assert (restored.clustering.sizes(), restored.offset) == ({}, 0)
+    assert "it was made with eps 2.0, and this is to have eps 2.5" in str(restored.refused[0])
+
+
+def test_a_half_written_file_of_a_crash_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "writing.npz").write_bytes(b"half")
+    assert snapshot.load(tmp_path, PARAMETERS).refused == ()
+    snapshot.save(Clustering(PARAMETERS), tmp_path, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["snapshot-00000000000000000001.npz"]
+
+
+def _flipped(content: bytes, position: int) -> bytes:
+    return content[:position] + bytes([content[position] ^ 0x55]) + content[position + 1 :]

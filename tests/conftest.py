@@ -1,0 +1,45 @@
+"""Fixtures that more than one room's tests use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from local.services import services
+from settings import KafkaSettings, Settings
+from stream.topics import ensure_topics
+
+_SHARED_DATA = Path(__file__).parents[1].resolve().parent / "shared" / "data"
+
+
+def pytest_configure() -> None:
+    """Settings of the person who runs the tests are not the tests': they must never reach a broker of theirs."""
+    for name in [name for name in os.environ if name.startswith("FACESTREAM_")]:
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real photographs and embeddings that lies beside the checkout; skips where it is absent."""
+    if not _SHARED_DATA.is_dir():
+        pytest.skip(f"no evaluation data at {_SHARED_DATA}")
+    return _SHARED_DATA
+
+
+@contextmanager
+def broker(data: Path) -> Iterator[KafkaSettings]:
+    """A real broker with the project's topics, its data in this folder."""
+    with services(Settings(data=data), database=False, command="pytest") as running:
+        ensure_topics(running.kafka)
+        yield running.kafka
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSettings]:
+    """A broker of one test module's own."""
+    with broker(tmp_path_factory.mktemp("kafka")) as settings:
+        yield settings

@@ -1,0 +1,113 @@
+"""The compose file, as far as it can be held to account without a container engine."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from cli.supervisor import CONSUMERS
+from local.jars import jars, java
+from settings import Settings
+
+_ROOT = Path(__file__).parents[2]
+_FILE = _ROOT / "docker-compose.yml"
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    """The file with its anchors merged and its ${NAME:-default} at their defaults."""
+    text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", _FILE.read_text())
+    loaded: dict[str, Any] = YAML(typ="safe").load(text)
+    return loaded
+
+
+def ours(compose: dict[str, Any]) -> dict[str, Any]:
+    return {name: service for name, service in compose["services"].items() if service["image"] == "facestream"}
+
+
+def test_the_file_meets_the_compose_schema() -> None:
+    subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(_FILE)], check=True
+    )
+
+
+def test_every_consumer_has_a_service(compose: dict[str, Any]) -> None:
+    assert {service["command"][0] for service in ours(compose).values()} == set(CONSUMERS)
+
+
+def test_every_service_names_a_broker_and_the_catalogue_a_database(
+    compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, service in ours(compose).items():
+        with monkeypatch.context() as environment:
+            for variable, value in service["environment"].items():
+                assert variable.removeprefix("FACESTREAM_").split("__")[0].lower() in Settings.model_fields
+                environment.setenv(variable, value)
+            settings = Settings()
+        assert settings.kafka.bootstrap_servers == "kafka:9092"
+        assert (settings.database.url is not None) == (name == "catalogue")
+
+
+def test_every_service_waits_for_what_it_needs_until_that_is_healthy(compose: dict[str, Any]) -> None:
+    for name, service in ours(compose).items():
+        needs = {"kafka", "postgres"} if name == "catalogue" else {"kafka"}
+        assert service["depends_on"] == {need: {"condition": "service_healthy"} for need in needs}
+        assert all("healthcheck" in compose["services"][need] for need in needs)
+
+
+def test_the_scans_are_mounted_read_only(compose: dict[str, Any]) -> None:
+    for name in ("detect", "detect-gpu", "catalogue"):
+        assert ours(compose)[name]["volumes"] == ["./scans:/scans:ro"]
+
+
+def test_snapshots_outlive_their_container(compose: dict[str, Any]) -> None:
+    for name in ("index", "cluster"):
+        assert ours(compose)[name]["volumes"] == ["snapshots:/home/facestream/data"]
+
+
+def test_only_the_service_of_the_gpu_profile_reserves_a_gpu(compose: dict[str, Any]) -> None:
+    reserving = {name for name, service in ours(compose).items() if "resources" in service.get("deploy", {})}
+    assert reserving == {name for name, service in ours(compose).items() if service.get("profiles") == ["gpu"]}
+    assert reserving == {"detect-gpu"}
+
+
+def test_the_broker_is_of_the_version_of_the_embedded_one(compose: dict[str, Any]) -> None:
+    image = compose["services"]["kafka"]["image"]
+    assert (
+        f"<kafka.version>{image.removeprefix('apache/kafka:')}</kafka.version>"
+        in (_ROOT / "deploy" / "kafka" / "pom.xml").read_text()
+    )
+
+
+def test_the_set_up_of_the_kafka_image_accepts_the_brokers_settings(compose: dict[str, Any], tmp_path: Path) -> None:
+    """Runs the program that the image starts with, on the mounted file and the service's environment."""
+    kafka = compose["services"]["kafka"]
+    mounted, inside, _ = kafka["volumes"][0].split(":")
+    assert Path(inside) == Path("/mnt/shared/config/server.properties")
+    folders = {name: tmp_path / name for name in ("default_configs_dir", "final_configs_dir")}
+    for folder in folders.values():
+        folder.mkdir()
+    options = [f"--{name.replace('_', '-')}={folder}" for name, folder in folders.items()]
+    environment = kafka["environment"] | {"KAFKA_LOG_DIRS": str(tmp_path / "data")}
+    done = subprocess.run(
+        [
+            *(java(), "-XX:-UsePerfData", "-cp", f"{jars()}/*", "kafka.docker.KafkaDockerWrapper", "setup"),
+            *(*options, f"--mounted-configs-dir={(_ROOT / mounted).parent}"),
+        ],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"cluster.id={environment['CLUSTER_ID']}" in (tmp_path / "data" / "meta.properties").read_text()
+    settings = (folders["final_configs_dir"] / "server.properties").read_text()
+    assert "auto.create.topics.enable=false" in settings
+    assert "advertised.listeners=PLAINTEXT://kafka:9092,HOST://localhost:29092" in settings

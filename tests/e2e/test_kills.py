@@ -1,0 +1,53 @@
+"""Consumers killed in the middle of a run: the tables end as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from catalogue.connection import connect
+from cli.common import now
+from local.services import services
+from producers.feed import Feed
+from producers.files import list_sources, scans_of
+from settings import Settings
+from tests.e2e.conftest import Finished, Running
+
+TABLES = {
+    "analyses": "SELECT scan_id, sha256, width, height FROM analyses ORDER BY scan_id",
+    "faces": "SELECT face_id, scan_id, box_left, box_top, score, embedding::text FROM faces ORDER BY face_id",
+    "assignments": "SELECT face_id, scan_id, cluster_id, role FROM assignments ORDER BY face_id",
+    "dead_letters": "SELECT key, reason FROM dead_letters ORDER BY key",
+}
+
+
+def test_killing_each_consumer_changes_nothing(
+    start: Callable[[], AbstractContextManager[Running]], johns: Path, johns_run: Finished
+) -> None:
+    with (
+        services(Settings(data=johns_run.data), kafka=False, command="pytest") as settings,
+        connect(settings.database) as connection,
+    ):
+        undisturbed = {name: connection.execute(query.encode()).fetchall() for name, query in TABLES.items()}
+
+    chance = random.Random(11)
+    victims = ["detect", "index", "cluster", "catalogue"] * 2
+    chance.shuffle(victims)
+    sources = list_sources([johns]).sources
+    portions = [sources[start : start + 7] for start in range(0, len(sources), 7)]
+    with start() as running:
+        for victim, portion in zip(victims, portions, strict=True):
+            with Feed(running.settings.kafka, now) as feed:
+                for source in portion:
+                    for scan in scans_of(source, now):
+                        feed.publish(scan)
+            time.sleep(chance.uniform(0.0, 1.0))
+            os.kill(running.supervisor.processes[victim], signal.SIGKILL)
+            running.supervisor.check()
+        running.wait_until_done()
+        assert {name: running.rows(query) for name, query in TABLES.items()} == undisturbed

@@ -1,0 +1,134 @@
+"""`facestream run` on real photographs, a real broker and a real database, and what can be read afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+from kafka import KafkaConsumer
+
+from local.services import services
+from settings import Settings
+from tests.e2e.conftest import Finished, facestream
+
+
+def clusters(data: Path) -> list[dict[str, object]]:
+    done = facestream("clusters", "--data", data, "--json")
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def people_of(cluster: dict[str, object]) -> set[str]:
+    faces = cluster["faces"]
+    assert isinstance(faces, list)
+    return {str(face["scan_id"]).split("/")[1] for face in faces}
+
+
+def test_every_scan_is_accounted_for(johns_run: Finished) -> None:
+    summary = johns_run.summary
+    assert summary["scans"] == summary["published"] == 55
+    assert (summary["analysed"], summary["dead_letters"], summary["waiting"]) == (55, 0, 0)
+    assert summary["faces"] >= 50
+
+
+def test_every_cluster_holds_one_person(johns_run: Finished) -> None:
+    found = clusters(johns_run.data)
+    assert sum(int(str(cluster["size"])) for cluster in found) == johns_run.summary["faces"]
+    assert all(len(people_of(cluster)) == 1 for cluster in found)
+    assert {person for cluster in found[:5] for person in people_of(cluster)} == {
+        "John_Savage",
+        "John_Schneider",
+        "John_Salley",
+        "John_Simm",
+        "John_Shimkus",
+    }
+
+
+def test_the_same_folder_again_adds_nothing(johns_run: Finished, johns: Path) -> None:
+    before = clusters(johns_run.data)
+    again = facestream("run", johns, "--data", johns_run.data, "--upsample", "0", "--json")
+    assert again.returncode == 0, again.stderr
+    summary = json.loads(again.stdout)
+    assert (summary["published"], summary["already_there"], summary["changed"]) == (0, 55, 0)
+    assert clusters(johns_run.data) == before
+
+
+def test_a_subscriber_without_our_code_reads_assignments(johns_run: Finished) -> None:
+    with services(Settings(data=johns_run.data), database=False, command="pytest") as running:
+        subscriber = KafkaConsumer(
+            "assignments",
+            bootstrap_servers=running.kafka.bootstrap_servers,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            consumer_timeout_ms=3000,
+        )
+        latest = {record.key.decode(): json.loads(record.value) for record in subscriber}
+        subscriber.close()
+    sizes = {cluster["cluster_id"]: cluster["size"] for cluster in clusters(johns_run.data)}
+    assert len(latest) == johns_run.summary["faces"]
+    for cluster_id, size in sizes.items():
+        assert sum(assignment["cluster_id"] == cluster_id for assignment in latest.values()) == size
+
+
+def test_status_counts_and_shows_no_lag(johns_run: Finished) -> None:
+    done = facestream("status", "--data", johns_run.data, "--json")
+    assert done.returncode == 0, done.stderr
+    status = json.loads(done.stdout)
+    assert status["lag"] == {"detect": 0, "index": 0, "cluster": 0, "catalogue": 0}
+    assert status["faces"] == johns_run.summary["faces"]
+
+
+def test_an_interrupted_run_ends_cleanly_and_is_taken_up_again(johns: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    arguments = ["run", str(johns / "John_Simm"), "--data", str(data), "--upsample", "0", "--json"]
+    command = [sys.executable, "-m", "cli.main", *arguments]
+    # dlib's own engine takes so long that the signal comes in the middle.
+    slow = os.environ | {"FACESTREAM_MODELS__ENGINE": "dlib"}
+    first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=slow)
+    while not (data / "logs" / "catalogue.log").exists():
+        assert first.poll() is None
+        time.sleep(0.1)
+    time.sleep(4)
+    first.send_signal(signal.SIGINT)
+    out, err = first.communicate(timeout=60)
+    assert first.returncode == 0, err
+    assert "stopping" in err
+    assert json.loads(out)["scans"] <= 11
+    left = [
+        process.info["cmdline"]
+        for process in psutil.process_iter(["cmdline"])
+        if process.pid != os.getpid() and any(str(data) in part for part in process.info["cmdline"] or ())
+    ]
+    assert left == []
+    second = facestream(*arguments)
+    assert second.returncode == 0, second.stderr
+    summary = json.loads(second.stdout)
+    assert (summary["scans"], summary["waiting"], summary["analysed"]) == (11, 0, 11)
+
+
+def test_a_second_run_on_a_folder_in_use_is_refused_with_one_line(johns: Path, tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path)
+    with services(settings, database=False, exclusive=True, command="run"):
+        refused = facestream("run", johns, "--data", tmp_path)
+    assert refused.returncode == 1
+    assert len(refused.stderr.strip().splitlines()) == 1
+    assert "in use" in refused.stderr
+    assert str(os.getpid()) in refused.stderr
+
+
+def test_a_folder_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
+    refused = facestream("run", tmp_path / "nowhere", "--data", tmp_path / "data")
+    assert refused.returncode == 1
+    assert refused.stderr.strip() == f"facestream: {tmp_path / 'nowhere'}: no such file or folder"
+
+
+def test_a_wrong_setting_is_one_clear_line(tmp_path: Path) -> None:
+    done = facestream("cluster", "--eps", "0.9", "--data", tmp_path)
+    assert done.returncode == 1
+    assert "eps 0.9 is larger than eps_max 0.5" in done.stderr

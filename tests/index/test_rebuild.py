@@ -1,0 +1,127 @@
+"""Deleted nodes leave HNSW by a rebuild in the background, which the stream neither notices nor waits for."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from index import rebuild
+from index.face_index import FaceIndex
+from index.graph import Graph
+from index.log import Analysed, Withdrawn
+from index.parameters import Parameters
+from tests.index.archive import Vectors, analysed, edges_said, in_batches, live, people, scans_of, true_edges
+
+PARAMETERS = Parameters(exact_below=50, marked_share=0.25)
+
+
+@pytest.fixture
+def held_back(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Rebuilds wait for this before they insert anything."""
+    go_on = threading.Event()
+    add = Graph.add
+
+    def add_later(graph: Graph, vectors: Vectors, slots: np.ndarray, threads: int | None = None) -> None:
+        if threading.current_thread().name == "index-rebuild":
+            assert go_on.wait(timeout=20)
+        add(graph, vectors, slots, threads)
+
+    monkeypatch.setattr(Graph, "add", add_later)
+    return go_on
+
+
+def test_after_a_rebuild_no_node_is_marked_and_every_pair_is_found() -> None:
+    log: list[Analysed | Withdrawn] = [*scans_of(people(1_200, a_person=20))]
+    index = FaceIndex(PARAMETERS)
+    index.apply(log, search=False)
+    gone = [Withdrawn(f"scan-{number}") for number in range(0, 600, 2)]
+    index.apply(gone)
+    index.finish_rebuild()
+    assert index.graph is not None
+    assert (index.graph.nodes, index.graph.marked) == (600, 0)
+    left = live([*log, *gone])
+    assert edges_said(index.search(left), left).keys() == true_edges(left).keys()
+
+
+def test_what_comes_and_goes_during_a_rebuild_is_in_its_graph(held_back: threading.Event) -> None:
+    vectors = people(1_600, a_person=20)
+    log: list[Analysed | Withdrawn] = [*scans_of(vectors[:800], 1)]
+    index = FaceIndex(PARAMETERS)
+    said = [record for batch in in_batches(log, 100) for record in index.apply(batch)]
+    log += [Withdrawn(f"scan-{number}") for number in range(300)]
+    said += index.apply(log[800:])  # begins the rebuild
+    meanwhile: list[Analysed | Withdrawn] = [
+        analysed(2_000 + number, f"scan-{200 + number}", vectors[800 + number, None]) for number in range(700)
+    ] + [Withdrawn(f"scan-{number}") for number in range(350, 880, 10)]
+    for batch in in_batches(meanwhile, 50):
+        said += index.apply(batch)
+    assert index.rebuilding
+    log += meanwhile
+    held_back.set()
+    index.finish_rebuild()
+    assert index.graph is not None
+    assert index.graph.live == index.faces == len(live(log))
+    more = [analysed(5_000 + number, f"late-{number}", vectors[1_500 + number, None]) for number in range(100)]
+    said += index.apply(more)
+    log += more
+    assert edges_said(said, live(log)).keys() == true_edges(live(log)).keys()
+
+
+def test_the_stream_takes_the_new_graph_by_itself_when_it_is_ready() -> None:
+    index = FaceIndex(PARAMETERS)
+    index.apply(scans_of(people(400, a_person=20), 1))
+    index.apply([Withdrawn(f"scan-{number}") for number in range(200)])
+    assert index.rebuilding
+    for thread in threading.enumerate():
+        if thread.name == "index-rebuild":
+            thread.join(timeout=20)
+    index.apply([])
+    assert not index.rebuilding
+    assert index.graph is not None
+    assert index.graph.nodes == 200
+
+
+def test_an_archive_analysed_again_and_again_takes_no_more_room() -> None:
+    index = FaceIndex(PARAMETERS)
+    vectors = people(400, a_person=20)
+    offset = 0
+    for _ in range(12):
+        for scan in range(0, 400, 40):
+            index.apply([analysed(offset + row, f"scan-{row}", vectors[row, None]) for row in range(scan, scan + 40)])
+            index.finish_rebuild()
+        offset += 400
+    assert index.faces == 400
+    assert index.store.used < 600
+
+
+def test_few_faces_left_are_searched_exactly_again() -> None:
+    index = FaceIndex(PARAMETERS)
+    index.apply(scans_of(people(200, a_person=20), 1))
+    assert index.graph is not None
+    index.apply([Withdrawn(f"scan-{number}") for number in range(170)])
+    assert index.graph is None
+    assert index.faces == 30
+
+
+def test_a_closed_index_leaves_no_thread(held_back: threading.Event) -> None:
+    index = FaceIndex(PARAMETERS)
+    index.apply(scans_of(people(400, a_person=20), 1))
+    index.apply([Withdrawn(f"scan-{number}") for number in range(200)])
+    held_back.set()
+    index.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "index-rebuild"]
+    assert index.apply([Withdrawn("scan-300")])
+
+
+def test_a_rebuild_that_fails_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, threads: int) -> None:  # noqa: ARG001
+        raise MemoryError("no room for the new graph")
+
+    index = FaceIndex(PARAMETERS)
+    index.apply(scans_of(people(400, a_person=20), 1))
+    monkeypatch.setattr(rebuild.Rebuild, "_insert", fail)
+    index.apply([Withdrawn(f"scan-{number}") for number in range(200)])
+    with pytest.raises(MemoryError, match="no room"):
+        index.finish_rebuild()

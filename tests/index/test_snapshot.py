@@ -1,0 +1,142 @@
+"""A snapshot gives back the index it was made of, or is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from index.face_index import FaceIndex
+from index.log import Analysed, Withdrawn
+from index.parameters import Parameters
+from index.snapshot import SnapshotRefused, load, save
+from tests.index.archive import analysed, people, scans_of
+
+EXACT = Parameters(shard=1, shards=2)
+HNSW = replace(EXACT, exact_below=50, threads=1)
+VECTORS = people(800, a_person=20)
+
+
+def filled(parameters: Parameters) -> FaceIndex:
+    index = FaceIndex(parameters)
+    index.apply(scans_of(VECTORS[:600]))
+    index.apply([Withdrawn(f"scan-{number}") for number in range(0, 60, 2)])
+    return index
+
+
+def later() -> list[Analysed | Withdrawn]:
+    """What comes after the snapshot: new scans, some again, one withdrawn."""
+    again = [analysed(1_000 + row, f"scan-{row}", VECTORS[600 + row, None]) for row in range(50)]
+    new = [analysed(2_000 + row, f"new-{row}", VECTORS[650 + row, None]) for row in range(150)]
+    return [*again, *new, Withdrawn("scan-200")]
+
+
+@pytest.mark.parametrize("parameters", [EXACT, HNSW])
+def test_a_restored_index_goes_on_as_the_one_that_was_saved(parameters: Parameters, tmp_path: Path) -> None:
+    index = filled(parameters)
+    save(index, tmp_path, offset=330)
+    restored = load(tmp_path, parameters)
+    assert (restored.offset, restored.refused) == (330, ())
+    assert restored.index.faces == index.faces > 100
+    assert restored.index.apply(later()) == index.apply(later())
+    assert restored.index.store.used == index.store.used
+
+
+def test_without_a_snapshot_there_is_an_empty_index_and_the_whole_log_to_read(tmp_path: Path) -> None:
+    restored = load(tmp_path / "not there", EXACT)
+    assert (restored.index.faces, restored.offset, restored.refused) == (0, 0, ())
+
+
+def test_an_empty_index_can_be_saved(tmp_path: Path) -> None:
+    save(FaceIndex(EXACT), tmp_path, offset=0)
+    assert load(tmp_path, EXACT).index.apply(later())
+
+
+def test_the_newest_two_are_kept(tmp_path: Path) -> None:
+    index = filled(EXACT)
+    for offset in (9, 10, 101, 100_000):
+        save(index, tmp_path, offset)
+    assert sorted(int(path.name.removeprefix("snapshot-")) for path in tmp_path.iterdir()) == [101, 100_000]
+    assert load(tmp_path, EXACT).offset == 100_000
+
+
+def test_what_a_process_left_that_died_while_saving_is_passed_over(tmp_path: Path) -> None:
+    index = filled(EXACT)
+    save(index, tmp_path, offset=1)
+    half = tmp_path / ".writing"
+    half.mkdir()
+    (half / "vectors.npy").write_bytes(b"half")
+    assert load(tmp_path, EXACT).offset == 1
+    save(index, tmp_path, offset=2)
+    assert not half.exists()
+    assert load(tmp_path, EXACT).offset == 2
+
+
+@pytest.mark.parametrize("name", ["vectors.npy", "ids.json", "graph.hnsw", "manifest.json"])
+@pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
+def test_a_damaged_snapshot_is_refused_and_the_one_before_it_used(name: str, damage: str, tmp_path: Path) -> None:
+    index = filled(HNSW)
+    save(index, tmp_path, offset=1)
+    path = save(index, tmp_path, offset=2) / name
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    if damage == "flipped":
+        path.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+    elif damage == "cut":
+        path.write_bytes(whole[:middle])
+    else:
+        path.unlink()
+    restored = load(tmp_path, HNSW)
+    assert restored.offset == 1
+    [refused] = restored.refused
+    assert f"{2:020d} is damaged and is not used" in str(refused)
+    assert name in str(refused)
+
+
+def test_when_all_are_damaged_the_whole_log_is_to_be_read(tmp_path: Path) -> None:
+    for offset in (1, 2):
+        (save(filled(EXACT), tmp_path, offset) / "ids.json").write_text("{}")
+    restored = load(tmp_path, EXACT)
+    assert (restored.index.faces, restored.offset, len(restored.refused)) == (0, 0, 2)
+
+
+def test_a_snapshot_saved_again_at_the_same_offset_takes_the_place_of_a_damaged_one(tmp_path: Path) -> None:
+    index = filled(EXACT)
+    (save(index, tmp_path, offset=5) / "ids.json").unlink()
+    save(index, tmp_path, offset=5)
+    assert load(tmp_path, EXACT).offset == 5
+
+
+def test_a_snapshot_of_a_format_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    path = save(filled(EXACT), tmp_path, offset=5) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["said"]["format"] = 99
+    path.write_text(json.dumps(manifest))
+    [refused] = load(tmp_path, EXACT).refused
+    assert "manifest.json" in str(refused)
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        (replace(EXACT, shards=4), "made with shards 2, this index is to have shards 4"),
+        (replace(EXACT, shard=0), "made with shard 1, this index is to have shard 0"),
+        (replace(EXACT, eps_max=0.6), "made with eps_max 0.5, this index is to have eps_max 0.6"),
+        (replace(EXACT, m=8, seed=1), "made with m 16, seed 100, this index is to have m 8, seed 1"),
+    ],
+)
+def test_a_snapshot_of_another_shard_or_other_parameters_stops_the_start(
+    other: Parameters, told: str, tmp_path: Path
+) -> None:
+    save(filled(EXACT), tmp_path, offset=5)
+    with pytest.raises(SnapshotRefused, match=told):
+        load(tmp_path, other)
+
+
+def test_what_only_a_search_depends_on_may_change_over_a_restart(tmp_path: Path) -> None:
+    save(filled(EXACT), tmp_path, offset=5)
+    restored = load(tmp_path, replace(HNSW, ef=128))
+    restored.index.apply(later())
+    assert restored.index.graph is not None

@@ -1,0 +1,36 @@
+"""A process that has services: prints their addresses as a JSON line, lets go when its input ends or at Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+
+from kafka import KafkaAdminClient
+
+from local.services import services
+from settings import Settings
+
+
+def main() -> None:
+    # A shell that runs the tests in the background has its children ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    data, command, *options = sys.argv[1:]
+    with services(
+        Settings(data=Path(data)),
+        kafka="no-kafka" not in options,
+        exclusive="exclusive" in options,
+        command=command,
+    ) as running:
+        print(json.dumps([running.kafka.bootstrap_servers, running.database.url]), flush=True)
+        try:
+            sys.stdin.read()
+        except KeyboardInterrupt:
+            client = KafkaAdminClient(bootstrap_servers=running.kafka.bootstrap_servers)
+            print(json.dumps(client.list_topics()), flush=True)
+            client.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""From a picture to its faces: in the scan's own coordinates, with ids that stay."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.analyse import Engine, EngineParameters, analyse_scan, load_engine
+from models.images import RgbImage
+from models.jitter import jittered
+from models.onnx_engine import EngineError
+from schemas.faces import ScanAnalysed
+from schemas.scans import Box, KeptFace, ScanPublished
+
+
+def scan(*keep: KeptFace) -> ScanPublished:
+    return ScanPublished(
+        scan_id="album/1",
+        uri="file:///album/1.jpg",
+        sha256="0" * 64,
+        media_type="image/jpeg",
+        collection="album",
+        published_at=datetime(2026, 1, 2, tzinfo=UTC),
+        keep=keep,
+    )
+
+
+@pytest.fixture(scope="module")
+def engine(onnx_engine: Engine) -> Engine:
+    return replace(onnx_engine, provenance=onnx_engine.provenance.model_copy(update={"upsample": 0}))
+
+
+@pytest.fixture(scope="module")
+def analysed(engine: Engine, group_photo: RgbImage) -> ScanAnalysed:
+    return analyse_scan(engine, scan(), group_photo)
+
+
+def test_a_scan_has_its_faces_with_all_that_is_known_of_them(analysed: ScanAnalysed) -> None:
+    assert (analysed.width, analysed.height) == (500, 375)
+    assert len(analysed.faces) == 3
+    assert analysed.provenance.engine == "onnx"
+    for face in analysed.faces:
+        assert face.score > 1
+        assert len(face.embedding) == 128 * 4
+        assert 1.2 < np.linalg.norm(np.frombuffer(face.embedding, "<f4")) < 1.6
+        assert 70 < face.quality.size_px < 130
+        points = np.array(face.landmarks)
+        assert points.shape == (5, 2)
+        assert (points > [face.box.left, face.box.top]).all()
+        assert (points < [face.box.right, face.box.bottom]).all()
+
+
+def test_the_same_scan_gives_the_same_analysis(engine: Engine, group_photo: RgbImage, analysed: ScanAnalysed) -> None:
+    assert analyse_scan(engine, scan(), group_photo) == analysed
+
+
+def test_a_face_that_was_there_keeps_its_id(engine: Engine, group_photo: RgbImage, analysed: ScanAnalysed) -> None:
+    box = analysed.faces[1].box
+    moved = Box(left=box.left + 0.01, top=box.top - 0.01, right=box.right + 0.01, bottom=box.bottom)
+    again = analyse_scan(engine, scan(KeptFace(face_id="named", box=moved)), group_photo)
+    assert [it.face_id for it in again.faces] == [analysed.faces[0].face_id, "named", analysed.faces[2].face_id]
+
+
+def test_the_better_overlap_keeps_the_id_and_a_face_gone_gives_its_to_nobody(
+    engine: Engine, group_photo: RgbImage, analysed: ScanAnalysed
+) -> None:
+    box = analysed.faces[0].box
+    near = Box(left=box.left + 0.03, top=box.top, right=box.right + 0.03, bottom=box.bottom)
+    nowhere = Box(left=0.0, top=0.9, right=0.05, bottom=1.0)
+    keep = (
+        KeptFace(face_id="near", box=near),
+        KeptFace(face_id="exact", box=box),
+        KeptFace(face_id="gone", box=nowhere),
+    )
+    ids = [it.face_id for it in analyse_scan(engine, scan(*keep), group_photo).faces]
+    assert ids[0] == "exact"
+    assert not {"near", "gone"} & set(ids)
+    assert len(set(ids)) == 3
+
+
+def test_a_new_face_never_gets_an_id_that_is_kept(
+    engine: Engine, group_photo: RgbImage, analysed: ScanAnalysed
+) -> None:
+    first, second, _ = analysed.faces
+    swapped = analyse_scan(engine, scan(KeptFace(face_id=first.face_id, box=second.box)), group_photo)
+    assert swapped.faces[1].face_id == first.face_id
+    assert swapped.faces[0].face_id != first.face_id
+
+
+def test_a_large_scan_is_searched_smaller_and_its_boxes_are_in_its_own_pixels(
+    engine: Engine, group_photo: RgbImage, analysed: ScanAnalysed
+) -> None:
+    large = np.asarray(Image.fromarray(group_photo).resize((1500, 1125), Image.Resampling.BICUBIC))
+    bounded = replace(engine, provenance=engine.provenance.model_copy(update={"max_size": 500}))
+    found = analyse_scan(bounded, scan(), large)
+    assert len(found.faces) == 3
+    for face, small in zip(found.faces, analysed.faces, strict=True):
+        assert face.box.overlap(small.box) > 0.8
+        assert face.quality.size_px > 2 * small.quality.size_px
+
+
+def test_a_scan_without_faces_has_none(engine: Engine) -> None:
+    assert analyse_scan(engine, scan(), np.full((200, 300, 3), 128, dtype=np.uint8)).faces == ()
+
+
+def test_jittered_embeddings_are_near_the_plain_ones_and_the_same_every_time(
+    engine: Engine, group_photo: RgbImage, analysed: ScanAnalysed
+) -> None:
+    jittering = replace(engine, provenance=engine.provenance.model_copy(update={"jitter": 8}))
+    first, second = (analyse_scan(jittering, scan(), group_photo) for _ in range(2))
+    assert first == second
+    for face, plain in zip(first.faces, analysed.faces, strict=True):
+        distance = np.linalg.norm(np.frombuffer(face.embedding, "<f4") - np.frombuffer(plain.embedding, "<f4"))
+        assert 0.01 < distance < 0.3
+
+
+def test_jittered_chips_are_about_the_same_picture_mirrored_or_not(engine: Engine, group_photo: RgbImage) -> None:
+    chip = engine.predictor.chip(group_photo, engine.detector.detect(group_photo, 0)[0])
+    versions = jittered(chip, 12)
+    assert {it.shape for it in versions} == {(150, 150, 3)}
+    inner = np.s_[20:130, 20:130]
+    either = [(chip[inner], False), (chip[:, ::-1][inner], True)]
+    nearest = [
+        min((float(np.abs(it[inner].astype(int) - other).mean()), turned) for other, turned in either)
+        for it in versions
+    ]
+    assert max(difference for difference, _ in nearest) < 25
+    assert {turned for _, turned in nearest} == {False, True}
+
+
+def test_an_engine_on_a_provider_that_is_absent_is_refused() -> None:
+    with pytest.raises(EngineError, match="the provider tensorrt is not"):
+        load_engine(EngineParameters(provider="tensorrt"))

@@ -1,0 +1,97 @@
+"""Pictures as a person sees them, in 8-bit RGB, from every format an archive scans to."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models import images
+from models.images import UnreadableImage, decode, inspect
+
+GRADIENT = np.stack(
+    np.broadcast_arrays(np.arange(40)[:, None] * 6, np.arange(60)[None, :] * 4, np.full((40, 60), 90)), axis=2
+).astype(np.uint8)
+
+
+def encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:  # noqa: ANN401
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "media_type", "off_by"),
+    [
+        ("PNG", {}, "image/png", 0),
+        ("TIFF", {}, "image/tiff", 0),
+        ("TIFF", {"compression": "tiff_lzw"}, "image/tiff", 0),
+        ("JPEG2000", {"irreversible": False}, "image/jp2", 0),
+        ("WEBP", {"lossless": True}, "image/webp", 0),
+        ("JPEG", {"quality": 98, "subsampling": 0}, "image/jpeg", 4),
+    ],
+)
+def test_every_format_gives_the_same_picture(kind: str, options: dict[str, Any], media_type: str, off_by: int) -> None:
+    data = encoded(Image.fromarray(GRADIENT), kind, **options)
+    assert inspect(data).media_type == media_type
+    assert np.abs(decode(data).astype(int) - GRADIENT).max() <= off_by
+
+
+def test_a_picture_lies_as_its_exif_orientation_says() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = decode(encoded(Image.fromarray(GRADIENT), "PNG", exif=exif.tobytes()))
+    assert np.array_equal(turned, np.rot90(GRADIENT, -1))
+
+
+def test_sixteen_bits_become_eight() -> None:
+    deep = (np.arange(40 * 60, dtype=np.uint16) * 27).reshape(40, 60)
+    for kind in ("PNG", "TIFF"):
+        picture = decode(encoded(Image.fromarray(deep), kind))
+        assert picture.dtype == np.uint8
+        assert np.abs(picture[:, :, 0].astype(int) - deep / 257).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "LA", "RGBA"])
+def test_other_kinds_of_colour_become_rgb(mode: str) -> None:
+    kind = "TIFF" if mode == "CMYK" else "PNG"
+    picture = decode(encoded(Image.fromarray(GRADIENT).convert(mode), kind))
+    assert picture.shape == (40, 60, 3)
+    assert picture.flags.c_contiguous
+
+
+def test_what_is_transparent_is_white() -> None:
+    assert decode(encoded(Image.new("RGBA", (5, 5), (0, 0, 0, 0)), "PNG")).min() == 255
+
+
+def test_each_page_of_a_tiff_is_a_picture() -> None:
+    pages = [Image.new("RGB", (20, 10), (shade, 0, 0)) for shade in (10, 20, 30)]
+    data = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    assert inspect(data).pages == 3
+    assert [decode(data, page)[0, 0, 0] for page in (1, 2, 3)] == [10, 20, 30]
+    with pytest.raises(UnreadableImage, match="page 4 was asked for, the file has 3"):
+        decode(data, 4)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP"])
+def test_a_file_cut_off_is_damaged(kind: str) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    data = encoded(Image.fromarray(noise), kind)
+    with pytest.raises(UnreadableImage, match=r"damaged|not a picture"):
+        decode(data[: len(data) // 2])
+
+
+def test_what_is_no_picture_says_so() -> None:
+    with pytest.raises(UnreadableImage, match="the file is empty"):
+        decode(b"")
+    with pytest.raises(UnreadableImage, match="not a picture in any format taken here"):
+        inspect(b"%PDF-1.7 and so on")
+
+
+def test_more_pixels_than_can_be_taken_are_refused_before_they_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_PIXELS", 2_000)
+    with pytest.raises(UnreadableImage, match="60 x 40 pixels, at most 2,000 are taken"):
+        decode(encoded(Image.fromarray(GRADIENT), "PNG"))

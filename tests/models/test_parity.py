@@ -1,0 +1,125 @@
+"""The ONNX engine finds what dlib finds: the same faces, boxes, scores and embeddings."""
+
+from __future__ import annotations
+
+import dlib
+import numpy as np
+import pytest
+
+from models import pyramid
+from models.analyse import Engine
+from models.images import RgbImage
+from models.onnx_engine import Execution, OnnxDetector, OnnxEmbedder
+from models.protocols import Detection
+from models.weights import WeightFile
+
+
+def edges(faces: list[Detection]) -> np.ndarray:
+    return np.array([(it.left, it.top, it.right, it.bottom) for it in faces]).reshape(-1, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "upsample"), [("group", 0), ("old", 0), ("old", 1), ("portrait", 0), ("lfw", 0), ("lfw", 1), ("solvay", 1)]
+)
+def test_the_same_faces_at_the_same_places_with_the_same_scores(
+    photographs: dict[str, RgbImage], onnx_engine: Engine, dlib_engine: Engine, name: str, upsample: int
+) -> None:
+    expected = dlib_engine.detector.detect(photographs[name], upsample)
+    found = onnx_engine.detector.detect(photographs[name], upsample)
+    assert len(found) == len(expected)
+    assert len(expected) > 0 or upsample == 0
+    assert np.abs(edges(found) - edges(expected)).max(initial=0) <= 1
+    assert [it.score for it in found] == pytest.approx([it.score for it in expected], abs=1e-3)
+
+
+def test_the_same_embeddings_in_any_batch(
+    photographs: dict[str, RgbImage], onnx_engine: Engine, dlib_engine: Engine
+) -> None:
+    chips = [
+        onnx_engine.predictor.chip(photograph, face)
+        for photograph in photographs.values()
+        for face in onnx_engine.detector.detect(photograph, 1)[:3]
+    ]
+    assert len(chips) > 6
+    expected = dlib_engine.embedder.embed(chips)
+    assert np.linalg.norm(onnx_engine.embedder.embed(chips) - expected, axis=1).max() < 1e-4
+    one_by_one = np.concatenate([onnx_engine.embedder.embed([chip]) for chip in chips])
+    assert np.linalg.norm(one_by_one - expected, axis=1).max() < 1e-4
+
+
+def test_more_chips_than_a_batch_takes_and_none(onnx_engine: Engine) -> None:
+    chips = list(np.random.default_rng(1).integers(0, 256, (70, 150, 150, 3), dtype=np.uint8))
+    embeddings = onnx_engine.embedder.embed(chips)
+    assert embeddings.shape == (70, 128)
+    assert embeddings[69] == pytest.approx(onnx_engine.embedder.embed(chips[69:])[0], abs=1e-5)
+    assert onnx_engine.embedder.embed([]).shape == (0, 128)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 40), (40, 5), (33, 33), (79, 81)])
+def test_pictures_too_small_for_a_face_have_none(
+    onnx_engine: Engine, dlib_engine: Engine, size: tuple[int, int]
+) -> None:
+    picture = np.random.default_rng(2).integers(0, 256, (*size, 3), dtype=np.uint8)
+    assert onnx_engine.detector.detect(picture, 0) == dlib_engine.detector.detect(picture, 0) == []
+
+
+def test_a_threshold_drops_what_scores_less_and_adds_what_dlib_would_not_show(
+    group_photo: RgbImage, detector_weights: WeightFile, onnx_engine: Engine
+) -> None:
+    usual = onnx_engine.detector.detect(group_photo, 0)
+    middle = usual[1].score
+    strict = OnnxDetector(detector_weights, middle, Execution("cpu"))
+    assert strict.detect(group_photo, 0) == usual[:1]
+    lax = OnnxDetector(detector_weights, -1.5, Execution("cpu")).detect(group_photo, 0)
+    assert lax[: len(usual)] == usual
+    assert len(lax) > len(usual)
+
+
+def test_a_large_picture_in_strips_has_the_faces_it_has_in_one(
+    group_photo: RgbImage, onnx_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = onnx_engine.detector.detect(group_photo, 1)
+    monkeypatch.setattr("models.onnx_engine._STRIP_PIXELS", 500_000)
+    in_strips = onnx_engine.detector.detect(group_photo, 1)
+    assert edges(in_strips).tolist() == edges(whole).tolist()
+    assert [it.score for it in in_strips] == pytest.approx([it.score for it in whole], abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [(500, 375), (375, 500), (150, 150), (2000, 300), (90, 2000), (33, 33), (1, 1)])
+def test_levels_lie_inside_the_plane_and_apart(size: tuple[int, int]) -> None:
+    tiled = pyramid.layout(*size, padding=10, outer_padding=11)
+    taken = np.zeros((tiled.height, tiled.width), dtype=int)
+    for level in tiled.levels:
+        assert level.left >= 11
+        assert level.left + level.width <= tiled.width - 11
+        taken[level.top : level.top + level.height, level.left : level.left + level.width] += 1
+    assert taken.max() == 1
+    assert taken.sum() == sum(level.width * level.height for level in tiled.levels)
+
+
+def test_a_point_on_a_level_is_where_dlib_has_it_in_the_picture() -> None:
+    tiled = pyramid.layout(500, 375, padding=10, outer_padding=11)
+    down = dlib.pyramid_down(6)
+    for number, level in enumerate(tiled.levels[:8]):
+        middle = (level.left + level.width // 2, level.top + level.height // 2)
+        box = np.array([[middle[0] - 3.0, middle[1] - 4.0, middle[0] + 3.0, middle[1] + 4.0]])
+        expected = down.rect_up(dlib.drectangle(*(box[0] - np.tile([level.left, level.top], 2))), number)
+        got = pyramid.to_picture(tiled, box)[0]
+        assert got.tolist() == pytest.approx([expected.left(), expected.top(), expected.right(), expected.bottom()])
+
+
+def test_doubling_is_dlibs() -> None:
+    twice = dlib.pyramid_down(2)
+    for width, height in [(500, 375), (33, 71), (4, 4)]:
+        up = twice.rect_up(dlib.rectangle(0, 0, width - 1, height - 1))
+        assert pyramid.upsampled_size(width, height) == (up.right() + 1, up.bottom() + 1)
+    down = twice.rect_down(dlib.drectangle(10, 20, 111, 122))
+    box = pyramid.before_upsampling(np.array([[10.0, 20.0, 111.0, 122.0]]))[0]
+    assert box.tolist() == [down.left(), down.top(), down.right(), down.bottom()]
+
+
+def test_the_embedder_is_dlibs_also_for_a_file_given_by_path(embedder_weights: WeightFile) -> None:
+    chip = np.random.default_rng(3).integers(0, 256, (150, 150, 3), dtype=np.uint8)
+    expected = dlib.face_recognition_model_v1(str(embedder_weights.path)).compute_face_descriptor(chip)
+    got = OnnxEmbedder(embedder_weights, Execution("cpu")).embed([chip])[0]
+    assert np.linalg.norm(got - np.array(expected)) < 1e-4
