@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -148,6 +148,12 @@ def faces_of_clusters(connection: Connection, limit: int | None = None) -> Itera
     )
     for _, rows in groupby(map(_face, found), key=lambda face: face.cluster_id):
         yield list(rows)
+
+
+def faces(connection: Connection, face_ids: Sequence[str]) -> list[CatalogueFace]:
+    """These faces, in no particular order; those that are not in the catalogue are left out."""
+    query: LiteralString = "SELECT " + _FACE + " FROM face_catalogue WHERE face_id = ANY(%s)"
+    return [_face(row) for row in connection.execute(query, (list(face_ids),)).fetchall()]
 
 
 def faces_of_scans(connection: Connection) -> Iterator[list[RankedFace]]:

@@ -12,9 +12,9 @@ import typer
 from rich.table import Table
 
 from cli.common import Data, Json, UserError, console, load_settings
-from clustering.clustering import Clustering, Parameters
+from clustering.clustering import Clustering
 from clustering.partition import partition_at
-from consumers.cluster import clustering_of
+from consumers.cluster import clustering_of, parameters_of
 from local.services import services
 from stream.topics import ensure_topics
 
@@ -46,9 +46,11 @@ def sweep(
         raise UserError(f"--step {step}: give a number larger than 0")
     with services(settings, database=False, command="sweep") as running:
         ensure_topics(running.kafka)
-        parameters = Parameters(eps=first, min_samples=settings.clustering.min_samples)
-        clustering = clustering_of(running.kafka, parameters)
-    rows = [row_at(clustering, float(eps)) for eps in np.arange(first, end + step / 2, step).round(6)]
+        clustering = clustering_of(running.kafka, parameters_of(settings.clustering))
+    try:
+        rows = [row_at(clustering, float(eps)) for eps in np.arange(first, end + step / 2, step).round(6)]
+    except ValueError as error:
+        raise UserError(str(error)) from error
     if json_:
         for row in rows:
             print(json.dumps(asdict(row)))  # noqa: T201 - standard output is the result

@@ -30,6 +30,14 @@ class Partition:
         """The number of faces of every cluster, by cluster id. Noise is in none."""
         return dict(Counter(cluster_id for cluster_id in self.cluster_ids if cluster_id is not None))
 
+    def members(self) -> dict[str, list[str]]:
+        """The face ids of every cluster, by cluster id. Noise is in none."""
+        members: dict[str, list[str]] = {}
+        for face_id, cluster_id in zip(self.face_ids, self.cluster_ids, strict=True):
+            if cluster_id is not None:
+                members.setdefault(cluster_id, []).append(face_id)
+        return members
+
 
 def partition_at(clustering: Clustering, eps: float, min_samples: int | None = None) -> Partition:
     """What `clustering` would say at this eps (and min_samples, else its own); its other parameters as they are.

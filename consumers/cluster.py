@@ -18,7 +18,7 @@ from consumers.resume import batches, is_usable, since
 from schemas.clusters import FaceAssigned
 from schemas.neighbours import NeighboursFound, parse_neighbours_key
 from schemas.topics import ASSIGNMENTS, CLUSTERS, NEIGHBOURS, Tombstone, of_generation
-from settings import KafkaSettings, Settings
+from settings import ClusteringSettings, KafkaSettings, Settings
 from stream.errors import Fatal
 from stream.reading import read_to_end
 from stream.records import Opened, Output, Positions, Received, Rejected
@@ -30,8 +30,13 @@ GROUP = "cluster"
 _MAX_RECORDS = 256
 
 
+def parameters_of(settings: ClusteringSettings) -> Parameters:
+    """What a clustering with these settings is made with."""
+    return Parameters(**settings.model_dump(exclude={"eps_max"}))
+
+
 def step(clustering: Clustering, batch: Sequence[Received]) -> list[Output]:
-    """Take what was found near new faces into the graph; say what changed."""
+    """Take what was found near new faces into the graph; say what changed. Raises Fatal when eps reaches too far."""
     said: list[NeighboursFound | PartWithdrawn] = []
     rejected: list[Output] = []
     for received in batch:
@@ -43,7 +48,11 @@ def step(clustering: Clustering, batch: Sequence[Received]) -> list[Output]:
                 said.append(PartWithdrawn(*parse_neighbours_key(message.key)))
             except ValueError as error:
                 rejected.append(Rejected(received, str(error)))
-    return [*rejected, *outputs(clustering.apply(said))]
+    try:
+        delta = clustering.apply(said)
+    except ValueError as error:
+        raise Fatal(str(error)) from error
+    return [*rejected, *outputs(delta)]
 
 
 def outputs(delta: Delta) -> list[Output]:
@@ -78,7 +87,7 @@ def run(
 
     Raises stream.errors.Fatal.
     """
-    parameters = Parameters(eps=settings.clustering.eps, min_samples=settings.clustering.min_samples)
+    parameters = parameters_of(settings.clustering)
     try:
         written = of_generation(ASSIGNMENTS, generation), of_generation(CLUSTERS, generation)
     except ValueError as error:

@@ -79,6 +79,12 @@ class ClusteringSettings(Group):
     eps: float = Field(default=0.37, gt=0)
     eps_max: float = Field(default=0.5, gt=0)
     min_samples: int = Field(default=1, ge=1)
+    # A face below one of these may be a border, never core. Units as in `schemas.faces`.
+    min_size_px: float | None = None
+    min_score: float | None = None
+    min_sharpness: float | None = None
+    # Two faces of one scan are neighbours only up to this distance.
+    same_scan_eps: float | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _eps_max_is_largest(self) -> ClusteringSettings:

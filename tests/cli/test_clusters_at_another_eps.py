@@ -1,0 +1,93 @@
+"""`facestream clusters --eps` and `facestream sweep`: other eps from the edges that are there, as a person asks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from uuid import uuid4
+
+import pytest
+
+from schemas.base import Event
+from schemas.codec import encode
+from schemas.topics import NEIGHBOURS
+from settings import KafkaSettings
+from stream import clients
+from stream.reading import read_to_end
+from tests.catalogue.said import THEN, analysed, assigned, face, published
+from tests.cli.conftest import Facestream, Say
+from tests.clustering.oracle import Edge, record
+
+FACES: Mapping[str, Sequence[Edge]] = {
+    "a": (),
+    "b": [("a", 0, 0.30)],
+    "c": [("b", 1, 0.36)],
+    "d": [("c", 2, 0.45)],
+}
+
+
+@pytest.fixture
+def broker(kafka: KafkaSettings, say: Say, monkeypatch: pytest.MonkeyPatch) -> KafkaSettings:
+    """Four faces on a string, clustered as they are at 0.37."""
+    monkeypatch.setenv("FACESTREAM_KAFKA__BOOTSTRAP_SERVERS", str(kafka.bootstrap_servers))
+    producer = clients.producer(kafka)
+    for number, (name, edges) in enumerate(FACES.items()):
+        found: Event = record(f"{name}.jpg", number, {name: edges}, shards=1, eps_max=0.5)
+        said = encode(found, event_id=uuid4().hex, time=THEN)
+        producer.send(NEIGHBOURS.name, value=said.value, key=said.key, headers=list(said.headers))
+        say("scans", published(f"{name}.jpg", f"file:///{name}.jpg"))
+        say("faces", analysed(f"{name}.jpg", face(name)))
+        say("assignments", assigned(name, f"{name}.jpg", "d" if name == "d" else "a"))
+    producer.close()
+    return kafka
+
+
+def sizes(lines: str) -> dict[str, list[str]]:
+    """The faces of each cluster that was printed."""
+    found = [json.loads(line) for line in lines.splitlines()]
+    assert all(it["size"] == len(it["faces"]) for it in found)
+    return {it["cluster_id"]: [member["face_id"] for member in it["faces"]] for it in found}
+
+
+@pytest.mark.usefixtures("broker")
+def test_another_eps_prints_the_same_as_the_live_one_for_other_clusters(facestream: Facestream) -> None:
+    live = facestream("clusters", "--json")
+    assert sizes(live.out) == {"a": ["a", "b", "c"], "d": ["d"]}
+    assert facestream("clusters", "--eps", 0.37, "--json").out == live.out
+    assert sizes(facestream("clusters", "--eps", 0.34, "--json").out) == {"a": ["a", "b"], "c": ["c"], "d": ["d"]}
+    assert sizes(facestream("clusters", "--eps", 0.5, "--json", "--limit", 1).out) == {"a": ["a", "b", "c", "d"]}
+    assert facestream("clusters", "--json").out == live.out
+
+
+def test_it_is_a_table_too_and_leaves_no_trace(facestream: Facestream, broker: KafkaSettings) -> None:
+    before = [it.offset for it in read_to_end(broker, NEIGHBOURS)]
+    ended = facestream("clusters", "--eps", 0.34, "--limit", 1)
+    assert ended.code == 0, ended.err
+    assert "Faces: 4, clusters: 3" in ended.out
+    (row,) = [line for line in ended.out.splitlines() if "a.jpg" in line]
+    assert [cell.strip() for cell in row.strip("│").split("│")] == ["a", "2", "2", "", "a.jpg"]
+    assert "more clusters, which a larger --limit shows: 2" in ended.out
+    assert [it.offset for it in read_to_end(broker, NEIGHBOURS)] == before
+
+
+@pytest.mark.usefixtures("broker")
+def test_an_eps_beyond_eps_max_is_one_clear_line(facestream: Facestream) -> None:
+    ended = facestream("clusters", "--eps", 0.6)
+    assert ended.code == 1
+    assert ended.err.strip() == (
+        "facestream: FACESTREAM_CLUSTERING: eps 0.6 is larger than eps_max 0.5: edges beyond eps_max are not kept"
+    )
+
+
+@pytest.mark.usefixtures("broker")
+def test_a_sweep_prints_a_row_an_eps_and_a_plot(facestream: Facestream) -> None:
+    rows = [json.loads(line) for line in facestream("sweep", "--step", 0.1, "--json").out.splitlines()]
+    assert [(row["eps"], row["clusters"], row["singletons"], row["largest"]) for row in rows] == [
+        (0.3, 3, 2, 2),
+        (0.4, 2, 1, 3),
+        (0.5, 1, 0, 4),
+    ]
+    table = facestream("sweep", "--step", 0.1)
+    assert table.code == 0
+    assert "singletons" in table.out
+    assert "⠤" in table.out or "⠒" in table.out or "⣀" in table.out, "no plot"
