@@ -53,8 +53,8 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def log_to_stderr() -> None:
-    """Log lines for people at a terminal, JSON lines elsewhere."""
+def log_to_stderr(least: int = logging.INFO) -> None:
+    """Log lines of this level and above: for people at a terminal, JSON lines elsewhere."""
     renderer = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
@@ -62,7 +62,7 @@ def log_to_stderr() -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )

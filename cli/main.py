@@ -8,6 +8,7 @@ import sys
 import typer
 
 from catalogue.errors import CatalogueError
+from cli.audit import audit
 from cli.clusters import clusters
 from cli.common import UserError, errors
 from cli.consume import catalogue, cluster, detect, index
@@ -43,6 +44,7 @@ app.command(rich_help_panel=_READ)(status)
 app.command(rich_help_panel=_READ)(clusters)
 app.command(rich_help_panel=_READ)(similar)
 app.command(rich_help_panel=_READ)(sweep)
+app.command(rich_help_panel=_READ)(audit)
 app.command("export-faces", rich_help_panel=_READ)(export_faces)
 app.command("dead-letters", rich_help_panel=_READ)(dead_letters)
 app.command(rich_help_panel=_CONSUMERS)(detect)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from consumers.audit import Auditor
 from consumers.resume import is_usable, since
 from index import snapshot
 from index.face_index import FaceIndex
@@ -17,7 +18,7 @@ from index.snapshot import SnapshotRefused
 from schemas.codec import InvalidRecord
 from schemas.faces import ScanAnalysed
 from schemas.topics import FACES, Tombstone
-from settings import Settings
+from settings import KafkaSettings, Settings
 from stream.errors import Fatal
 from stream.groups import known_groups
 from stream.records import Opened, Output, Positions, Received, Rejected
@@ -71,11 +72,17 @@ def run(
     )
     folder = settings.data / "snapshots" / group
 
-    def open_step(positions: Positions) -> Opened:
-        index = _restored(settings, parameters, folder, positions)
-        return Opened(lambda batch: step(index, batch), save=lambda at: _save(index, folder, at))
+    with Auditor(settings.kafka) as auditor:
 
-    transform(settings.kafka, group, member, [FACES], open_step, max_records=_MAX_RECORDS, stop=stop, clock=clock)
+        def open_step(positions: Positions) -> Opened:
+            index = _restored(settings, parameters, folder, positions)
+            return Opened(
+                lambda batch: step(index, batch),
+                idle=lambda note: auditor.go_on(index, note),
+                save=lambda at: _save(index, folder, at),
+            )
+
+        transform(settings.kafka, group, member, [FACES], open_step, max_records=_MAX_RECORDS, stop=stop, clock=clock)
 
 
 def _restored(settings: Settings, parameters: Parameters, folder: Path, positions: Positions) -> FaceIndex:
@@ -96,12 +103,17 @@ def _save(index: FaceIndex, folder: Path, positions: Positions) -> None:
     snapshot.save(index, folder, offset)
 
 
+def shards_known(kafka: KafkaSettings) -> int | None:
+    """The shard count with which these topics were indexed; None before the first. Raises Fatal without a broker."""
+    found = (re.fullmatch(rf"{GROUP}(?:-\d+-of-(\d+))?", group) for group in sorted(known_groups(kafka)))
+    return next((int(it[1] or 1) for it in found if it), None)
+
+
 def _refuse_other_shards(settings: Settings, shards: int) -> None:
     """Shards add up only if all are of one count: nobody would take back what a shard of another count has said."""
-    for group in sorted(known_groups(settings.kafka)):
-        found = re.fullmatch(rf"{GROUP}(?:-\d+-of-(\d+))?", group)
-        if found and int(found[1] or 1) != shards:
-            raise Fatal(
-                f"these topics were indexed with a shard count of {found[1] or 1}, not {shards}: go on with that, or "
-                "start on topics of their own"
-            )
+    known = shards_known(settings.kafka)
+    if known not in (None, shards):
+        raise Fatal(
+            f"these topics were indexed with a shard count of {known}, not {shards}: go on with that, or "
+            "start on topics of their own"
+        )

@@ -70,6 +70,8 @@ class IndexSettings(Group):
     exact_below: int = Field(default=10_000, ge=0)
     m: int = Field(default=16, ge=2)
     ef_construction: int = Field(default=100, ge=8)
+    # What a search keeps in sight: the larger, the less it misses. It may change between runs.
+    ef: int = Field(default=64, ge=1)
     seed: int = 100
 
 

@@ -32,6 +32,20 @@ class LagReader:
         """
         return {group: self._lag(group, topics) for group, topics in stages.items()}
 
+    def note(self, group: str, topic: Topic) -> str:
+        """What the group has committed beside its offset in a topic of one partition, see `stream.records.Idle`."""
+        committed = self._committed(group).get(TopicPartition(topic.name, 0))
+        return str(committed.metadata or "") if committed is not None else ""
+
+    def end(self, topic: Topic) -> int:
+        """The offset after the last committed record of a topic of one partition."""
+        at = TopicPartition(topic.name, 0)
+        return int(self._reader.end_offsets([at])[at])
+
+    def has_members(self, group: str) -> bool:
+        """Whether anyone is in the group; a member that was killed counts until its session has lapsed."""
+        return bool(self._admin.describe_groups([group])[group]["members"])
+
     @retry(
         # A fresh broker makes its offsets topic when first asked for a group.
         retry=retry_if_exception(lambda error: isinstance(error, KafkaError) and error.retriable),

@@ -46,7 +46,10 @@ class Batch:
 
 
 class Member:
-    """One member of the group `group`. `name` is stable over restarts, so that a restarted member is known again."""
+    """One member of the group `group`. `name` is stable over restarts, so that a restarted member is known again.
+
+    `note` is what stood beside the committed offsets when it settled, see `stream.records.Idle`.
+    """
 
     def __init__(
         self, kafka: KafkaSettings, group: str, name: str, topics: Sequence[Topic], stop: threading.Event
@@ -55,6 +58,7 @@ class Member:
         self._name = f"{group}-{name}"
         self._listener = _Listener()
         self._told: dict[tuple[str, int], int] = {}
+        self.note = ""
         self._consumer = clients.consumer(
             kafka,
             group_id=group,
@@ -85,13 +89,9 @@ class Member:
         self._told.clear()
         partitions = self._consumer.assignment()
         beginnings = self._consumer.beginning_offsets(list(partitions)) if partitions else {}
-        positions = {}
-        for partition in sorted(partitions):
-            committed = self._consumer.committed(partition)
-            positions[(partition.topic, partition.partition)] = (
-                beginnings[partition] if committed is None else committed
-            )
-        return positions
+        committed = {it: self._consumer.committed(it, metadata=True) for it in sorted(partitions)}
+        self.note = next((it.metadata for it in committed.values() if it is not None and it.metadata), "")
+        return {(at.topic, at.partition): beginnings[at] if it is None else it.offset for at, it in committed.items()}
 
     def seek(self, positions: Positions) -> None:
         """Read on from these offsets, whatever was read before."""
@@ -168,10 +168,10 @@ class Member:
         self._consumer.close(autocommit=False)
 
 
-def as_offsets(positions: Positions) -> dict[TopicPartition, OffsetAndMetadata]:
-    """Positions as kafka-python commits them."""
+def as_offsets(positions: Positions, note: str = "") -> dict[TopicPartition, OffsetAndMetadata]:
+    """Positions as kafka-python commits them, each with the note beside it."""
     return {
-        TopicPartition(topic, number): OffsetAndMetadata(offset, "", -1)
+        TopicPartition(topic, number): OffsetAndMetadata(offset, note, -1)
         for (topic, number), offset in positions.items()
     }
 

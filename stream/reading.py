@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import cache
+from types import TracebackType
 from typing import Any
 
 import structlog
@@ -19,6 +21,9 @@ from stream.records import Consumed, Positions, Received, Rejected
 log = structlog.get_logger()
 
 _topic_named = cache(topic_named)
+
+# Long enough to take what a broker has sent meanwhile.
+_GLANCE_MS = 10
 
 
 def understand(consumed: Any) -> Received | Rejected:  # noqa: ANN401
@@ -54,6 +59,44 @@ def read_until(kafka: KafkaSettings, positions: Positions, start: Positions | No
         yield from _read(reader, {TopicPartition(*at): offset for at, offset in positions.items()}, begins)
     finally:
         reader.close()
+
+
+class Log(AbstractContextManager["Log"]):
+    """A topic of one partition, read here and there. Its connection is closed at the end of the context.
+
+    Committed records only; those that cannot be decoded are passed over. One caller at a time.
+    """
+
+    def __init__(self, kafka: KafkaSettings, topic: Topic) -> None:
+        self._at = TopicPartition(topic.name, 0)
+        self._reader = clients.consumer(kafka)
+        self._reader.assign([self._at])
+
+    def next(self, offset: int, max_records: int) -> tuple[list[Received], int]:
+        """Records from `offset` on, as far as they have come, without waiting; and the offset to go on from."""
+        return self._poll(offset, max_records, timeout_ms=_GLANCE_MS)
+
+    def at(self, offsets: Collection[int]) -> list[Received]:
+        """The records at these offsets, ascending. Those that compaction has taken away are missing."""
+        end = self._reader.end_offsets([self._at])[self._at]
+        found: list[Received] = []
+        asked = {offset for offset in offsets if offset < end}
+        wanted = sorted(asked)
+        while wanted:
+            received, position = self._poll(wanted[0], len(wanted), timeout_ms=500)
+            found += [it for it in received if it.offset in asked]
+            wanted = [offset for offset in wanted if offset >= position]
+        return found
+
+    def _poll(self, offset: int, max_records: int, timeout_ms: int) -> tuple[list[Received], int]:
+        if self._reader.position(self._at) != offset:
+            self._reader.seek(self._at, offset)
+        polled = self._reader.poll(timeout_ms=timeout_ms, max_records=max_records).get(self._at, ())
+        understood = map(understand, polled)
+        return [it for it in understood if isinstance(it, Received)], self._reader.position(self._at)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._reader.close()
 
 
 def partitions_of(reader: KafkaConsumer, topic: Topic) -> list[TopicPartition]:

@@ -46,16 +46,23 @@ Output = Event | Tombstone | Rejected
 Step = Callable[[Sequence[Received]], Sequence[Output]]
 """Events in, events out. It may raise Retriable or Fatal, as long as it has changed no state by then."""
 
+Idle = Callable[[str], tuple[Sequence[Output], str]]
+"""Asked whenever nothing is there to read, with the note that was committed last ("" at first).
+
+Gives outputs, and the note to commit together with them; no outputs and the same note say that it has nothing to do. A
+note is at most 4 KB (the broker's offset.metadata.max.bytes) and stands beside the offsets of the group.
+"""
+
 
 @dataclass(frozen=True)
 class Opened:
     """A step whose state stands for all records before its positions.
 
-    outputs: what it has to say before the first record. idle: asked for outputs whenever nothing is there to read;
-    an empty answer says that it has nothing to do. save: keeps the state, which then stands for these positions.
+    outputs: what it has to say before the first record. idle: see `Idle`. save: keeps the state, which then stands for
+    these positions.
     """
 
     step: Step
     outputs: Sequence[Output] = ()
-    idle: Callable[[], Sequence[Output]] = tuple
+    idle: Idle = lambda note: ((), note)
     save: Callable[[Positions], None] | None = None

@@ -106,6 +106,7 @@ class _Loop:
         self._clock = clock
         self._opened = _STANDBY
         self._committed: Positions = {}
+        self._note = ""
         self._saved: Positions = {}
         self._saved_at = time.monotonic()
 
@@ -133,6 +134,7 @@ class _Loop:
         positions = self._member.settle()
         generation = self._member.generation
         self._opened, self._committed, self._saved = _STANDBY, positions, positions
+        self._note = self._member.note
         if not positions:
             log.info("standing by", consumer=self._group)
             return
@@ -154,9 +156,9 @@ class _Loop:
 
     def _idle(self) -> None:
         generation = self._member.generation
-        outputs = self._member.work(self._opened.idle)
-        if outputs and not self._member.reassigned:
-            self._commit(outputs, {}, generation)
+        outputs, note = self._member.work(lambda: self._opened.idle(self._note))
+        if (outputs or note != self._note) and not self._member.reassigned:
+            self._commit(outputs, {}, generation, note)
 
     def _save(self) -> None:
         """Keep the state where it has moved on: what it stands for is committed, so a restart may begin there."""
@@ -166,15 +168,22 @@ class _Loop:
             self._member.work(lambda: save(committed))
             self._saved = committed
 
-    def _commit(self, outputs: Sequence[Output], positions: Positions, generation: Any) -> None:  # noqa: ANN401
-        """Steps 2 to 5 of the order above."""
+    def _commit(
+        self,
+        outputs: Sequence[Output],
+        positions: Positions,
+        generation: Any,  # noqa: ANN401
+        note: str | None = None,
+    ) -> None:
+        """Steps 2 to 5 of the order above. Without a new note the last one stays beside the offsets."""
+        note = self._note if note is None else note
         try:
             self._producer.begin_transaction()
             for output in outputs:
                 topic, record = self._record(output)
                 self._producer.send(topic, value=record.value, key=record.key, headers=list(record.headers))
             # Also where no offset has moved: it is by the offsets that the broker knows a member of the past.
-            self._producer.send_offsets_to_transaction(as_offsets(positions or self._committed), generation)
+            self._producer.send_offsets_to_transaction(as_offsets(positions or self._committed, note), generation)
             self._producer.commit_transaction()
         except (ProducerFencedError, InvalidProducerEpochError, FencedInstanceIdError):
             raise
@@ -186,6 +195,7 @@ class _Loop:
             self._member.distrust()
         else:
             self._committed = {**self._committed, **positions}
+            self._note = note
 
     def _commit_idle(self) -> None:
         """Where nothing but markers of transactions was left to read, say so: then a lag of 0 means all is done."""

@@ -1,0 +1,73 @@
+"""What a step does when there is nothing to read, and the note that it keeps beside its offsets; on a real broker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from schemas.topics import FACES, SCANS, Tombstone
+from settings import KafkaSettings
+from stream.lag import lag_reader
+from stream.reading import Log, read_to_end
+from stream.records import Opened, Output
+from tests.stream import echo
+from tests.stream.test_transform import analysed, publish, running, scan, wait_until_done
+
+
+class Counting:
+    """Counts up to five in its note, and says so each time."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def idle(self, note: str) -> tuple[Sequence[Output], str]:
+        self.notes.append(note)
+        count = int(note or 0)
+        return ([Tombstone(FACES, f"idle-{count}")], str(count + 1)) if count < 5 else ((), note)
+
+
+def test_a_note_is_committed_with_what_was_said_and_found_again_after_a_restart(kafka: KafkaSettings) -> None:
+    first, second = Counting(), Counting()
+    publish(kafka, [scan("note-1")])
+    with running(kafka, "notes", lambda _: Opened(echo.echo, idle=first.idle)):
+        deadline = time.monotonic() + 30
+        while "5" not in first.notes:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    publish(kafka, [scan("note-2")])
+    with running(kafka, "notes", lambda _: Opened(echo.echo, idle=second.idle)):
+        wait_until_done(kafka, "notes")
+        while not second.notes:
+            time.sleep(0.1)
+    assert list(dict.fromkeys(first.notes)) == ["", "1", "2", "3", "4", "5"]
+    assert set(second.notes) == {"5"}, "the commit of another record has lost the note"
+    said = [it.message.key for it in read_to_end(kafka, FACES) if isinstance(it.message, Tombstone)]
+    assert [key for key in said if key.startswith("idle-")] == [f"idle-{count}" for count in range(5)]
+    assert analysed(kafka, "note-") == {"note-1": 1, "note-2": 1}
+
+
+def test_a_log_is_read_here_and_there(kafka: KafkaSettings) -> None:
+    publish(kafka, [scan(f"log-{number}") for number in range(30)])
+    with running(kafka, "log", lambda _: Opened(echo.echo)):
+        wait_until_done(kafka, "log")
+    there = list(read_to_end(kafka, FACES))
+    with Log(kafka, FACES) as log:
+        wanted = [there[-1].offset, there[2].offset, there[20].offset]
+        assert [it.offset for it in log.at([*wanted, 10**9])] == sorted(wanted)
+        read, offset = [], 0
+        while True:
+            received, position = log.next(offset, 7)
+            assert len(received) <= 7
+            read += received
+            if position == offset and len(read) == len(there):
+                break
+            offset = position
+        with lag_reader(kafka) as reader:
+            assert offset == reader.end(FACES)
+    assert [it.offset for it in read] == [it.offset for it in there]
+
+
+def test_a_group_that_nobody_knows_has_no_members_and_no_note(kafka: KafkaSettings) -> None:
+    with lag_reader(kafka) as reader:
+        assert not reader.has_members("never-heard-of")
+        assert reader.note("never-heard-of", SCANS) == ""
