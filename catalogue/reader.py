@@ -199,12 +199,8 @@ def similar(connection: Connection, face_id: str, k: int) -> list[SimilarFace]:
     Raises CatalogueError where there is no such face.
     """
     with connection.transaction():
-        row = connection.execute("SELECT embedding FROM faces WHERE face_id = %s LIMIT 1", (face_id,)).fetchone()
-        if row is None:
-            raise CatalogueError(f"there is no face {face_id!r} in the catalogue")
-        # The index has few links a face, so that insertion is quick; the search makes up for it with all its effort.
-        connection.execute("SELECT set_config('hnsw.ef_search', %s, true)", (str(MOST_NEIGHBOURS),))
-        connection.execute("SET LOCAL hnsw.iterative_scan = strict_order")
+        embedding = embedding_of(connection, face_id)
+        search_widely(connection)
         rows = connection.execute(
             """
             WITH near AS MATERIALIZED (
@@ -214,9 +210,26 @@ def similar(connection: Connection, face_id: str, k: int) -> list[SimilarFace]:
             SELECT """
             + _FACE
             + ", distance FROM near JOIN face_catalogue USING (face_id, scan_id) ORDER BY distance, face_id",
-            {"to": row[0], "face_id": face_id, "k": k},
+            {"to": embedding, "face_id": face_id, "k": k},
         ).fetchall()
     return [SimilarFace(_face(row), row[-1]) for row in rows]
+
+
+def embedding_of(connection: Connection, face_id: str) -> object:
+    """A face's embedding, to be given back to pgvector. Raises CatalogueError where there is no such face."""
+    row = connection.execute("SELECT embedding FROM faces WHERE face_id = %s LIMIT 1", (face_id,)).fetchone()
+    if row is None:
+        raise CatalogueError(f"there is no face {face_id!r} in the catalogue")
+    return row[0]
+
+
+def search_widely(connection: Connection) -> None:
+    """Within a transaction: pgvector looks for up to MOST_NEIGHBOURS faces, with all its effort.
+
+    The index has few links a face, so that insertion is quick; the search makes up for it.
+    """
+    connection.execute("SELECT set_config('hnsw.ef_search', %s, true)", (str(MOST_NEIGHBOURS),))
+    connection.execute("SET LOCAL hnsw.iterative_scan = strict_order")
 
 
 def scan(connection: Connection, scan_id: str) -> ScanPublished | None:

@@ -14,6 +14,7 @@ from schemas.base import Event
 from schemas.clusters import ClusterChanged, FaceAssigned
 from schemas.dead_letters import DeadLetter
 from schemas.faces import Face, ScanAnalysed
+from schemas.labels import Decision
 from schemas.scans import ScanPublished
 from schemas.topics import Tombstone
 
@@ -86,6 +87,20 @@ def assignment(event: FaceAssigned) -> Row:
         text(soft.label_id) if soft else None,
         soft.probability if soft else None,
         Jsonb([{"label_id": text(it.label_id), "probability": it.probability} for it in event.distribution]),
+    )
+
+
+def decision(event: Decision) -> Row:
+    """A row of `decisions`."""
+    what = event.model_dump()
+    columns = ("face_id", "other_face_id", "label_id", "name", "authority", "undone_decision_id")
+    return (
+        text(event.decision_id),
+        event.kind,
+        text(event.author),
+        event.decided_at,
+        optional_text(event.note),
+        *(optional_text(what.get(column)) for column in columns),
     )
 
 
@@ -169,6 +184,9 @@ def _ids(message: Message) -> Iterator[str]:
         case FaceAssigned():
             yield from (message.face_id, message.scan_id)
             yield from filter(None, (message.cluster_id, message.hard_label))
+        case Decision():
+            ids = message.model_dump(include={"decision_id", "label_id", "undone_decision_id"})
+            yield from (*ids.values(), *message.face_ids)
         case ClusterChanged():
             yield message.cluster_id
             yield from filter(None, (message.successor, *message.parts))

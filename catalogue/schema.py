@@ -9,7 +9,7 @@ from psycopg import Connection, errors
 
 from catalogue.errors import CatalogueError
 
-VERSION = 1
+VERSION = 2
 
 # Any number that nobody else locks; held only while the tables are looked for and made.
 _LOCK = 4_051_998_001

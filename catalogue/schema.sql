@@ -62,6 +62,7 @@ CREATE TABLE assignments (
     distribution jsonb NOT NULL
 );
 CREATE INDEX assignments_of_cluster ON assignments (cluster_id);
+CREATE INDEX assignments_of_label ON assignments (hard_label) WHERE hard_label IS NOT NULL;
 
 -- Topic `clusters`: the change log. `successor` is the id that goes on where this one gives way.
 CREATE TABLE cluster_changes (
@@ -75,6 +76,25 @@ CREATE TABLE cluster_changes (
     PRIMARY KEY (partition, "offset")
 );
 CREATE INDEX changes_of_cluster ON cluster_changes (cluster_id, "offset" DESC);
+
+-- Topic `labels`: what archivists decided. `kind` is that of `schemas.labels`; what a kind does not have is NULL.
+CREATE TABLE decisions (
+    decision_id        text COLLATE "C" PRIMARY KEY,
+    kind               text NOT NULL,
+    author             text NOT NULL,
+    decided_at         timestamptz NOT NULL,
+    note               text,
+    face_id            text COLLATE "C",
+    other_face_id      text COLLATE "C",
+    label_id           text COLLATE "C",
+    name               text,
+    authority          text,
+    undone_decision_id text COLLATE "C"
+);
+CREATE INDEX decisions_of_face ON decisions (face_id);
+CREATE INDEX decisions_of_other_face ON decisions (other_face_id);
+CREATE INDEX decisions_of_label ON decisions (label_id);
+CREATE INDEX undos_of_decision ON decisions (undone_decision_id);
 
 -- Topic `dead-letters`: which record was given up, by which consumer, why. The bytes stay in the topic.
 CREATE TABLE dead_letters (
@@ -120,3 +140,58 @@ CREATE FUNCTION current_cluster(wanted text) RETURNS text LANGUAGE sql STABLE AS
     )
     SELECT cluster_id FROM path WHERE successor IS NULL AND change <> 'retired'
 $$;
+
+-- Whether an undo that holds and is later takes a decision back; decisions are compared by time, then id.
+CREATE FUNCTION is_undone(decision text, made_at timestamptz) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN EXISTS (
+        SELECT FROM decisions u
+        WHERE u.undone_decision_id = decision AND (u.decided_at, u.decision_id) > (made_at, decision)
+        AND NOT is_undone(u.decision_id, u.decided_at)
+    );
+END $$;
+
+-- The decisions that hold, undos among them. Of those about one face, or about one pair, the last takes effect.
+CREATE VIEW holding_decisions AS
+SELECT * FROM decisions WHERE NOT is_undone(decision_id, decided_at);
+
+-- Who a face never is: the last decision about the face and this person is a rejection.
+CREATE VIEW rejections AS
+SELECT face_id, label_id, decision_id, author, decided_at, note
+FROM (
+    SELECT DISTINCT ON (face_id, label_id) * FROM holding_decisions WHERE kind IN ('named', 'name-rejected')
+    ORDER BY face_id, label_id, decided_at DESC, decision_id DESC
+) latest
+WHERE kind = 'name-rejected';
+
+-- The faces that a face is linked with or separated from (`kind`): each pair from both its ends.
+CREATE VIEW pairs AS
+SELECT DISTINCT ON (face_id, other_face_id) face_id, other_face_id, kind, decision_id, author, decided_at, note
+FROM (
+    SELECT face_id, other_face_id, kind, decision_id, author, decided_at, note FROM holding_decisions
+    UNION ALL
+    SELECT other_face_id, face_id, kind, decision_id, author, decided_at, note FROM holding_decisions
+) both_ends
+WHERE kind IN ('linked', 'separated')
+ORDER BY face_id, other_face_id, decided_at DESC, decision_id DESC;
+
+-- Everybody who was named: name and authority as last said, how many faces people named so, how many are proposed.
+CREATE VIEW people AS
+SELECT label_id, n.name, n.authority, coalesce(h.faces, 0) AS hard, coalesce(s.faces, 0) AS soft
+FROM (
+    SELECT label_id, (array_agg(name ORDER BY decided_at DESC, decision_id DESC))[1] AS name,
+           (array_agg(authority ORDER BY decided_at DESC, decision_id DESC) FILTER (WHERE authority <> ''))[1]
+               AS authority
+    FROM holding_decisions WHERE kind = 'named' GROUP BY label_id
+) n
+LEFT JOIN (SELECT label_id, count(*) AS faces FROM face_catalogue GROUP BY label_id) h USING (label_id)
+LEFT JOIN (SELECT soft_label AS label_id, count(*) AS faces FROM face_catalogue GROUP BY soft_label) s
+    USING (label_id);
+
+-- What the system proposes for faces that nobody named: a row for each name of a face's distribution.
+CREATE VIEW suggestions AS
+SELECT f.face_id, f.scan_id, f.cluster_id, d.label_id, coalesce(p.name, d.label_id) AS name, d.probability
+FROM face_catalogue f
+CROSS JOIN LATERAL jsonb_to_recordset(f.distribution) AS d(label_id text COLLATE "C", probability double precision)
+LEFT JOIN people p ON p.label_id = d.label_id
+WHERE f.label_id IS NULL;

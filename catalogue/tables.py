@@ -79,6 +79,23 @@ ASSIGNMENTS = Table(
         "distribution": "jsonb",
     },
 )
+DECISIONS = Table(
+    "decisions",
+    "decision_id",
+    {
+        "decision_id": "text",
+        "kind": "text",
+        "author": "text",
+        "decided_at": "timestamptz",
+        "note": "text",
+        "face_id": "text",
+        "other_face_id": "text",
+        "label_id": "text",
+        "name": "text",
+        "authority": "text",
+        "undone_decision_id": "text",
+    },
+)
 
 
 def replace(connection: Connection, table: Table, keys: Sequence[str], rows: Sequence[Row]) -> None:

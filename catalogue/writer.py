@@ -18,8 +18,9 @@ from schemas.base import Event
 from schemas.clusters import ClusterChanged, FaceAssigned
 from schemas.dead_letters import DeadLetter
 from schemas.faces import ScanAnalysed
+from schemas.labels import Decision
 from schemas.scans import ScanPublished
-from schemas.topics import ASSIGNMENTS, CLUSTERS, DEAD_LETTERS, FACES, SCANS, Tombstone
+from schemas.topics import ASSIGNMENTS, CLUSTERS, DEAD_LETTERS, FACES, LABELS, SCANS, Tombstone
 
 CONSUMER = "catalogue"
 
@@ -72,6 +73,7 @@ def write(
         _write_scans(connection, by_topic.get(SCANS.name, ()))
         _write_faces(connection, by_topic.get(FACES.name, ()))
         _write_assignments(connection, by_topic.get(ASSIGNMENTS.name, ()))
+        _write_decisions(connection, by_topic.get(LABELS.name, ()))
         _write_changes(connection, by_topic.get(CLUSTERS.name, ()))
         _write_dead_letters(connection, by_topic.get(DEAD_LETTERS.name, ()))
         _note_refused(connection, [(it, refused[id(it)]) for it in fresh if id(it) in refused], consumer)
@@ -103,6 +105,12 @@ def _write_assignments(connection: Connection, records: Sequence[Received]) -> N
     }
     assigned = [rows.assignment(message) for message in newer.values() if isinstance(message, FaceAssigned)]
     tables.replace(connection, tables.ASSIGNMENTS, list(newer), assigned)
+
+
+def _write_decisions(connection: Connection, records: Sequence[Received]) -> None:
+    latest = _latest(records)
+    decided = [rows.decision(it.message) for it in latest.values() if isinstance(it.message, Decision)]
+    tables.replace(connection, tables.DECISIONS, list(latest), decided)
 
 
 def _write_changes(connection: Connection, records: Sequence[Received]) -> None:

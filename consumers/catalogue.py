@@ -1,4 +1,4 @@
-"""The catalogue consumer: everything that was found into PostgreSQL. Its state and its offsets are the tables."""
+"""The catalogue consumer: what was found and decided into PostgreSQL. Its state and its offsets are the tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import psycopg
 from catalogue import reader, writer
 from catalogue.connection import connect
 from catalogue.errors import CatalogueError, CatalogueUnavailable
-from schemas.topics import ASSIGNMENTS, CLUSTERS, DEAD_LETTERS, FACES, SCANS
+from schemas.topics import ASSIGNMENTS, CLUSTERS, DEAD_LETTERS, FACES, LABELS, SCANS
 from settings import DatabaseSettings, Settings
 from stream.errors import Fatal, Retriable
 from stream.records import Positions, Received
@@ -22,7 +22,7 @@ from stream.sink import drain
 
 GROUP = writer.CONSUMER
 
-TOPICS = (SCANS, FACES, ASSIGNMENTS, CLUSTERS, DEAD_LETTERS)
+TOPICS = (SCANS, FACES, LABELS, ASSIGNMENTS, CLUSTERS, DEAD_LETTERS)
 
 _MAX_RECORDS = 500
 

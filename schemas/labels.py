@@ -28,6 +28,11 @@ class Decision(Event):
         return self.decision_id
 
     @property
+    def kind(self) -> str:
+        """The word for it in its type: named, name-taken-back, name-rejected, linked, separated or undone."""
+        return self.type.split(".")[2]
+
+    @property
     def order(self) -> tuple[datetime, str]:
         """Decisions are compared by their time, then their id."""
         return self.decided_at, self.decision_id

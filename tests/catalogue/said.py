@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
+from psycopg import Connection
 
+from catalogue import reader
+from catalogue.writer import CONSUMER, write
 from schemas.base import Event
 from schemas.clusters import Change, ClusterChanged, FaceAssigned, Role, Suggestion
 from schemas.dead_letters import DeadLetter
@@ -36,6 +39,12 @@ def in_order(topic: str, *messages: Event | Tombstone | DeadLetter, partition: i
 
 def after(records: Sequence[Said]) -> dict[tuple[str, int], int]:
     return {(it.topic, it.partition): it.offset + 1 for it in records}
+
+
+def say(connection: Connection, topic: str, *messages: Event | Tombstone | DeadLetter) -> None:
+    """Writes messages after those that were written before."""
+    records = in_order(topic, *messages, start=reader.offsets(connection, CONSUMER).get((topic, 0), 0))
+    write(connection, records, after(records))
 
 
 def published(scan_id: str, uri: str = "file:///nowhere.jpg", **fields: object) -> ScanPublished:

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from psycopg import Connection
 
-from catalogue import reader
+from catalogue import labels, reader
 from consumers import catalogue
 from schemas.base import Event
 from schemas.codec import encode
@@ -23,6 +23,7 @@ from stream import clients
 from stream.errors import Fatal, Retriable
 from stream.lag import lag_reader
 from tests.catalogue.said import THEN, analysed, assigned, face, published
+from tests.clustering.test_decisions import named, undone
 
 
 @pytest.fixture
@@ -83,6 +84,7 @@ def test_all_topics_reach_the_tables_over_restarts_and_lost_connections(
             say(kafka, [published(f"s{number}")])
             time.sleep(0.3)
         wait_until_done(settings)
+    say(kafka, [named(1, "fs2", "grace"), named(2, "fs3", "eileen"), undone(3, "002")])
     say(kafka, [Tombstone(SCANS, "s1"), Tombstone(FACES, "s1"), Tombstone(ASSIGNMENTS, "fs1")])
     garbage = Record(b"x", b"not json", (("ce_specversion", b"1.0"), ("ce_type", b"facestream.face.assigned.v1")))
     producer = clients.producer(kafka)
@@ -98,6 +100,7 @@ def test_all_topics_reach_the_tables_over_restarts_and_lost_connections(
     )
     (cluster,) = reader.clusters(connection)
     assert (cluster.size, cluster.scans) == (299, 299)
+    assert [it.label_id for it in labels.people(connection)] == ["grace"]
     (letter,) = reader.dead_letters(connection)
     assert (letter.topic, letter.key, letter.consumer) == ("assignments", "x", "catalogue")
 

@@ -10,18 +10,9 @@ from psycopg import Connection
 
 from catalogue import reader
 from catalogue.errors import CatalogueError
-from catalogue.writer import write
-from schemas.base import Event
 from schemas.clusters import Change
-from schemas.dead_letters import DeadLetter
 from schemas.topics import FACES, SCANS, Tombstone
-from tests.catalogue.said import after, analysed, assigned, changed, dead, face, in_order, published
-
-
-def say(connection: Connection, topic: str, *messages: Event | Tombstone | DeadLetter) -> None:
-    start = reader.offsets(connection, "catalogue").get((topic, 0), 0)
-    records = in_order(topic, *messages, start=start)
-    write(connection, records, after(records))
+from tests.catalogue.said import analysed, assigned, changed, dead, face, published, say
 
 
 @pytest.fixture

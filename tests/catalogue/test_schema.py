@@ -53,7 +53,7 @@ def test_a_database_that_holds_something_else_is_refused_and_left_as_it_is(
 def test_a_catalogue_of_another_version_is_refused(database: DatabaseSettings, bare: Connection) -> None:
     connect(database).close()
     bare.execute("UPDATE catalogue_version SET version = 99")
-    with pytest.raises(CatalogueError, match=r"version 99, this program needs version 1.*give it an empty database"):
+    with pytest.raises(CatalogueError, match=r"version 99, this program needs version 2.*give it an empty database"):
         connect(database)
 
 

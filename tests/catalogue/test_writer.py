@@ -17,7 +17,7 @@ from catalogue.connection import connect
 from catalogue.writer import CONSUMER, write
 from schemas.clusters import Change
 from schemas.faces import ScanAnalysed
-from schemas.topics import ASSIGNMENTS, FACES, SCANS, Tombstone
+from schemas.topics import ASSIGNMENTS, FACES, LABELS, SCANS, Tombstone
 from settings import DatabaseSettings
 from tests.catalogue.said import (
     Said,
@@ -31,8 +31,9 @@ from tests.catalogue.said import (
     published,
     suggested,
 )
+from tests.clustering.test_decisions import named, undone
 
-TABLES = ("scans", "analyses", "faces", "assignments", "cluster_changes", "dead_letters", "offsets")
+TABLES = ("scans", "analyses", "faces", "assignments", "decisions", "cluster_changes", "dead_letters", "offsets")
 
 
 def rows_of(connection: Connection, table: str) -> list[tuple[object, ...]]:
@@ -239,6 +240,14 @@ assignments = st.tuples(st.sampled_from(SCAN_IDS), st.sampled_from(FACE_IDS)).fl
         ]
     )
 )
+decisions = st.sampled_from(
+    [
+        named(1, "s1-f1", "anna"),
+        named(1, "s1-f1", "mari"),
+        undone(2, "001"),
+        *(Tombstone(LABELS, it) for it in ("001", "002")),
+    ]
+)
 changes = st.sampled_from([changed("c1", Change.CREATED), changed("c1", Change.MERGED, successor="c2")])
 dead_letters = st.sampled_from([dead(b"s1"), dead(b"s2", offset=1), dead(b"s2", "again", offset=1)])
 
@@ -250,6 +259,7 @@ dead_letters = st.sampled_from([dead(b"s1"), dead(b"s2", offset=1), dead(b"s2", 
             "scans": st.lists(scans, max_size=8),
             "faces": st.lists(analyses, max_size=8),
             "assignments": st.lists(assignments, max_size=12),
+            "labels": st.lists(decisions, max_size=6),
             "clusters": st.lists(changes, max_size=4),
             "dead-letters": st.lists(dead_letters, max_size=4),
         }

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 import pytest
 from psycopg import Connection
 
-from catalogue import reader
-from catalogue.writer import write
 from cli.main import main
 from schemas.base import Event
 from schemas.dead_letters import DeadLetter
 from schemas.topics import Tombstone
 from settings import DatabaseSettings
+from tests.catalogue import said
 from tests.catalogue.conftest import connection, database, server  # noqa: F401 - fixtures
-from tests.catalogue.said import after, in_order
 
 
 @dataclass(frozen=True)
@@ -57,8 +55,6 @@ def say(connection: Connection) -> Say:  # noqa: F811
     """Says messages on a topic, as far as the catalogue is concerned."""
 
     def saying(topic: str, *messages: Event | Tombstone | DeadLetter) -> None:
-        start = reader.offsets(connection, "catalogue").get((topic, 0), 0)
-        records = in_order(topic, *messages, start=start)
-        write(connection, records, after(records))
+        said.say(connection, topic, *messages)
 
     return saying
