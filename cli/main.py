@@ -19,6 +19,7 @@ from cli.run import run, watch
 from cli.similar import similar
 from cli.status import status
 from cli.sweep import sweep
+from cli.withdraw import withdraw
 from local.services import LocalServiceError
 from models.weights import WeightsError
 from producers.errors import InputError
@@ -40,6 +41,7 @@ _CONSUMERS = "One consumer (they run together under `run`)"
 app.command(rich_help_panel=_ALL)(run)
 app.command(rich_help_panel=_ALL)(watch)
 app.command(rich_help_panel=_FEED)(ingest)
+app.command(rich_help_panel=_FEED)(withdraw)
 app.command(rich_help_panel=_READ)(status)
 app.command(rich_help_panel=_READ)(clusters)
 app.command(rich_help_panel=_READ)(similar)

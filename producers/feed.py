@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -19,6 +19,7 @@ from uuid import uuid4
 
 from kafka.errors import KafkaError
 
+from producers.errors import InputError
 from producers.files import UNREADABLE_SHA256
 from schemas.codec import encode
 from schemas.faces import ScanAnalysed
@@ -120,6 +121,19 @@ class Feed:
         self._known[scan.scan_id] = _remember(scan)
         return Outcome.CHANGED
 
+    def withdraw(self, scan_ids: Sequence[str]) -> None:
+        """Take scans back: their faces leave every topic and table. All of them, or none.
+
+        Raises InputError where one is not published, or was withdrawn before.
+        """
+        for scan_id in scan_ids:
+            if scan_id not in self._known:
+                raise InputError(f"no scan {scan_id!r} is published: nothing was withdrawn")
+        for scan_id in dict.fromkeys(scan_ids):
+            self._changed.pop(scan_id, None)
+            self._send(Tombstone(SCANS, scan_id))
+            del self._known[scan_id]
+
     def flush(self, timeout_s: float = 60.0) -> None:
         """Publish what changed, with the faces it keeps, and wait until the broker has confirmed all of it."""
         changed, self._changed = self._changed, {}
@@ -147,15 +161,16 @@ class Feed:
                 keep |= {face.face_id: KeptFace(face_id=face.face_id, box=face.box) for face in live[scan_id].faces}
             yield scan.model_copy(update={"keep": tuple(keep.values())})
 
-    def _send(self, scan: ScanPublished) -> None:
+    def _send(self, said: ScanPublished | Tombstone) -> None:
         self._check()
         self._unconfirmed += 1
-        record = encode(scan, event_id=str(uuid4()), time=self._now())
+        record = encode(said, event_id=str(uuid4()), time=self._now())
         try:
             sent = self._producer.send(SCANS.name, key=record.key, value=record.value, headers=list(record.headers))
         except KafkaError as error:
             raise self._not_taken(error) from error
-        self._known[scan.scan_id] = _remember(scan)
+        if isinstance(said, ScanPublished):
+            self._known[said.scan_id] = _remember(said)
         sent.add_errback(self._failures.append)
 
     def _check(self) -> None:

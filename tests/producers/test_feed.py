@@ -15,6 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cli.ingest import ingest
+from producers.errors import InputError
 from producers.feed import Feed, Outcome, Summary
 from producers.files import UNREADABLE_SHA256
 from producers.watch import watch
@@ -239,3 +240,17 @@ class TestIngest:
         result = self.run(str(tmp_path), str(tmp_path / "nothing"), "--collection", collection)
         assert result.exit_code != 0
         assert "nothing: no such file or folder" in str(result.exception)
+
+
+def test_scans_are_withdrawn_all_or_none_and_may_come_back(kafka: KafkaSettings, collection: str) -> None:
+    one, other = scan(collection, "1.jpg"), scan(collection, "2.jpg")
+    publish(kafka, one, other)
+    with Feed(kafka, lambda: NOON) as feed:
+        with pytest.raises(InputError, match=r"no scan 'unknown' is published: nothing was withdrawn"):
+            feed.withdraw([one.scan_id, "unknown"])
+        feed.withdraw([one.scan_id, one.scan_id])
+        with pytest.raises(InputError):
+            feed.withdraw([one.scan_id])
+    withdrawn = [it.message.key for it in read_to_end(kafka, SCANS) if isinstance(it.message, Tombstone)]
+    assert [key for key in withdrawn if key.startswith(collection)] == [one.scan_id]
+    assert publish(kafka, one, other) == Summary(published=1, already_there=1)
