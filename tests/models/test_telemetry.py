@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+
 @pytest.mark.skipif(sys.platform != "linux", reason="where the device id is kept is known for Linux only")
 def test_the_engine_writes_no_device_id_and_no_session(tmp_path: Path) -> None:
     home, temporary = tmp_path / "home", tmp_path / "tmp"
