@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from models.analyse import Engine, EngineParameters, load_engine
+from models.analyse import Engine, EngineParameters, load_engine, scaled_down
 from models.images import RgbImage, UnreadableImage, decode
 from models.protocols import Detection
 
@@ -75,16 +74,14 @@ def compare(folders: Sequence[Path], limit: int | None, max_size: int) -> Iterat
 
 def _picture(path: Path, max_size: int) -> RgbImage | None:
     try:
-        picture = Image.fromarray(decode(path.read_bytes()))
+        return scaled_down(decode(path.read_bytes()), max_size)
     except UnreadableImage:
         return None
-    picture.thumbnail((max_size, max_size))
-    return np.asarray(picture)
 
 
 def _difference(dlib: Engine, onnx: Engine, picture: RgbImage, upsample: int) -> _Difference:
-    expected, found = dlib.detector.detect(picture, upsample), onnx.detector.detect(picture, upsample)
-    chips = [dlib.predictor.chip(picture, face) for face in expected]
+    (expected,), (found,) = (engine.detector.detect([picture], upsample) for engine in (dlib, onnx))
+    chips = [dlib.predictor.align(picture, face)[1] for face in expected]
     embeddings = dlib.embedder.embed(chips) - onnx.embedder.embed(chips)
     pairs = [(face, max(found, key=lambda it: _overlap(it, face))) for face in expected if found]
     return _Difference(

@@ -32,13 +32,16 @@ from rich.console import Console
 from rich.table import Table
 
 from consumers.workers import Unusable, Workers
-from models.analyse import EngineParameters, analyse_scan, load_engine
+from models import planes
+from models.analyse import EngineParameters, analyse_scans, load_engine
 from models.fetching import fetch
 from models.images import decode
 from models.onnx_engine import OnnxDetector, OnnxEmbedder
 from schemas.scans import ScanPublished
 
 _SIZES = 200
+# Scans that a worker analyses together when there is much to do.
+_TOGETHER = 4
 _ROUNDS = 3
 
 
@@ -87,17 +90,16 @@ def shares(scans: Sequence[ScanPublished], upsample: int) -> Iterator[Share]:
         (detector, "_network", "detector network"),
         (embedder, "_network", "embedder network"),
         (detector, "_resizer", "pyramid: resizing"),
-        (detector, "_strip", "pyramid: tiling"),
-        (engine.predictor, "landmarks", "landmarks and chips"),
-        (engine.predictor, "chip", "landmarks and chips"),
+        (planes, "tile", "pyramid: tiling"),
+        (engine.predictor, "align", "landmarks and chips"),
     ]
     for owner, name, part in parts:
         setattr(owner, name, _Timed(getattr(owner, name), part, seconds))
     whole: defaultdict[str, float] = defaultdict(float)
     read = _Timed(lambda scan: decode(fetch(scan.uri)), "reading and decoding", seconds)
-    analyse = _Timed(lambda scan: analyse_scan(engine, scan, read(scan)), "all", whole)
-    for scan in scans:
-        analyse(scan)
+    analyse = _Timed(lambda group: analyse_scans(engine, ((scan, read(scan)) for scan in group)), "all", whole)
+    for start in range(0, len(scans), _TOGETHER):
+        analyse(scans[start : start + _TOGETHER])
     seconds["everything else"] = whole["all"] - sum(seconds.values())
     for part, spent in sorted(seconds.items(), key=lambda it: -it[1]):
         yield Share(part, spent / len(scans) * 1000, spent / whole["all"] * 100)
@@ -145,8 +147,9 @@ def splits(scans: Sequence[ScanPublished], upsample: int) -> Iterator[Split]:
 
 
 def _analyse(pool: Workers, scans: Sequence[ScanPublished], processes: int) -> None:
-    for start in range(0, len(scans), 4 * processes):
-        for outcome in pool.analyse(scans[start : start + 4 * processes]):
+    batch = 2 * _TOGETHER * processes
+    for start in range(0, len(scans), batch):
+        for outcome in pool.analyse(scans[start : start + batch]):
             if isinstance(outcome, Unusable):
                 raise SystemExit(f"benchmarks.scans: {outcome.reason}")
 
@@ -159,7 +162,7 @@ def memory(pictures: int) -> Iterator[Memory]:
     sizes = generator.integers(100, 450, (_SIZES, 2))
     for number in range(1, pictures + 1):
         height, width = sizes[generator.integers(_SIZES)]
-        engine.detector.detect(np.ascontiguousarray(noise[:height, :width]), 0)
+        engine.detector.detect([np.ascontiguousarray(noise[:height, :width])], 0)
         if number % 10 == 0:
             engine.embedder.embed([noise[:150, :150]] * int(generator.integers(1, 20)))
         if number % (pictures // 10) == 0:
@@ -180,10 +183,9 @@ def large(megapixels: int) -> Iterator[Peak]:
         published_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
     for file in files:
-        image = decode(file)
-        analyse_scan(engine, scan, image)
+        (analysed,) = analyse_scans(engine, [(scan, decode(file))])
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        yield Peak(image.size / 3e6, peak / (2**20 if sys.platform == "darwin" else 2**10))
+        yield Peak(analysed.width * analysed.height / 1e6, peak / (2**20 if sys.platform == "darwin" else 2**10))
 
 
 def _jpeg(side: int) -> bytes:

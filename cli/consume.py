@@ -36,7 +36,9 @@ Run = Callable[[Settings, str, threading.Event, Callable[[], datetime]], None]
 
 def detect(
     member: Member,
-    processes: Annotated[int | None, typer.Option(help="Worker processes.", show_default="one a core")] = None,
+    processes: Annotated[
+        int | None, typer.Option(help="Worker processes.", show_default="one a core, or one for an accelerator")
+    ] = None,
     upsample: Annotated[int | None, typer.Option(help="Doublings before detection.", show_default="1")] = None,
     engine: Annotated[
         str | None, typer.Option(help="onnx (fast) or dlib (the reference).", show_default="onnx")

@@ -7,11 +7,9 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from consumers.workers import Unusable, Workers
-from models.analyse import EngineParameters, load_engine
-from models.onnx_engine import EngineError
-from models.weights import WeightsError
-from schemas.faces import ScanAnalysed
+from consumers.workers import Outcome, Unusable, Workers
+from models.analyse import EngineParameters
+from models.onnx_session import EngineError, accelerated
 from schemas.scans import ScanPublished
 from schemas.topics import FACES, SCANS, Tombstone
 from settings import Settings
@@ -21,13 +19,16 @@ from stream.transform import transform
 
 GROUP = "detect"
 
-Analyse = Callable[[Sequence[ScanPublished]], Sequence[ScanAnalysed | Unusable]]
+Analyse = Callable[[Sequence[ScanPublished]], Sequence[Outcome]]
 """Analyses scans: an outcome for each, in their order."""
 
 # Batches are small, so that a member that dies has little to do again.
-_SCANS_PER_PROCESS = 4
+_SCANS_PER_PROCESS = 8
+_SCANS_PER_LANE = 16
 # Each needs some 250 MB before its first scan. With more cores, a process has more threads.
 _MOST_PROCESSES = 8
+# More of them would wait for the accelerator. Each needs the memory of a large scan.
+_MOST_LANES = 8
 
 
 def step(analyse: Analyse, batch: Sequence[Received]) -> list[Output]:
@@ -46,24 +47,30 @@ def step(analyse: Analyse, batch: Sequence[Received]) -> list[Output]:
 
 def run(settings: Settings, member: str, stop: threading.Event, clock: Callable[[], datetime]) -> None:
     """Run until `stop` is set. Raises stream.errors.Fatal."""
-    # A process a core: what it does besides the networks then needs no core of its own (docs/performance.md).
+    models = settings.models
     cores = os.cpu_count() or 1
-    processes = settings.models.processes or min(cores, _MOST_PROCESSES)
-    threads = max(1, cores // processes)
-    parameters = EngineParameters(**settings.models.model_dump(exclude={"processes"}), threads=threads)
     try:
-        # What is wrong with the weights or the provider shows here, as one line, not in every worker process.
-        load_engine(parameters)
-    except (WeightsError, EngineError) as error:
+        on_accelerator = models.engine == "onnx" and accelerated(models.provider)
+    except EngineError as error:
         raise Fatal(str(error)) from error
-    with Workers(parameters, processes) as workers:
+    if on_accelerator:
+        processes, lanes, threads = models.processes or 1, max(2, min(cores, _MOST_LANES)), 1
+        max_records = _SCANS_PER_LANE * lanes * processes
+    else:
+        # A process a core: what it does besides the networks then needs no core of its own (docs/performance.md).
+        processes, lanes = models.processes or min(cores, _MOST_PROCESSES), 1
+        threads = max(1, cores // processes)
+        max_records = _SCANS_PER_PROCESS * processes
+    parameters = EngineParameters(**models.model_dump(exclude={"processes"}), threads=threads)
+    # What is wrong with the weights or the provider shows on entering, as one line.
+    with Workers(parameters, processes, lanes) as workers:
         transform(
             settings.kafka,
             GROUP,
             member,
             [SCANS],
             lambda _: Opened(lambda batch: step(workers.analyse, batch)),
-            max_records=_SCANS_PER_PROCESS * processes,
+            max_records=max_records,
             stop=stop,
             clock=clock,
         )

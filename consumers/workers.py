@@ -1,29 +1,38 @@
 """The processes that analyse scans, each with the networks loaded once.
 
 Processes, because dlib's Python calls hold the interpreter lock while they compute, and because a picture that brings
-its process down (out of memory, say) must not bring the consumer down.
+its process down (out of memory, say) must not bring the consumer down. An accelerator is fed from one process, by
+several lanes: while the networks compute for one of them, others fetch and decode, resize, and cut out faces.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import signal
 import threading
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from types import TracebackType
 from typing import Self
 
-from models.analyse import Engine, EngineParameters, analyse_scan, load_engine
+from models.analyse import Engine, EngineParameters, analyse_scans, load_engine
 from models.fetching import Unavailable, UnknownStore, fetch
-from models.images import UnreadableImage, decode
+from models.images import RgbImage, UnreadableImage, decode
+from models.onnx_session import EngineError, NetworkFailed
+from models.weights import WeightsError
 from schemas.faces import ScanAnalysed
 from schemas.scans import ScanPublished
 from stream.errors import Fatal
+
+# Tasks for each process in a batch of scans, so that one with small scans takes over from one with large ones.
+_TASKS = 2
+# What ends the analysis of several scans at once. Alone, each shows whether it was the one.
+_FAILURES = (BrokenProcessPool, NetworkFailed, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -33,51 +42,76 @@ class Unusable:
     reason: str
 
 
-class Workers:
-    """A pool of analysing processes. Use it as a context: they end with it, and with this process however it ends."""
+Outcome = ScanAnalysed | Unusable
 
-    def __init__(self, parameters: EngineParameters, processes: int) -> None:
+
+class Workers:
+    """A pool of analysing processes. Use it as a context: they end with it, and with this process however it ends.
+
+    `lanes` is the number of threads in each of them that take scans through the analysis. Entering raises
+    stream.errors.Fatal where the networks cannot be loaded.
+    """
+
+    def __init__(self, parameters: EngineParameters, processes: int, lanes: int = 1) -> None:
         self._parameters = parameters
         self._processes = processes
+        self._lanes = lanes
         self._pool = self._start()
 
-    def analyse(self, scans: Sequence[ScanPublished]) -> list[ScanAnalysed | Unusable]:
+    def analyse(self, scans: Sequence[ScanPublished]) -> list[Outcome]:
         """Analyse scans: an outcome for each, in their order."""
-        futures = [self._pool.submit(_analyse, scan) for scan in scans]
+        shares = _shared_out(scans, self._processes * (1 if self._lanes > 1 else _TASKS))
         try:
-            return [future.result() for future in futures]
-        except BrokenProcessPool:
-            # One of them brought its process down. Alone, each shows whether it was the one.
+            futures = [self._pool.submit(_analyse_in_lanes, share, self._lanes) for share in shares]
+            return [outcome for future in futures for outcome in future.result()]
+        except _FAILURES:
+            self._restart()
             return [self._analyse_alone(scan) for scan in scans]
 
-    def _analyse_alone(self, scan: ScanPublished) -> ScanAnalysed | Unusable:
-        self._restart()
+    def _analyse_alone(self, scan: ScanPublished) -> Outcome:
         try:
-            return self._pool.submit(_analyse, scan).result()
-        except BrokenProcessPool:
+            return self._pool.submit(_analyse, [scan]).result()[0]
+        except _FAILURES as failure:
             self._restart()
-            return Unusable(f"analysing {scan.uri} ended its process, most likely for want of memory")
+            why = "ended its process" if isinstance(failure, BrokenProcessPool) else f"failed ({failure})"
+            return Unusable(f"analysing {scan.uri} {why}, most likely for want of memory")
 
     def _restart(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._pool = self._start()
+        self._await_ready()
+
+    def _await_ready(self) -> None:
+        """Without this, a faulty installation, or a device that is gone, would turn every scan into a dead letter."""
         try:
             self._pool.submit(_ready).result()
+        except (WeightsError, EngineError) as error:
+            raise Fatal(str(error)) from error
         except BrokenProcessPool as error:
-            # Without this, a faulty installation would turn every scan into a dead letter.
             raise Fatal("the analysing processes do not start, the reason stands above") from error
 
     def _start(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(self._processes, get_context("spawn"), _load, (self._parameters,))
 
     def __enter__(self) -> Self:
+        try:
+            self._await_ready()
+        except Fatal:
+            self._pool.shutdown()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-_engine: Engine | None = None
+def _shared_out(scans: Sequence[ScanPublished], shares: int) -> list[Sequence[ScanPublished]]:
+    """The scans in so many shares, or in fewer."""
+    size = math.ceil(len(scans) / shares)
+    return [scans[start : start + size] for start in range(0, len(scans), max(1, size))]
+
+
+_engine: Engine | WeightsError | EngineError | None = None
 
 
 def _load(parameters: EngineParameters) -> None:
@@ -87,7 +121,10 @@ def _load(parameters: EngineParameters) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _engine = load_engine(parameters)
+    try:
+        _engine = load_engine(parameters)
+    except (WeightsError, EngineError) as error:
+        _engine = error  # for whoever asks for the engine first: what a preparation raises, a pool only prints
 
 
 def _end_with_parent() -> None:
@@ -98,17 +135,46 @@ def _end_with_parent() -> None:
 
 
 def _ready() -> None:
-    """Does nothing: that it is done says that the process is prepared."""
+    """That it is done says that the process is prepared. Raises WeightsError and EngineError."""
+    _loaded()
 
 
-def _analyse(scan: ScanPublished) -> ScanAnalysed | Unusable:
+def _loaded() -> Engine:
     if _engine is None:
         raise RuntimeError("a worker process was not prepared")
-    try:
-        data = fetch(scan.uri)
-        digest = hashlib.sha256(data).hexdigest()
-        if digest != scan.sha256:
-            return Unusable(f"{scan.uri} has the sha256 {digest}, the scan was published with {scan.sha256}")
-        return analyse_scan(_engine, scan, decode(data, scan.page))
-    except (Unavailable, UnknownStore, UnreadableImage) as error:
-        return Unusable(str(error))
+    if isinstance(_engine, Exception):
+        raise _engine
+    return _engine
+
+
+def _analyse_in_lanes(scans: Sequence[ScanPublished], lanes: int) -> list[Outcome]:
+    """An outcome for each scan. The lanes take as many at once as the detector does."""
+    if lanes == 1:
+        return _analyse(scans)
+    groups = _shared_out(scans, max(lanes, math.ceil(len(scans) / _loaded().detector.at_once)))
+    with ThreadPoolExecutor(lanes) as threads:
+        return [outcome for outcomes in threads.map(_analyse, groups) for outcome in outcomes]
+
+
+def _analyse(scans: Sequence[ScanPublished]) -> list[Outcome]:
+    """An outcome for each scan; all their faces are embedded together."""
+    engine = _loaded()
+    unusable: dict[int, Unusable] = {}
+
+    def readable() -> Iterator[tuple[ScanPublished, RgbImage]]:
+        for place, scan in enumerate(scans):
+            try:
+                yield scan, _picture(scan)
+            except (Unavailable, UnknownStore, UnreadableImage) as error:
+                unusable[place] = Unusable(str(error))
+
+    analysed = iter(analyse_scans(engine, readable()))
+    return [unusable.get(place) or next(analysed) for place in range(len(scans))]
+
+
+def _picture(scan: ScanPublished) -> RgbImage:
+    data = fetch(scan.uri)
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != scan.sha256:
+        raise Unavailable(f"{scan.uri} has the sha256 {digest}, the scan was published with {scan.sha256}")
+    return decode(data, scan.page)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -17,8 +18,9 @@ from models import weights
 from models.dlib_engine import DlibDetector, DlibEmbedder, DlibLandmarks
 from models.images import RgbImage
 from models.jitter import jittered
-from models.onnx_engine import Execution, OnnxDetector, OnnxEmbedder
-from models.protocols import Chip, Detection, Detector, Embedder, LandmarkPredictor
+from models.onnx_engine import OnnxDetector, OnnxEmbedder
+from models.onnx_session import Execution
+from models.protocols import Chip, Detection, Detector, Embedder, LandmarkPredictor, Points
 from schemas.faces import Face, Provenance, Quality, ScanAnalysed
 from schemas.scans import Box, KeptFace, ScanPublished
 
@@ -56,7 +58,7 @@ class Engine:
 
 
 def load_engine(parameters: EngineParameters) -> Engine:
-    """Load the networks. Raises models.weights.WeightsError and models.onnx_engine.EngineError."""
+    """Load the networks. Raises models.weights.WeightsError and models.onnx_session.EngineError."""
     detector = weights.weight_file(weights.DETECTOR, parameters.detector_path)
     landmarks = weights.weight_file(weights.LANDMARKS, parameters.landmarks_path)
     embedder = weights.weight_file(weights.EMBEDDER, parameters.embedder_path)
@@ -83,24 +85,62 @@ def load_engine(parameters: EngineParameters) -> Engine:
     )
 
 
-def analyse_scan(engine: Engine, scan: ScanPublished, image: RgbImage) -> ScanAnalysed:
-    """All faces of a scan. `image` is the scan as a person sees it."""
-    height, width = image.shape[:2]
-    found = _detect(engine, image)
-    chips = [engine.predictor.chip(image, it) for it in found]
-    vectors = _embed(engine, chips)
-    boxes = [_relative(it, width, height) for it in found]
-    ids = _name(scan, found, boxes)
+@dataclass(frozen=True)
+class _Found:
+    """What is on a scan, in pixels of it, all but the embeddings."""
+
+    scan: ScanPublished
+    width: int
+    height: int
+    faces: Sequence[Detection]
+    points: Sequence[Points]
+    chips: Sequence[Chip]
+
+
+def analyse_scans(engine: Engine, scans: Iterable[tuple[ScanPublished, RgbImage]]) -> list[ScanAnalysed]:
+    """All faces of each scan, with its picture as a person sees it.
+
+    Pictures are taken as they are needed: only those that the detector takes at once are held together. All their faces
+    go through the embedder together. Raises models.onnx_session.NetworkFailed.
+    """
+    found: list[_Found] = []
+    waiting = iter(scans)
+    while next_found := _find(engine, waiting):
+        found += next_found
+    vectors = iter(_embed(engine, [chip for it in found for chip in it.chips]))
+    return [_analysed(engine, it, list(islice(vectors, len(it.chips)))) for it in found]
+
+
+def _find(engine: Engine, waiting: Iterator[tuple[ScanPublished, RgbImage]]) -> list[_Found]:
+    """Take as many scans as the detector takes; detect on them scaled down to max_size, align on them as they are."""
+    scans = list(islice(waiting, engine.detector.at_once))
+    small = [scaled_down(image, engine.provenance.max_size) for _, image in scans]
+    detected = engine.detector.detect(small, engine.provenance.upsample)
+    found: list[_Found] = []
+    for (scan, image), searched, detections in zip(scans, small, detected, strict=True):
+        faces = [_scaled_up(it, searched, image) for it in detections]
+        aligned = [engine.predictor.align(image, it) for it in faces]
+        points, chips = [it for it, _ in aligned], [it for _, it in aligned]
+        found.append(_Found(scan, image.shape[1], image.shape[0], faces, points, chips))
+    return found
+
+
+def _analysed(engine: Engine, found: _Found, vectors: Sequence[npt.NDArray[np.float32]]) -> ScanAnalysed:
+    scan, width, height = found.scan, found.width, found.height
+    boxes = [_relative(it, width, height) for it in found.faces]
+    ids = _name(scan, found.faces, boxes)
     faces = [
         Face(
             face_id=face_id,
             box=box,
-            landmarks=tuple((x / width, y / height) for x, y in engine.predictor.landmarks(image, detection).tolist()),
+            landmarks=tuple((x / width, y / height) for x, y in points.tolist()),
             score=detection.score,
             quality=_quality(detection, chip),
             embedding=vector.astype("<f4").tobytes(),
         )
-        for face_id, box, detection, chip, vector in zip(ids, boxes, found, chips, vectors, strict=True)
+        for face_id, box, detection, points, chip, vector in zip(
+            ids, boxes, found.faces, found.points, found.chips, vectors, strict=True
+        )
     ]
     return ScanAnalysed(
         scan_id=scan.scan_id,
@@ -113,24 +153,26 @@ def analyse_scan(engine: Engine, scan: ScanPublished, image: RgbImage) -> ScanAn
     )
 
 
-def _detect(engine: Engine, image: RgbImage) -> list[Detection]:
-    """Detect on the scan scaled down to max_size; boxes are in pixels of the scan."""
+def scaled_down(image: RgbImage, max_size: int) -> RgbImage:
+    """The picture as it is searched: its longer side at most `max_size` pixels."""
     height, width = image.shape[:2]
-    scale = min(1.0, engine.provenance.max_size / max(height, width))
+    scale = min(1.0, max_size / max(height, width))
     if scale == 1.0:
-        return engine.detector.detect(image, engine.provenance.upsample)
+        return image
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX, reducing_gap=2.0))
-    return [
-        Detection(
-            round(it.left * width / size[0]),
-            round(it.top * height / size[1]),
-            round(it.right * width / size[0]),
-            round(it.bottom * height / size[1]),
-            it.score,
-        )
-        for it in engine.detector.detect(small, engine.provenance.upsample)
-    ]
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX, reducing_gap=2.0))
+
+
+def _scaled_up(face: Detection, searched: RgbImage, image: RgbImage) -> Detection:
+    """A face on the picture that was searched as one on the scan."""
+    (height, width), (rows, columns) = image.shape[:2], searched.shape[:2]
+    return Detection(
+        round(face.left * width / columns),
+        round(face.top * height / rows),
+        round(face.right * width / columns),
+        round(face.bottom * height / rows),
+        face.score,
+    )
 
 
 def _embed(engine: Engine, chips: Sequence[Chip]) -> npt.NDArray[np.float32]:

@@ -24,9 +24,13 @@ class DlibDetector:
     def __init__(self, weights: WeightFile, threshold: float) -> None:
         self._model = dlib.cnn_face_detection_model_v1(str(weights.path))
         self._threshold = threshold
+        self.at_once = 1
 
-    def detect(self, image: RgbImage, upsample: int) -> list[Detection]:
+    def detect(self, images: Sequence[RgbImage], upsample: int) -> list[list[Detection]]:
         """See Detector. dlib's own threshold is 0; a higher one drops more."""
+        return [self._faces(it, upsample) for it in images]
+
+    def _faces(self, image: RgbImage, upsample: int) -> list[Detection]:
         if min(image.shape[:2]) < _SMALLEST:
             return []
         return [
@@ -42,17 +46,11 @@ class DlibLandmarks:
     def __init__(self, weights: WeightFile) -> None:
         self._model = dlib.shape_predictor(str(weights.path))
 
-    def landmarks(self, image: RgbImage, face: Detection) -> Points:
+    def align(self, image: RgbImage, face: Detection) -> tuple[Points, Chip]:
         """See LandmarkPredictor."""
-        return np.array([(point.x, point.y) for point in self._shape(image, face).parts()], dtype=np.float64)
-
-    def chip(self, image: RgbImage, face: Detection) -> Chip:
-        """See LandmarkPredictor."""
-        chip: Chip = dlib.get_face_chip(image, self._shape(image, face), size=_CHIP_SIZE, padding=_CHIP_PADDING)
-        return chip
-
-    def _shape(self, image: RgbImage, face: Detection) -> dlib.full_object_detection:
-        return self._model(image, dlib.rectangle(face.left, face.top, face.right, face.bottom))
+        shape = self._model(image, dlib.rectangle(face.left, face.top, face.right, face.bottom))
+        chip: Chip = dlib.get_face_chip(image, shape, size=_CHIP_SIZE, padding=_CHIP_PADDING)
+        return np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float64), chip
 
 
 class DlibEmbedder:

@@ -43,16 +43,21 @@ _DIGEST = 32
 _BLOCK = 16
 _OPSET = 20
 _IR_VERSION = 10
+_CELLS: tuple[str | int, ...] = ("batch", 1, "cell_rows", "cell_columns")
 
 
-def detector_model(weights: WeightFile, cache: Path | None = None) -> bytes:
+def detector_model(weights: WeightFile, cache: Path | None = None, *, batched: bool = False) -> bytes:
     """The detector: float32 pixels (batch, 3, rows, columns), 0 to 255, to float32 scores (batch, 1, rows, columns).
+
+    With `batched`, planes of several sizes can be filled up to one: a second input, float32 `cells` of the scores'
+    shape, is 1 for a cell of the plane and 0 for one beyond it, and the plane's cells score as on the plane alone.
 
     Its metadata `facts` holds, as JSON, what else the file says (see models.dlib_file), and where a cell of the scores
     lies on the pixels: the middle of its window is at `stride` * cell + `offset`. A cell depends on what lies up to
     `reach` cells beside it. Raises WeightsError.
     """
-    return _kept(weights, "detector", lambda: _detector(read_detector(weights.path)), cache)
+    name = "detector-batched" if batched else "detector"
+    return _kept(weights, name, lambda: _detector(read_detector(weights.path), batched), cache)
 
 
 def embedder_model(weights: WeightFile, cache: Path | None = None) -> bytes:
@@ -107,13 +112,21 @@ def _write(path: Path, content: bytes) -> None:
         raise
 
 
-def _detector(file: DetectorFile) -> bytes:
+def _detector(file: DetectorFile, batched: bool) -> bytes:
     graph = _Graph()
     plane = pixels = _Plane("pixels", 3)
+    inputs = [helper.make_tensor_value_info(pixels.name, TensorProto.FLOAT, ["batch", 3, "rows", "columns"])]
+    if batched:
+        inputs.append(helper.make_tensor_value_info("cells", TensorProto.FLOAT, _CELLS))
     stride, offset, reach = 1, 0, 0
     for layer in _in_whole_blocks(_fed_with_pixels(file.layers, file.input)):
+        if batched and isinstance(layer, Convolution) and layer.padding != (0, 0):
+            # A padding is zeros where the plane ends, not what the layers before have made of the filling beyond it.
+            plane = replace(plane, name=graph.add("Mul", plane.name, "cells"))
         plane = graph.apply(plane, layer)
         if isinstance(layer, Convolution):
+            if reach and layer.stride != (1, 1):
+                raise WeightsError("a detector with a stride after a padding is not known here")
             # A cell lies in the middle of its filter's window; a window begins before the first pixel by the padding.
             offset += stride * (layer.weights.shape[3] // 2 - layer.padding[1])
             stride *= layer.stride[1]
@@ -129,11 +142,7 @@ def _detector(file: DetectorFile) -> bytes:
         "offset": offset,
         "reach": math.ceil(reach / stride),
     }
-    return graph.model(
-        helper.make_tensor_value_info(pixels.name, TensorProto.FLOAT, ["batch", 3, "rows", "columns"]),
-        helper.make_tensor_value_info(plane.name, TensorProto.FLOAT, ["batch", 1, "cell_rows", "cell_columns"]),
-        facts,
-    )
+    return graph.model(inputs, helper.make_tensor_value_info(plane.name, TensorProto.FLOAT, _CELLS), facts)
 
 
 def _embedder(file: EmbedderFile) -> bytes:
@@ -151,7 +160,7 @@ def _embedder(file: EmbedderFile) -> bytes:
         if isinstance(layer, Pool) or isinstance(before, AddShortcut):
             shortcut = plane  # the next block begins here
     return graph.model(
-        helper.make_tensor_value_info("chips", TensorProto.UINT8, ["batch", rows, columns, 3]),
+        [helper.make_tensor_value_info("chips", TensorProto.UINT8, ["batch", rows, columns, 3])],
         helper.make_tensor_value_info(plane.name, TensorProto.FLOAT, ["batch", plane.channels]),
         {"size": file.input.size},
     )
@@ -260,8 +269,10 @@ class _Graph:
             return plane.name
         return self.add("Pad", plane.name, self.constant(np.array([0, 0, 0, 0, *missing], dtype=np.int64)))
 
-    def model(self, source: onnx.ValueInfoProto, result: onnx.ValueInfoProto, facts: Mapping[str, Any]) -> bytes:
-        return _serialised(helper.make_graph(self._nodes, "dlib", [source], [result], self._constants), facts)
+    def model(
+        self, inputs: Sequence[onnx.ValueInfoProto], result: onnx.ValueInfoProto, facts: Mapping[str, Any]
+    ) -> bytes:
+        return _serialised(helper.make_graph(self._nodes, "dlib", inputs, [result], self._constants), facts)
 
 
 def _serialised(graph: onnx.GraphProto, facts: Mapping[str, Any] | None = None) -> bytes:

@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import dlib
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 
-from models import onnx_convert, pyramid
+from models import onnx_convert, planes, pyramid
 from models.images import RgbImage
+from models.onnx_session import Execution, accelerated, run, session
+from models.planes import Grid, Pixels
 from models.protocols import Chip, Detection
 from models.pyramid import Boxes
 from models.weights import WeightFile
 
-Planes = npt.NDArray[np.float32]
-"""Pixels from 0 to 255: float32, shape (1, 3, height, width)."""
-
-# A plane with more pixels goes through the network in strips. A strip of this size needs about 200 MB.
-_STRIP_PIXELS = 8_000_000
+# As many pixels go through the detector's network at once: planes that fit together do, a larger one goes in strips. On
+# the processor, so many need about 200 MB.
+_MOST_PIXELS = 8_000_000
 # Chips that go through the network at once.
 _BATCH = 32
 
-
-class EngineError(Exception):
-    """The engine that was asked for cannot be had here. The text is for a person."""
-
-
-@dataclass(frozen=True)
-class Execution:
-    """Where the networks run: ONNX Runtime's provider, and how many threads one call may use (0: all cores)."""
-
-    provider: str = "auto"
-    threads: int = 0
+Scores = npt.NDArray[np.float32]
+"""The scores of a plane's cells: float32, shape (rows, columns)."""
 
 
 @dataclass(frozen=True)
@@ -54,21 +45,90 @@ class _Facts:
 
 
 class OnnxDetector:
-    """dlib's MMOD detector (King 2015) on ONNX Runtime."""
+    """dlib's MMOD detector (King 2015) on ONNX Runtime.
 
-    def __init__(self, weights: WeightFile, threshold: float, execution: Execution) -> None:
-        self._network = _session(onnx_convert.detector_model(weights), execution)
-        self._resizer = _session(onnx_convert.resize_model(), Execution("cpu", execution.threads))
+    With `batched` (by default: on an accelerator), planes are filled up to one of few sizes, and those of one size go
+    through the network together. On the processor it gains nothing (docs/performance.md).
+    """
+
+    def __init__(
+        self, weights: WeightFile, threshold: float, execution: Execution, *, batched: bool | None = None
+    ) -> None:
+        self._batched = accelerated(execution.provider) if batched is None else batched
+        self.at_once = 8 if self._batched else 1
+        self._network = session(onnx_convert.detector_model(weights, batched=self._batched), execution)
+        self._resizer = session(onnx_convert.resize_model(), Execution("cpu", execution.threads))
         self._facts = _Facts(**json.loads(self._network.get_modelmeta().custom_metadata_map["facts"]))
+        self._grid = Grid(self._facts.stride, 2 * self._facts.offset + 1, self._facts.reach)
         self._threshold = threshold
 
-    def detect(self, image: RgbImage, upsample: int) -> list[Detection]:
+    def detect(self, images: Sequence[RgbImage], upsample: int) -> list[list[Detection]]:
         """See Detector."""
+        tiled = [self._layout(it, upsample) for it in images]
+        faces: list[list[Detection]] = [[] for _ in images]
+        for batch in self._batches(tiled):
+            levels = [self._levels(images[it], upsample, tiled[it]) for it in batch]
+            for it, scores in zip(batch, self._scores(levels, [tiled[it] for it in batch]), strict=True):
+                faces[it] = self._faces(scores, tiled[it], upsample)
+        return faces
+
+    def _layout(self, image: RgbImage, upsample: int) -> pyramid.Layout:
+        height, width, _ = image.shape
+        for _ in range(upsample):
+            width, height = pyramid.upsampled_size(width, height)
+        return pyramid.layout(width, height, self._facts.padding, self._facts.outer_padding)
+
+    def _batches(self, tiled: Sequence[pyramid.Layout]) -> Iterator[list[int]]:
+        """The places of the planes that go through the network together; those too small for a face are left out."""
+        together: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        for place, plane in enumerate(tiled):
+            if min(self._shape(plane)) > 0:
+                together[self._filled(plane)].append(place)
+        for (rows, columns), places in together.items():
+            fit = _MOST_PIXELS // (self._grid.pixels(rows) * self._grid.pixels(columns)) if self._batched else 1
+            count = planes.last_power(max(1, fit))
+            yield from (places[start : start + count] for start in range(0, len(places), count))
+
+    def _shape(self, plane: pyramid.Layout) -> tuple[int, int]:
+        """Rows and columns of a plane's cells."""
+        return self._grid.cells(plane.height), self._grid.cells(plane.width)
+
+    def _filled(self, plane: pyramid.Layout) -> tuple[int, int]:
+        """Rows and columns of what goes through the network for a plane."""
+        rows, columns = self._shape(plane)
+        return (planes.bucket(rows), planes.bucket(columns)) if self._batched else (rows, columns)
+
+    def _levels(self, image: RgbImage, upsample: int, tiled: pyramid.Layout) -> list[Pixels]:
         for _ in range(upsample):
             image = _doubled(image)
-        height, width, _ = image.shape
-        tiled = pyramid.layout(width, height, self._facts.padding, self._facts.outer_padding)
-        scores = self._scores(self._levels(_planes(image), tiled), tiled)
+        levels = [_pixels(image)]
+        for level in tiled.levels[1:]:
+            size = np.array([1, 3, level.height, level.width], dtype=np.int64)
+            levels.append(run(self._resizer, {"pixels": levels[-1], "size": size}))
+        return levels
+
+    def _scores(self, levels: Sequence[list[Pixels]], tiled: Sequence[pyramid.Layout]) -> list[Scores]:
+        """The scores of planes that are filled up to the same size."""
+        shapes = [self._shape(it) for it in tiled]
+        rows, columns = self._filled(tiled[0])
+        count = planes.next_power(len(tiled))
+        scores = np.empty((count, rows, columns), dtype=np.float32)
+        for strip in planes.strips(rows, columns, self._grid, _MOST_PIXELS):
+            top, height = strip.begin * self._grid.stride, self._grid.pixels(strip.end - strip.begin)
+            pixels = np.empty((count, 3, height, self._grid.pixels(columns)), dtype=np.float32)
+            # dlib's plane is zero between the levels, after the means are taken away.
+            pixels[:] = np.array(self._facts.means, dtype=np.float32)[:, None, None]
+            cells = np.zeros((count, 1, strip.end - strip.begin, columns), dtype=np.float32)
+            for place, plane in enumerate(tiled):
+                planes.tile(levels[place], plane, top, pixels[place])
+                cells[place, :, : max(0, shapes[place][0] - strip.begin), : shapes[place][1]] = 1
+            fed = {"pixels": pixels, "cells": cells} if self._batched else {"pixels": pixels}
+            scored = run(self._network, fed)[:, 0]
+            scores[:, strip.first : strip.last] = scored[:, strip.first - strip.begin : strip.last - strip.begin]
+        return [scores[place, :high, :wide] for place, (high, wide) in enumerate(shapes)]
+
+    def _faces(self, scores: Scores, tiled: pyramid.Layout, upsample: int) -> list[Detection]:
+        """What scores above the threshold and overlaps nothing better, in pixels of the picture before doubling."""
         rows, columns = np.nonzero(scores > self._threshold)
         found = scores[rows, columns]
         best_first = np.argsort(-found, kind="stable")
@@ -83,51 +143,6 @@ class OnnxDetector:
             Detection(left, top, right, bottom, score)
             for (left, top, right, bottom), score in zip(edges, found.tolist(), strict=True)
         ]
-
-    def _resized(self, picture: Planes, width: int, height: int) -> Planes:
-        size = np.array([1, 3, height, width], dtype=np.int64)
-        resized: Planes = self._resizer.run(None, {"pixels": picture, "size": size})[0]
-        return resized
-
-    def _levels(self, picture: Planes, tiled: pyramid.Layout) -> list[Planes]:
-        levels = [picture]
-        for level in tiled.levels[1:]:
-            levels.append(self._resized(levels[-1], level.width, level.height))
-        return levels
-
-    def _scores(self, levels: list[Planes], tiled: pyramid.Layout) -> npt.NDArray[np.float32]:
-        """The scores of all cells (rows, columns) of the tiled pyramid, computed in strips where it is large.
-
-        A strip takes in what its cells can see beyond it, so that they score as in the whole.
-        """
-        stride, seen, reach = self._facts.stride, 2 * self._facts.offset + 1, self._facts.reach
-        if min(tiled.height, tiled.width) < seen:
-            return np.empty((0, 0), dtype=np.float32)
-        rows = (tiled.height - seen) // stride + 1
-        step = max(4 * reach, _STRIP_PIXELS // (tiled.width * stride) - 2 * reach)
-        buffer = np.empty(3 * tiled.width * (stride * (min(rows, step + 2 * reach) - 1) + seen), dtype=np.float32)
-        scores = np.empty((rows, (tiled.width - seen) // stride + 1), dtype=np.float32)
-        for first in range(0, rows, step):
-            last = min(first + step, rows)
-            begin, end = max(0, first - reach), min(last + reach, rows)
-            strip = self._strip(levels, tiled, begin * stride, (end - 1) * stride + seen, buffer)
-            scored = self._network.run(None, {"pixels": strip})[0]
-            scores[first:last] = scored[0, 0, first - begin : last - begin]
-        return scores
-
-    def _strip(
-        self, levels: list[Planes], tiled: pyramid.Layout, top: int, bottom: int, buffer: npt.NDArray[np.float32]
-    ) -> Planes:
-        """The rows from `top` to before `bottom` of the tiled pyramid, in the buffer given."""
-        strip = buffer[: 3 * tiled.width * (bottom - top)].reshape(1, 3, bottom - top, tiled.width)
-        # dlib's plane is zero between the levels, after the means are taken away.
-        strip[:] = np.array(self._facts.means, dtype=np.float32)[:, None, None]
-        for level, pixels in zip(tiled.levels, levels, strict=True):
-            upper, lower = max(top, level.top), min(bottom, level.top + level.height)
-            if upper < lower:
-                columns = slice(level.left, level.left + level.width)
-                strip[:, :, upper - top : lower - top, columns] = pixels[:, :, upper - level.top : lower - level.top]
-        return strip
 
     def _windows(self, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Boxes:
         """The windows on the plane that cells score."""
@@ -155,14 +170,20 @@ class OnnxEmbedder:
     """dlib's face recognition ResNet on ONNX Runtime."""
 
     def __init__(self, weights: WeightFile, execution: Execution) -> None:
-        self._network = _session(onnx_convert.embedder_model(weights), execution)
+        self._network = session(onnx_convert.embedder_model(weights), execution)
+        self._accelerated = accelerated(execution.provider)
 
     def embed(self, chips: Sequence[Chip]) -> npt.NDArray[np.float32]:
         """See Embedder."""
         if not chips:
             return np.empty((0, 128), dtype=np.float32)
-        batches = [np.stack(chips[start : start + _BATCH]) for start in range(0, len(chips), _BATCH)]
-        return np.concatenate([self._network.run(None, {"chips": batch})[0] for batch in batches])
+        return np.concatenate([self._embed(chips[start : start + _BATCH]) for start in range(0, len(chips), _BATCH)])
+
+    def _embed(self, chips: Sequence[Chip]) -> npt.NDArray[np.float32]:
+        count = planes.next_power(len(chips)) if self._accelerated else len(chips)
+        batch = np.zeros((count, *chips[0].shape), dtype=np.uint8)
+        batch[: len(chips)] = chips
+        return run(self._network, {"chips": batch})[: len(chips)]
 
 
 def _doubled(image: RgbImage) -> RgbImage:
@@ -173,7 +194,7 @@ def _doubled(image: RgbImage) -> RgbImage:
     return doubled
 
 
-def _planes(image: RgbImage) -> Planes:
+def _pixels(image: RgbImage) -> Pixels:
     return np.ascontiguousarray(image.transpose(2, 0, 1)[None], dtype=np.float32)
 
 
@@ -187,45 +208,3 @@ def _area(low: Boxes, high: Boxes) -> npt.NDArray[np.float64]:
     sides = np.maximum(high - low + 1, 0)
     areas: npt.NDArray[np.float64] = sides[:, 0] * sides[:, 1]
     return areas
-
-
-_PROVIDERS = {
-    "tensorrt": "TensorrtExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-    "cpu": "CPUExecutionProvider",
-}
-_OPTIONS = {
-    # Trying every algorithm for each size takes longer than it saves; TF32 is not exact enough for dlib's scores.
-    "CUDAExecutionProvider": {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"},
-}
-
-
-def _session(model: bytes, execution: Execution) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = execution.threads
-    # Pictures come in any size. An arena and a plan for each size would never give memory back.
-    options.enable_cpu_mem_arena = False
-    options.enable_mem_pattern = False
-    names = providers(execution.provider)
-    session = ort.InferenceSession(
-        model, options, providers=names, provider_options=[_OPTIONS.get(name, {}) for name in names]
-    )
-    # ONNX Runtime goes on without a provider that does not start, for want of a device, say.
-    if execution.provider != "auto" and names[0] not in session.get_providers():
-        raise EngineError(f"the provider {execution.provider} is installed but does not start on this machine")
-    return session
-
-
-def providers(name: str) -> list[str]:
-    """ONNX Runtime's providers for a setting, the processor last. Raises EngineError where the one named is absent."""
-    present = set(ort.get_available_providers())
-    if name == "auto":
-        # TensorRT and OpenVINO prepare themselves for every size of picture anew: they are for those who ask for them.
-        return [it for it in ("CUDAExecutionProvider", "CPUExecutionProvider") if it in present]
-    if _PROVIDERS[name] not in present:
-        raise EngineError(
-            f"the provider {name} is not in this ONNX Runtime, which has: "
-            + ", ".join(short for short, full in _PROVIDERS.items() if full in present)
-        )
-    return list(dict.fromkeys([_PROVIDERS[name], "CPUExecutionProvider"]))

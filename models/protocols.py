@@ -30,20 +30,22 @@ class Detection:
 
 
 class Detector(Protocol):
-    """Finds faces."""
+    """Finds faces. `at_once` is the number of pictures that it gains by having in one call."""
 
-    def detect(self, image: RgbImage, upsample: int) -> list[Detection]:
-        """The faces of a picture that is first doubled `upsample` times, best first, in pixels of the picture given."""
+    at_once: int
+
+    def detect(self, images: Sequence[RgbImage], upsample: int) -> list[list[Detection]]:
+        """The faces of each picture, best first, in pixels of the picture. It is doubled `upsample` times before.
+
+        What is found on a picture does not depend on the others.
+        """
 
 
 class LandmarkPredictor(Protocol):
     """Finds the five points that faces are aligned by."""
 
-    def landmarks(self, image: RgbImage, face: Detection) -> Points:
-        """The landmarks of one face."""
-
-    def chip(self, image: RgbImage, face: Detection) -> Chip:
-        """The face, cut out and aligned."""
+    def align(self, image: RgbImage, face: Detection) -> tuple[Points, Chip]:
+        """The landmarks of one face, and the face, cut out and aligned by them."""
 
 
 class Embedder(Protocol):

@@ -50,7 +50,8 @@ class ModelSettings(Group):
     engine: Literal["onnx", "dlib"] = "onnx"
     # Where ONNX Runtime computes; auto is CUDA where its ONNX Runtime is installed, else the processor.
     provider: Literal["auto", "cpu", "cuda", "tensorrt", "openvino"] = "auto"
-    # Worker processes of one detect consumer, each with the networks loaded; by default one a core, at most 8.
+    # Worker processes of one detect consumer, each with the networks loaded; by default one a core, at most 8, and one
+    # for an accelerator.
     processes: int | None = Field(default=None, ge=1)
     upsample: int = Field(default=1, ge=0, le=3)
     # Longer side in pixels; larger scans are scaled down to it for detection.

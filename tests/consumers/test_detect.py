@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
-from consumers import detect, workers
-from consumers.workers import Unusable, Workers
+from consumers import detect
+from consumers.workers import Outcome, Unusable, Workers
 from models.analyse import EngineParameters
 from schemas.codec import encode
 from schemas.faces import ScanAnalysed
 from schemas.scans import ScanPublished
 from schemas.topics import FACES, SCANS, Tombstone
+from settings import Settings
+from stream.errors import Fatal
 from stream.records import Received, Rejected
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -82,7 +87,7 @@ def test_a_process_that_is_killed_costs_no_scan(two: Workers, pictures: list[Sca
 
 
 def test_withdrawals_keep_their_place_among_the_scans(pictures: list[ScanPublished]) -> None:
-    def analyse(scans: Sequence[ScanPublished]) -> list[ScanAnalysed | Unusable]:
+    def analyse(scans: Sequence[ScanPublished]) -> list[Outcome]:
         return [Unusable(it.scan_id) for it in scans]
 
     gone = Tombstone(SCANS, "album/plain.jpg")
@@ -93,6 +98,46 @@ def test_withdrawals_keep_their_place_among_the_scans(pictures: list[ScanPublish
     assert said[2] == Rejected(batch[2], "album/with space.jpg")
 
 
-def test_an_unprepared_process_says_so(pictures: list[ScanPublished]) -> None:
-    with pytest.raises(RuntimeError, match="not prepared"):
-        workers._analyse(pictures[0])
+def test_lanes_give_what_processes_give(two: Workers, pictures: list[ScanPublished]) -> None:
+    missing = pictures[0].model_copy(update={"uri": "file:///nowhere/at%20all.jpg"})
+    scans = [*pictures, missing, *pictures, missing, *pictures]
+    with Workers(EngineParameters(upsample=0), 1, lanes=3) as lanes:
+        assert lanes.analyse(scans) == two.analyse(scans)
+
+
+class ShortOfMemory(Workers):
+    """Workers whose processes can have only so many MiB more than they have once they are prepared."""
+
+    more_mib = 150
+
+    def _await_ready(self) -> None:
+        super()._await_ready()
+        for pid in self._pool._processes:
+            limit = psutil.Process(pid).memory_info().vms + self.more_mib * 2**20
+            resource.prlimit(pid, resource.RLIMIT_AS, (limit, limit))
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of another process are set on Linux only")
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_a_picture_that_memory_is_too_short_for_costs_only_itself(
+    pictures: list[ScanPublished], tmp_path: Path, lanes: int
+) -> None:
+    path = tmp_path / "large.jpg"
+    Image.new("RGB", (5000, 5000)).save(path)
+    with ShortOfMemory(EngineParameters(upsample=0, max_size=5000, threads=1), 1, lanes) as workers:
+        outcomes = workers.analyse([pictures[0], scan(path), pictures[1]])
+    assert [type(it) for it in outcomes] == [ScanAnalysed, Unusable, ScanAnalysed]
+    assert isinstance(outcomes[1], Unusable)
+    assert "for want of memory" in outcomes[1].reason or "damaged" in outcomes[1].reason
+
+
+def test_networks_that_cannot_be_loaded_are_told_in_one_line(tmp_path: Path) -> None:
+    parameters = EngineParameters(detector_path=tmp_path / "none.dat")
+    with pytest.raises(Fatal, match=r"the weights .*none\.dat cannot be read: No such file"), Workers(parameters, 1):
+        pass
+
+
+def test_a_provider_that_is_absent_is_told_in_one_line() -> None:
+    settings = Settings.model_validate({"models": {"provider": "tensorrt"}})
+    with pytest.raises(Fatal, match=r"the provider tensorrt is not in this ONNX Runtime, which has: .*cpu"):
+        detect.run(settings, "a", threading.Event(), lambda: NOON)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from models.analyse import Engine, EngineParameters, analyse_scan, load_engine
+from models.analyse import Engine, EngineParameters, analyse_scans, load_engine
 from models.images import RgbImage
 from models.jitter import jittered
-from models.onnx_engine import EngineError
+from models.onnx_session import EngineError
+from models.protocols import Chip
 from schemas.faces import ScanAnalysed
 from schemas.scans import Box, KeptFace, ScanPublished
 
@@ -29,6 +33,11 @@ def scan(*keep: KeptFace) -> ScanPublished:
     )
 
 
+def analyse(engine: Engine, scan: ScanPublished, image: RgbImage) -> ScanAnalysed:
+    (analysed,) = analyse_scans(engine, [(scan, image)])
+    return analysed
+
+
 @pytest.fixture(scope="module")
 def engine(onnx_engine: Engine) -> Engine:
     return replace(onnx_engine, provenance=onnx_engine.provenance.model_copy(update={"upsample": 0}))
@@ -36,7 +45,7 @@ def engine(onnx_engine: Engine) -> Engine:
 
 @pytest.fixture(scope="module")
 def analysed(engine: Engine, group_photo: RgbImage) -> ScanAnalysed:
-    return analyse_scan(engine, scan(), group_photo)
+    return analyse(engine, scan(), group_photo)
 
 
 def test_a_scan_has_its_faces_with_all_that_is_known_of_them(analysed: ScanAnalysed) -> None:
@@ -55,13 +64,13 @@ def test_a_scan_has_its_faces_with_all_that_is_known_of_them(analysed: ScanAnaly
 
 
 def test_the_same_scan_gives_the_same_analysis(engine: Engine, group_photo: RgbImage, analysed: ScanAnalysed) -> None:
-    assert analyse_scan(engine, scan(), group_photo) == analysed
+    assert analyse(engine, scan(), group_photo) == analysed
 
 
 def test_a_face_that_was_there_keeps_its_id(engine: Engine, group_photo: RgbImage, analysed: ScanAnalysed) -> None:
     box = analysed.faces[1].box
     moved = Box(left=box.left + 0.01, top=box.top - 0.01, right=box.right + 0.01, bottom=box.bottom)
-    again = analyse_scan(engine, scan(KeptFace(face_id="named", box=moved)), group_photo)
+    again = analyse(engine, scan(KeptFace(face_id="named", box=moved)), group_photo)
     assert [it.face_id for it in again.faces] == [analysed.faces[0].face_id, "named", analysed.faces[2].face_id]
 
 
@@ -76,7 +85,7 @@ def test_the_better_overlap_keeps_the_id_and_a_face_gone_gives_its_to_nobody(
         KeptFace(face_id="exact", box=box),
         KeptFace(face_id="gone", box=nowhere),
     )
-    ids = [it.face_id for it in analyse_scan(engine, scan(*keep), group_photo).faces]
+    ids = [it.face_id for it in analyse(engine, scan(*keep), group_photo).faces]
     assert ids[0] == "exact"
     assert not {"near", "gone"} & set(ids)
     assert len(set(ids)) == 3
@@ -86,7 +95,7 @@ def test_a_new_face_never_gets_an_id_that_is_kept(
     engine: Engine, group_photo: RgbImage, analysed: ScanAnalysed
 ) -> None:
     first, second, _ = analysed.faces
-    swapped = analyse_scan(engine, scan(KeptFace(face_id=first.face_id, box=second.box)), group_photo)
+    swapped = analyse(engine, scan(KeptFace(face_id=first.face_id, box=second.box)), group_photo)
     assert swapped.faces[1].face_id == first.face_id
     assert swapped.faces[0].face_id != first.face_id
 
@@ -96,7 +105,7 @@ def test_a_large_scan_is_searched_smaller_and_its_boxes_are_in_its_own_pixels(
 ) -> None:
     large = np.asarray(Image.fromarray(group_photo).resize((1500, 1125), Image.Resampling.BICUBIC))
     bounded = replace(engine, provenance=engine.provenance.model_copy(update={"max_size": 500}))
-    found = analyse_scan(bounded, scan(), large)
+    found = analyse(bounded, scan(), large)
     assert len(found.faces) == 3
     for face, small in zip(found.faces, analysed.faces, strict=True):
         assert face.box.overlap(small.box) > 0.8
@@ -104,14 +113,52 @@ def test_a_large_scan_is_searched_smaller_and_its_boxes_are_in_its_own_pixels(
 
 
 def test_a_scan_without_faces_has_none(engine: Engine) -> None:
-    assert analyse_scan(engine, scan(), np.full((200, 300, 3), 128, dtype=np.uint8)).faces == ()
+    assert analyse(engine, scan(), np.full((200, 300, 3), 128, dtype=np.uint8)).faces == ()
+
+
+def test_scans_analysed_together_have_what_each_has_alone_and_their_faces_are_embedded_together(
+    engine: Engine, photographs: dict[str, RgbImage]
+) -> None:
+    batches: list[int] = []
+
+    class Watched:
+        def embed(self, chips: Sequence[Chip]) -> npt.NDArray[np.float32]:
+            batches.append(len(chips))
+            return engine.embedder.embed(chips)
+
+    blank = np.full((200, 300, 3), 128, dtype=np.uint8)
+    pictures = [photographs["lfw"], blank, photographs["group"], photographs["portrait"]]
+    together = analyse_scans(replace(engine, embedder=Watched()), [(scan(), it) for it in pictures])
+    assert batches == [sum(len(it.faces) for it in together)]
+    for analysed, picture in zip(together, pictures, strict=True):
+        alone = analyse(engine, scan(), picture)
+        assert [it.model_copy(update={"embedding": b""}) for it in analysed.faces] == [
+            it.model_copy(update={"embedding": b""}) for it in alone.faces
+        ]
+        for face, same in zip(analysed.faces, alone.faces, strict=True):
+            assert np.abs(np.frombuffer(face.embedding, "<f4") - np.frombuffer(same.embedding, "<f4")).max() < 1e-5
+
+
+def test_a_picture_is_taken_only_when_the_one_before_is_done(engine: Engine, group_photo: RgbImage) -> None:
+    held: list[weakref.ref[RgbImage]] = []
+
+    def pictures() -> Iterator[tuple[ScanPublished, RgbImage]]:
+        for _ in range(3):
+            assert [it() for it in held] == [None] * len(held)
+            copy = group_photo[:200, :200].copy()
+            held.append(weakref.ref(copy))
+            handed_over = [copy]
+            del copy
+            yield scan(), handed_over.pop()
+
+    assert len(analyse_scans(engine, pictures())) == 3
 
 
 def test_jittered_embeddings_are_near_the_plain_ones_and_the_same_every_time(
     engine: Engine, group_photo: RgbImage, analysed: ScanAnalysed
 ) -> None:
     jittering = replace(engine, provenance=engine.provenance.model_copy(update={"jitter": 8}))
-    first, second = (analyse_scan(jittering, scan(), group_photo) for _ in range(2))
+    first, second = (analyse(jittering, scan(), group_photo) for _ in range(2))
     assert first == second
     for face, plain in zip(first.faces, analysed.faces, strict=True):
         distance = np.linalg.norm(np.frombuffer(face.embedding, "<f4") - np.frombuffer(plain.embedding, "<f4"))
@@ -119,7 +166,7 @@ def test_jittered_embeddings_are_near_the_plain_ones_and_the_same_every_time(
 
 
 def test_jittered_chips_are_about_the_same_picture_mirrored_or_not(engine: Engine, group_photo: RgbImage) -> None:
-    chip = engine.predictor.chip(group_photo, engine.detector.detect(group_photo, 0)[0])
+    _, chip = engine.predictor.align(group_photo, engine.detector.detect([group_photo], 0)[0][0])
     versions = jittered(chip, 12)
     assert {it.shape for it in versions} == {(150, 150, 3)}
     inner = np.s_[20:130, 20:130]

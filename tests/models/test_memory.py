@@ -9,13 +9,14 @@ import sys
 _DETECT = """
 import numpy as np, psutil
 from models import weights
-from models.onnx_engine import Execution, OnnxDetector
+from models.onnx_engine import OnnxDetector
+from models.onnx_session import Execution
 detector = OnnxDetector(weights.weight_file(weights.DETECTOR), 0.0, Execution("cpu", 1))
 random = np.random.default_rng(0)
 noise = random.integers(0, 256, (240, 240, 3), dtype=np.uint8)
 sizes = random.integers(40, 240, (200, 2))
 for size in np.concatenate([sizes, random.permutation(sizes), random.permutation(sizes)]):
-    detector.detect(np.ascontiguousarray(noise[:size[0], :size[1]]), 0)
+    detector.detect([np.ascontiguousarray(noise[:size[0], :size[1]])], 0)
     print(psutil.Process().memory_info().rss)
 """
 

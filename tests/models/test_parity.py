@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dlib
 import numpy as np
+import numpy.typing as npt
 import pytest
+from onnxruntime import InferenceSession
 
-from models import pyramid
+from models import planes, pyramid
 from models.analyse import Engine
 from models.images import RgbImage
-from models.onnx_engine import Execution, OnnxDetector, OnnxEmbedder
+from models.onnx_engine import OnnxDetector, OnnxEmbedder
+from models.onnx_session import Execution, run
 from models.protocols import Detection
 from models.weights import WeightFile
 
@@ -24,8 +27,8 @@ def edges(faces: list[Detection]) -> np.ndarray:
 def test_the_same_faces_at_the_same_places_with_the_same_scores(
     photographs: dict[str, RgbImage], onnx_engine: Engine, dlib_engine: Engine, name: str, upsample: int
 ) -> None:
-    expected = dlib_engine.detector.detect(photographs[name], upsample)
-    found = onnx_engine.detector.detect(photographs[name], upsample)
+    expected = dlib_engine.detector.detect([photographs[name]], upsample)[0]
+    found = onnx_engine.detector.detect([photographs[name]], upsample)[0]
     assert len(found) == len(expected)
     assert len(expected) > 0 or upsample == 0
     assert np.abs(edges(found) - edges(expected)).max(initial=0) <= 1
@@ -36,9 +39,9 @@ def test_the_same_embeddings_in_any_batch(
     photographs: dict[str, RgbImage], onnx_engine: Engine, dlib_engine: Engine
 ) -> None:
     chips = [
-        onnx_engine.predictor.chip(photograph, face)
+        onnx_engine.predictor.align(photograph, face)[1]
         for photograph in photographs.values()
-        for face in onnx_engine.detector.detect(photograph, 1)[:3]
+        for face in onnx_engine.detector.detect([photograph], 1)[0][:3]
     ]
     assert len(chips) > 6
     expected = dlib_engine.embedder.embed(chips)
@@ -60,17 +63,17 @@ def test_pictures_too_small_for_a_face_have_none(
     onnx_engine: Engine, dlib_engine: Engine, size: tuple[int, int]
 ) -> None:
     picture = np.random.default_rng(2).integers(0, 256, (*size, 3), dtype=np.uint8)
-    assert onnx_engine.detector.detect(picture, 0) == dlib_engine.detector.detect(picture, 0) == []
+    assert onnx_engine.detector.detect([picture], 0) == dlib_engine.detector.detect([picture], 0) == [[]]
 
 
 def test_a_threshold_drops_what_scores_less_and_adds_what_dlib_would_not_show(
     group_photo: RgbImage, detector_weights: WeightFile, onnx_engine: Engine
 ) -> None:
-    usual = onnx_engine.detector.detect(group_photo, 0)
+    usual = onnx_engine.detector.detect([group_photo], 0)[0]
     middle = usual[1].score
     strict = OnnxDetector(detector_weights, middle, Execution("cpu"))
-    assert strict.detect(group_photo, 0) == usual[:1]
-    lax = OnnxDetector(detector_weights, -1.5, Execution("cpu")).detect(group_photo, 0)
+    assert strict.detect([group_photo], 0)[0] == usual[:1]
+    lax = OnnxDetector(detector_weights, -1.5, Execution("cpu")).detect([group_photo], 0)[0]
     assert lax[: len(usual)] == usual
     assert len(lax) > len(usual)
 
@@ -78,11 +81,67 @@ def test_a_threshold_drops_what_scores_less_and_adds_what_dlib_would_not_show(
 def test_a_large_picture_in_strips_has_the_faces_it_has_in_one(
     group_photo: RgbImage, onnx_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = onnx_engine.detector.detect(group_photo, 1)
-    monkeypatch.setattr("models.onnx_engine._STRIP_PIXELS", 500_000)
-    in_strips = onnx_engine.detector.detect(group_photo, 1)
+    whole = onnx_engine.detector.detect([group_photo], 1)[0]
+    monkeypatch.setattr("models.onnx_engine._MOST_PIXELS", 500_000)
+    in_strips = onnx_engine.detector.detect([group_photo], 1)[0]
     assert edges(in_strips).tolist() == edges(whole).tolist()
     assert [it.score for it in in_strips] == pytest.approx([it.score for it in whole], abs=1e-5)
+
+
+def at_the_edges(photograph: RgbImage, face: Detection) -> list[RgbImage]:
+    """Pieces with the face close to each corner, of nearly the same size."""
+    pieces: list[RgbImage] = []
+    for top in (face.top - 8, face.bottom + 9 - 200):
+        for left in (face.left - 8, face.right + 9 - 210):
+            part = photograph[max(0, top) : max(0, top) + 200 + len(pieces), max(0, left) : max(0, left) + 210]
+            pieces.append(np.ascontiguousarray(part))
+    return pieces
+
+
+@pytest.mark.parametrize("upsample", [0, 1])
+def test_pictures_of_other_sizes_in_one_batch_change_nothing(
+    photographs: dict[str, RgbImage],
+    onnx_engine: Engine,
+    detector_weights: WeightFile,
+    upsample: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    face = onnx_engine.detector.detect([photographs["group"]], 0)[0][0]
+    tiny = np.zeros((5, 5, 3), dtype=np.uint8)
+    pictures = [*at_the_edges(photographs["group"], face), tiny, *photographs.values()]
+    batched = OnnxDetector(detector_weights, -0.5, Execution("cpu"), batched=True)
+    singly = OnnxDetector(detector_weights, -0.5, Execution("cpu"))
+    shapes: list[tuple[int, ...]] = []
+
+    def watched(session: InferenceSession, fed: dict[str, npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        if "cells" in fed:
+            shapes.append(fed["pixels"].shape)
+        return run(session, fed)
+
+    monkeypatch.setattr("models.onnx_engine.run", watched)
+    together = batched.detect(pictures, upsample)
+    assert max(count for count, *_ in shapes) > 1
+    expected = [singly.detect([it], upsample)[0] for it in pictures]
+    assert [edges(it).tolist() for it in together] == [edges(it).tolist() for it in expected]
+    for found, alone in zip(together, expected, strict=True):
+        assert [it.score for it in found] == pytest.approx([it.score for it in alone], abs=1e-5)
+    assert all(len(it) > 0 for it in expected[:4])
+
+
+def test_a_large_picture_among_small_ones_goes_in_strips(
+    group_photo: RgbImage, detector_weights: WeightFile, onnx_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = [group_photo, np.ascontiguousarray(group_photo[:150, :150]), group_photo[::-1].copy()]
+    expected = onnx_engine.detector.detect(pictures, 1)
+    monkeypatch.setattr("models.onnx_engine._MOST_PIXELS", 500_000)
+    found = OnnxDetector(detector_weights, 0.0, Execution("cpu"), batched=True).detect(pictures, 1)
+    assert [edges(it).tolist() for it in found] == [edges(it).tolist() for it in expected]
+
+
+def test_thousands_of_sizes_fill_few_buckets_and_lose_little() -> None:
+    sides = range(1, 1001)
+    assert len({planes.bucket(it) for it in sides}) <= 8 * 10
+    assert all(it <= planes.bucket(it) <= 1.125 * it + 1 for it in sides)
 
 
 @pytest.mark.parametrize("size", [(500, 375), (375, 500), (150, 150), (2000, 300), (90, 2000), (33, 33), (1, 1)])
