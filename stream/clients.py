@@ -13,6 +13,10 @@ from stream.errors import Fatal
 MAX_RECORD_BYTES = 32 * 1024 * 1024
 """The largest record: the neighbours of a scan full of the most photographed people of an archive."""
 
+# A request costs kafka-python and the broker as much as many records. A flush or a commit does not wait for these.
+_BATCH_BYTES = 1024 * 1024
+_LINGER_MS = 50
+
 
 def consumer(kafka: KafkaSettings, **options: Any) -> KafkaConsumer:  # noqa: ANN401
     """A consumer that reads committed records, from the beginning where no offset is known.
@@ -40,6 +44,8 @@ def producer(kafka: KafkaSettings, **options: Any) -> KafkaProducer:  # noqa: AN
         enable_idempotence=True,
         allow_auto_create_topics=False,
         max_request_size=MAX_RECORD_BYTES,
+        batch_size=_BATCH_BYTES,
+        linger_ms=_LINGER_MS,
         **options,
     )
 

@@ -179,8 +179,9 @@ class _Loop:
         note = self._note if note is None else note
         try:
             self._producer.begin_transaction()
-            for output in outputs:
-                topic, record = self._record(output)
+            transaction, moment = uuid4().hex, self._clock()
+            for number, output in enumerate(outputs):
+                topic, record = self._record(output, f"{transaction}-{number}", moment)
                 self._producer.send(topic, value=record.value, key=record.key, headers=list(record.headers))
             # Also where no offset has moved: it is by the offsets that the broker knows a member of the past.
             self._producer.send_offsets_to_transaction(as_offsets(positions or self._committed, note), generation)
@@ -203,13 +204,13 @@ class _Loop:
         if moved and not self._member.reassigned:
             self._commit((), moved, self._member.generation)
 
-    def _record(self, output: Output) -> tuple[str, Record]:
+    def _record(self, output: Output, event_id: str, time: datetime) -> tuple[str, Record]:
         if isinstance(output, Rejected):
             log.warning("dead letter", topic=output.consumed.topic, offset=output.consumed.offset, reason=output.reason)
-            return DEAD_LETTERS.name, encode_dead_letter(dead_letter(output, self._group, self._clock()))
+            return DEAD_LETTERS.name, encode_dead_letter(dead_letter(output, self._group, time))
         topic = output.topic if isinstance(output, Tombstone) else topic_of(output)
         topic = of_generation(topic, self._generation)
-        return topic.name, encode(output, event_id=uuid4().hex, time=self._clock(), source=f"facestream/{self._group}")
+        return topic.name, encode(output, event_id=event_id, time=time, source=f"facestream/{self._group}")
 
 
 def dead_letter(rejected: Rejected, consumer: str, time: datetime) -> DeadLetter:
