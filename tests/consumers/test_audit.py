@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from cli.main import main
+from cli.supervisor import as_environment
 from consumers import cluster, index
 from consumers.audit import Audited
 from index.log import Analysed
@@ -24,6 +23,7 @@ from stream.reading import read_to_end
 from tests.conftest import broker
 from tests.consumers.test_index_and_cluster import BOTH, analysed, assignments, expected, publish, running
 from tests.consumers.test_index_and_cluster import wait_until_done as wait_for_stages
+from tests.e2e.conftest import facestream
 from tests.index.archive import edges_said, people, true_edges
 
 VECTORS = people(1_500, a_person=15)
@@ -128,45 +128,36 @@ def test_nothing_is_said_of_a_scan_after_it_was_withdrawn(settings: Settings) ->
     assert edges_said(records(settings), live).keys() == true_edges(live).keys()
 
 
-Facestream = Callable[..., str]
-
-
 @pytest.fixture
-def facestream(settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Facestream:
-    """Calls the command on this broker and gives what it prints."""
-    monkeypatch.setenv("FACESTREAM_KAFKA__BOOTSTRAP_SERVERS", str(settings.kafka.bootstrap_servers))
-    monkeypatch.setenv("FACESTREAM_DATA", str(settings.data))
-    for name, value in settings.index.model_dump().items():
-        monkeypatch.setenv(f"FACESTREAM_INDEX__{name.upper()}", str(value))
-
-    def call(*arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["facestream", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        assert ended.value.code == 0, printed.err
-        return printed.out
-
-    return call
+def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings for a command that is called."""
+    for name, value in as_environment(settings).items():
+        monkeypatch.setenv(name, value)
 
 
-def test_the_command_waits_for_a_running_index_or_runs_one_itself(settings: Settings, facestream: Facestream) -> None:
-    assert json.loads(facestream("audit", "--json")) == {
+@pytest.mark.usefixtures("environment")
+def test_the_command_waits_for_a_running_index_or_runs_one_itself(settings: Settings) -> None:
+    def audit(*arguments: str) -> str:
+        done = facestream("audit", *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert json.loads(audit("--json")) == {
         "scans": 0, "records_left": 0, "pairs": 0, "found": 0, "recall": 1.0, "mended": 0, "said_again": 0
     }  # fmt: skip
     publish(settings.kafka, [analysed(number, vector) for number, vector in enumerate(VECTORS[:1_000])])
     with running(settings, index.run):
         wait_for_stages(settings, {index.GROUP: [FACES]})
-        first = json.loads(facestream("audit", "--all", "--json"))
+        first = json.loads(audit("--all", "--json"))
         publish(settings.kafka, [analysed(number, vector) for number, vector in enumerate(VECTORS[1_000:], 1_000)])
         wait_for_stages(settings, {index.GROUP: [FACES]})
     assert 0 < first["found"] < first["pairs"]
-    last = json.loads(facestream("audit", "--all", "--json"))
+    last = json.loads(audit("--all", "--json"))
     live = entries(settings)
     assert last["pairs"] == len(true_edges(live)) == last["found"] + last["mended"]
     assert (last["scans"], last["recall"]) == (1_500, last["found"] / last["pairs"])
     assert edges_said(records(settings), live).keys() == true_edges(live).keys()
-    assert f"{last['recall']:.6f}" in facestream("audit")
+    assert f"{last['recall']:.6f}" in audit()
 
 
 def test_an_audit_of_what_an_exact_search_said_finds_nothing_to_mend(settings: Settings) -> None:

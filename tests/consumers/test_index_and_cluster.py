@@ -136,17 +136,28 @@ def test_restarts_search_nothing_again_and_end_as_scikit_learn(settings: Setting
     assert list((settings.data / "snapshots" / "index").glob("snapshot-*"))
 
 
-def test_a_damaged_snapshot_is_passed_over_for_the_log(settings: Settings, embeddings: np.ndarray) -> None:
+def test_damaged_snapshots_are_refused_and_told_and_the_log_is_read(
+    settings: Settings, embeddings: np.ndarray, capfd: pytest.CaptureFixture[str]
+) -> None:
     scans = [analysed(number, vector) for number, vector in enumerate(embeddings[:200])]
     publish(settings.kafka, scans[:100])
     with running(settings, index.run, cluster.run):
         wait_until_done(settings, BOTH)
-    for path in (settings.data / "snapshots").rglob("vectors.npy"):
+    damaged = [path for pattern in ("vectors.npy", "*.npz") for path in (settings.data / "snapshots").rglob(pattern)]
+    assert {path.relative_to(settings.data / "snapshots").parts[0] for path in damaged} == {"index", "cluster"}
+    for path in damaged:
         path.write_bytes(path.read_bytes()[:-100])
     publish(settings.kafka, scans[100:])
+    capfd.readouterr()
     with running(settings, index.run, cluster.run):
         wait_until_done(settings, BOTH)
+    told = capfd.readouterr().out
+    assert all(
+        f"{path if path.suffix == '.npz' else path.parent} is damaged and is not used" in told for path in damaged
+    )
     assert assignments(settings) == expected(embeddings[:200], settings.clustering.eps)
+    found = [it for it in read_to_end(settings.kafka, NEIGHBOURS) if isinstance(it.message, NeighboursFound)]
+    assert len(found) == len(scans), "searched again"
 
 
 def test_shards_add_up_to_the_same_and_their_number_cannot_change(settings: Settings, embeddings: np.ndarray) -> None:

@@ -1,0 +1,62 @@
+"""Index and cluster killed again and again under load: all ends as if nothing had happened.
+
+The index has so few links that it misses much, so its audit is killed too; what it mends makes the graph exact.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+from tests.consumers.processes import archive, check, consumers, history, undisturbed_run
+from tests.consumers.test_audit import wait_for_audit
+from tests.consumers.test_index_and_cluster import BOTH, publish, wait_until_done
+
+KILLS = 50
+A_ROUND = 80  # messages published for each two kills
+
+
+def test_killed_at_fifty_points_under_load_the_assignments_are_those_of_an_undisturbed_run(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    messages = history(KILLS // 2 * A_ROUND, seed=5)
+    undisturbed = undisturbed_run(tmp_path / "undisturbed", messages)
+    with archive(tmp_path / "killed") as settings, consumers(settings) as started:
+        started.start("index")
+        started.start("cluster")
+        for round_ in range(KILLS // 2):
+            for name in ("index", "cluster"):
+                started.wait_until_taking_part(name)
+            publish(settings.kafka, messages[round_ * A_ROUND : (round_ + 1) * A_ROUND])
+            for victim in chance.sample(["index", "cluster"], 2):
+                time.sleep(chance.uniform(0.0, 0.4))
+                started.kill(victim)
+                started.start(victim)
+        wait_until_done(settings, BOTH)
+        wait_for_audit(settings)
+        wait_until_done(settings, BOTH)
+        check(settings, undisturbed)
+
+
+def test_standbys_of_index_and_cluster_take_over_when_the_owners_die(tmp_path: Path) -> None:
+    messages = history(1_200, seed=6)
+    undisturbed = undisturbed_run(tmp_path / "undisturbed", messages)
+    with archive(tmp_path / "killed") as settings, consumers(settings) as started:
+        for name in ("index", "cluster"):
+            for member in "ab":
+                started.start(name, member)
+        for start in range(0, 600, 100):
+            publish(settings.kafka, messages[start : start + 100])
+            time.sleep(0.3)
+        wait_until_done(settings, BOTH)
+        owners = {name: started.owner(name) for name in ("index", "cluster")}
+        publish(settings.kafka, messages[600:900])
+        for name, member in owners.items():
+            started.kill(name, member)
+        publish(settings.kafka, messages[900:])
+        wait_until_done(settings, BOTH, within_s=120)
+        wait_for_audit(settings)
+        wait_until_done(settings, BOTH)
+        for name, member in owners.items():
+            assert started.owner(name) != member
+        check(settings, undisturbed)

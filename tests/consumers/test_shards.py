@@ -1,0 +1,45 @@
+"""Four shards as processes of their own come to what one comes to, and their number is held to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cli.supervisor import as_environment
+from consumers import cluster, index
+from schemas.topics import FACES, NEIGHBOURS
+from tests.consumers.processes import archive, check, consumers, history, undisturbed_run
+from tests.consumers.test_audit import wait_for_audit
+from tests.consumers.test_index_and_cluster import publish, wait_until_done
+from tests.e2e.conftest import facestream
+
+SHARDS = 4
+STAGES = {index.group_of(shard, SHARDS): [FACES] for shard in range(SHARDS)} | {cluster.GROUP: [NEIGHBOURS]}
+
+
+def test_four_shards_give_the_assignments_of_one_and_refuse_another_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages = history(1_000, seed=8)
+    by_one = undisturbed_run(tmp_path / "one", messages)
+    with archive(tmp_path / "four") as settings, consumers(settings) as started:
+        started.start("cluster")
+        for shard in range(SHARDS):
+            started.start("index", f"of-{shard}", "--shard", f"{shard}/{SHARDS}")
+        for start in range(0, 1_000, 250):
+            publish(settings.kafka, messages[start : start + 250])
+            wait_until_done(settings, STAGES, within_s=120)
+        wait_for_audit(settings, SHARDS)
+        wait_until_done(settings, STAGES)
+        check(settings, by_one)
+
+        for name, value in as_environment(settings).items():
+            monkeypatch.setenv(name, value)
+        for asked in ("0/1", "1/2"):
+            refused = facestream("index", "--shard", asked, "--member", "another")
+            assert refused.returncode == 1
+            assert refused.stderr.strip().splitlines()[-1] == (
+                f"facestream: these topics were indexed with a shard count of 4, not {asked[-1]}: "
+                "go on with that, or start on topics of their own"
+            )
