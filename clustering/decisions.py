@@ -75,6 +75,10 @@ class Decisions:
         """How many decisions there are, undone ones and undos included."""
         return len(self._by_id)
 
+    def __iter__(self) -> Iterator[Decision]:
+        """All of them, undone ones and undos included, in no particular order."""
+        return iter(self._by_id.values())
+
     def take(self, batch: Iterable[Decision | Forgotten]) -> set[str]:
         """Take decisions in. The faces for which what holds may have changed, partners of pairs included."""
         faces: set[str] = set()

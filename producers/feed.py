@@ -8,29 +8,22 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hashlib import blake2b
 from types import TracebackType
 from typing import Self
-from uuid import uuid4
-
-from kafka.errors import KafkaError
 
 from producers.errors import InputError
 from producers.files import UNREADABLE_SHA256
-from schemas.codec import encode
-from schemas.faces import ScanAnalysed
+from producers.kept import with_faces
+from producers.publisher import Publisher
 from schemas.scans import KeptFace, ScanPublished
-from schemas.topics import FACES, SCANS, Tombstone
+from schemas.topics import SCANS, Tombstone
 from settings import KafkaSettings
-from stream import clients
-from stream.errors import Fatal
 from stream.reading import read_to_end
-
-_CLOSE_S = 5.0
 
 
 class Outcome(StrEnum):
@@ -77,13 +70,12 @@ class Feed:
 
     def __init__(self, kafka: KafkaSettings, now: Callable[[], datetime]) -> None:
         self._kafka = kafka
-        self._now = now
         self._known = known_scans(kafka)
         self._changed: dict[str, ScanPublished] = {}
         self._outcomes: Counter[Outcome] = Counter()
-        self._failures: list[BaseException] = []
-        self._unconfirmed = 0
-        self._producer = clients.producer(kafka)
+        self._publisher = Publisher(
+            kafka, now, "scans", "publish the same again when it answers: what it has is not published twice"
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -95,7 +87,7 @@ class Feed:
             if kind is None:
                 self.flush()
         finally:
-            self._producer.close(timeout=_CLOSE_S)
+            self._publisher.close()
 
     @property
     def summary(self) -> Summary:
@@ -137,51 +129,14 @@ class Feed:
     def flush(self, timeout_s: float = 60.0) -> None:
         """Publish what changed, with the faces it keeps, and wait until the broker has confirmed all of it."""
         changed, self._changed = self._changed, {}
-        for scan in self._with_faces(changed) if changed else ():
+        for scan in with_faces(self._kafka, changed) if changed else ():
             self._send(scan)
-        try:
-            self._producer.flush(timeout=timeout_s)
-        except KafkaError as error:
-            raise self._not_taken(error) from error
-        self._check()
-        self._unconfirmed = 0
-
-    def _with_faces(self, changed: dict[str, ScanPublished]) -> Iterator[ScanPublished]:
-        live: dict[str, ScanAnalysed] = {}
-        for received in read_to_end(self._kafka, FACES):
-            analysed = received.message
-            if isinstance(analysed, ScanAnalysed) and analysed.scan_id in changed:
-                live[analysed.scan_id] = analysed
-            elif isinstance(analysed, Tombstone):
-                live.pop(analysed.key, None)
-        for scan_id, scan in changed.items():
-            # What the last analysis was to keep but did not find may be found by the next.
-            keep = {face.face_id: face for face in scan.keep}
-            if scan_id in live:
-                keep |= {face.face_id: KeptFace(face_id=face.face_id, box=face.box) for face in live[scan_id].faces}
-            yield scan.model_copy(update={"keep": tuple(keep.values())})
+        self._publisher.flush(timeout_s)
 
     def _send(self, said: ScanPublished | Tombstone) -> None:
-        self._check()
-        self._unconfirmed += 1
-        record = encode(said, event_id=str(uuid4()), time=self._now())
-        try:
-            sent = self._producer.send(SCANS.name, key=record.key, value=record.value, headers=list(record.headers))
-        except KafkaError as error:
-            raise self._not_taken(error) from error
+        self._publisher.send(said)
         if isinstance(said, ScanPublished):
             self._known[said.scan_id] = _remember(said)
-        sent.add_errback(self._failures.append)
-
-    def _check(self) -> None:
-        if self._failures:
-            raise self._not_taken(self._failures[0]) from self._failures[0]
-
-    def _not_taken(self, error: BaseException) -> Fatal:
-        return Fatal(
-            f"the Kafka broker at {self._kafka.bootstrap_servers} did not take all scans, up to {self._unconfirmed} "
-            f"may be missing ({error}); publish the same again when it answers: what it has is not published twice"
-        )
 
 
 def known_scans(kafka: KafkaSettings) -> dict[str, Known]:

@@ -1,0 +1,89 @@
+"""`facestream show`: all that is known of one face."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from psycopg import Connection
+from rich.table import Table
+
+from catalogue import labels, reader
+from catalogue.connection import connect
+from catalogue.labels import Pair, Proposal, Rejection
+from catalogue.reader import CatalogueFace
+from cli.common import Data, Json, console, load_settings
+from cli.deciding import FaceId
+from local.services import services
+
+
+class _Shown:
+    """A face as the catalogue has it, with everything that was decided and is proposed."""
+
+    def __init__(self, connection: Connection, face_id: str) -> None:
+        self.face: CatalogueFace = reader.faces(connection, [face_id])[0]
+        self.name = labels.name_of(connection, self.face.label_id) if self.face.label_id is not None else None
+        self.proposals: list[Proposal] = labels.distribution(connection, face_id)
+        self.rejections: list[Rejection] = labels.rejections(connection, face_id)
+        self.pairs: list[Pair] = labels.pairs(connection, face_id)
+
+
+def show(face_id: FaceId, data: Data = None, json_: Json = False) -> None:
+    """All that is known of a face: where it is, its cluster, its name or the names proposed, links and separations."""
+    with (
+        services(load_settings(data), kafka=False, command="show") as settings,
+        connect(settings.database) as connection,
+    ):
+        shown = _Shown(connection, reader.face_id_of(connection, face_id))
+    if json_:
+        print(json.dumps(_as_json(shown)))  # noqa: T201 - standard output is the result
+        return
+    table = Table(title=f"Face {shown.face.face_id}", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for row in _rows(shown):
+        table.add_row(*row)
+    console.print(table)
+
+
+def _as_json(shown: _Shown) -> dict[str, object]:
+    face = shown.face
+    proposals = [{"label_id": it.label_id, "name": it.name, "probability": it.probability} for it in shown.proposals]
+    return {
+        "face_id": face.face_id,
+        "scan_id": face.scan_id,
+        "uri": face.uri,
+        "box": face.box.model_dump(),
+        "cluster_id": face.cluster_id,
+        "role": face.role,
+        "hard_label": None if face.label_id is None else {"label_id": face.label_id, "name": shown.name},
+        "soft_label": proposals[0] if proposals else None,
+        "distribution": proposals,
+        "never": [{"label_id": it.label_id, "name": it.name, "decision_id": it.decision_id} for it in shown.rejections],
+        "linked": _pairs_as_json(shown, "linked"),
+        "separated": _pairs_as_json(shown, "separated"),
+    }
+
+
+def _pairs_as_json(shown: _Shown, kind: str) -> list[dict[str, str]]:
+    return [{"face_id": it.face_id, "decision_id": it.decision_id} for it in shown.pairs if it.kind == kind]
+
+
+def _rows(shown: _Shown) -> Iterator[tuple[str, str]]:
+    face, box = shown.face, shown.face.box
+    yield "scan", face.scan_id
+    yield "picture", face.uri
+    yield "box", f"left {box.left:.4f}, top {box.top:.4f}, right {box.right:.4f}, bottom {box.bottom:.4f}"
+    yield "cluster", face.cluster_id or face.role or "not clustered yet"
+    if face.cluster_id:
+        yield "role", str(face.role)
+    if face.label_id is not None:
+        yield "name", f"{shown.name} ({face.label_id})"
+    elif not shown.proposals:
+        yield "name", "none, and none is proposed"
+    for proposal in shown.proposals:
+        yield "proposed", f"{proposal.probability:.4f} {proposal.name} ({proposal.label_id})"
+    for rejection in shown.rejections:
+        yield "never", f"{rejection.name} ({rejection.author}, decision {rejection.decision_id})"
+    for pair in shown.pairs:
+        yield pair.kind, f"{pair.face_id} ({pair.author}, decision {pair.decision_id})"

@@ -1,0 +1,55 @@
+"""Publishing scans again, as they are, so that detect analyses them with its present model and settings.
+
+Their faces keep their ids where the boxes overlap, and with them their names and everything else that was decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+
+from producers.errors import InputError
+from producers.kept import with_faces
+from producers.publisher import Publisher
+from schemas.scans import ScanPublished
+from schemas.topics import SCANS, Tombstone
+from settings import KafkaSettings
+from stream.reading import read_to_end
+
+
+def chosen_scans(
+    kafka: KafkaSettings, scan_ids: Sequence[str] = (), collection: str | None = None
+) -> dict[str, ScanPublished]:
+    """The published scans of these ids and of this collection, by id; all scans where neither is given.
+
+    Raises InputError where there is no such scan, and stream.errors.Fatal.
+    """
+    everything = not scan_ids and collection is None
+    wanted = set(scan_ids)
+    found: dict[str, ScanPublished] = {}
+    for received in read_to_end(kafka, SCANS):
+        scan = received.message
+        if isinstance(scan, ScanPublished) and (everything or scan.scan_id in wanted or scan.collection == collection):
+            found[scan.scan_id] = scan
+        elif isinstance(scan, ScanPublished | Tombstone):
+            found.pop(scan.key, None)
+    for scan_id in scan_ids:
+        if scan_id not in found:
+            raise InputError(f"no scan {scan_id!r} is published: nothing is analysed again")
+    if collection is not None and not any(scan.collection == collection for scan in found.values()):
+        raise InputError(f"no scan of a collection {collection!r} is published: nothing is analysed again")
+    return found
+
+
+def publish_again(
+    kafka: KafkaSettings, scans: dict[str, ScanPublished], now: Callable[[], datetime]
+) -> Iterator[ScanPublished]:
+    """Publish these scans with the faces to keep, one for each that is asked for; at the end Kafka has them all.
+
+    Raises stream.errors.Fatal.
+    """
+    advice = "do the same again when it answers: a scan that is analysed twice keeps its faces"
+    with Publisher(kafka, now, "scans", advice) as publisher:
+        for scan in with_faces(kafka, scans):
+            publisher.send(scan)
+            yield scan

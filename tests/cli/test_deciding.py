@@ -1,0 +1,172 @@
+"""Deciding, as an archivist types it: on a real broker, with a real catalogue."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Callable
+
+import pytest
+
+from cli.common import now
+from producers.decisions import read_decisions
+from producers.publisher import Publisher
+from schemas.labels import Decision
+from schemas.topics import LABELS, Tombstone
+from settings import KafkaSettings
+from tests.catalogue.said import analysed, face, published
+from tests.cli.conftest import Facestream, Say
+
+
+@pytest.fixture(autouse=True)
+def _album(kafka: KafkaSettings, say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four faces, and nothing decided: what an earlier test decided is taken off the topic."""
+    monkeypatch.setenv("FACESTREAM_KAFKA__BOOTSTRAP_SERVERS", str(kafka.bootstrap_servers))
+    with Publisher(kafka, now, "tombstones", "") as publisher:
+        for decision in read_decisions(kafka):
+            publisher.send(Tombstone(LABELS, decision.decision_id))
+    say("scans", published("s"))
+    say("faces", analysed("s", *(face(face_id) for face_id in ("aa1", "ab2", "ac3", "b4"))))
+
+
+@pytest.fixture
+def decided(facestream: Facestream) -> Callable[..., str]:
+    """Decides with --json, and gives the id of the decision."""
+
+    def deciding(*arguments: str) -> str:
+        ended = facestream(*arguments, "--json")
+        assert ended.code == 0, ended.err
+        line = json.loads(ended.out)
+        assert line["decided"], line
+        return str(line["decision_id"])
+
+    return deciding
+
+
+def held(kafka: KafkaSettings) -> list[Decision]:
+    return sorted(read_decisions(kafka), key=lambda it: it.order)
+
+
+def test_a_face_is_named_in_one_line_that_says_how_to_undo_it(facestream: Facestream, kafka: KafkaSettings) -> None:
+    ended = facestream(
+        "label", "aa", "  Grace   Hopper ", "--note", "the caption", "--authority", "https://viaf.org/viaf/1"
+    )
+    (decision,) = held(kafka)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == f"face aa1 is Grace Hopper (decision {decision.decision_id})\n"
+    assert decision.model_dump(include={"face_id", "label_id", "name", "authority", "note", "author"}) == {
+        "face_id": "aa1",
+        "label_id": "grace-hopper",
+        "name": "Grace Hopper",
+        "authority": "https://viaf.org/viaf/1",
+        "note": "the caption",
+        "author": getpass.getuser(),
+    }
+    again = facestream("label", "aa1", "grace hopper", "--label", "grace-hopper", "--author", "Bob")
+    assert again.code == 0
+    assert len(held(kafka)) == 2
+
+
+def test_everything_that_can_be_decided_about_faces_and_its_history(
+    facestream: Facestream, decided: Callable[..., str], kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACESTREAM_AUTHOR", "Ann")
+    name = decided("label", "aa1", "Grace Hopper")
+    link = decided("link", "aa1", "ab2", "--note", "same dress")
+    apart = decided("separate", "aa1", "b", "--author", "Bob")
+    never = decided("reject", "b4", "GRACE HOPPER")
+    back = decided("unlabel", "aa1")
+    undo = decided("undo", back[:10])
+    now_held = read_decisions(kafka)
+    assert now_held.labels("aa1").hard == "grace-hopper"
+    assert now_held.labels("b4").rejected == {"grace-hopper"}
+    assert (set(now_held.linked("ab2")), now_held.separated("b4")) == ({"aa1"}, {"aa1"})
+
+    lines = [json.loads(line) for line in facestream("history", "aa1", "--json").out.splitlines()]
+    assert [(it["decision_id"], it["kind"], it["author"], it["holds"]) for it in lines] == [
+        (name, "named", "Ann", True),
+        (link, "linked", "Ann", True),
+        (apart, "separated", "Bob", True),
+        (back, "name-taken-back", "Ann", False),
+        (undo, "undone", "Ann", True),
+    ]
+    monkeypatch.setenv("COLUMNS", "200")
+    table = facestream("history", "b4").out
+    assert "faces aa1 and b4 are different people" in table
+    assert "face b4 is never Grace Hopper" in table and never in table
+    assert facestream("history", "ac3").out == "nothing was decided about face ac3\n"
+
+
+def test_what_is_so_already_is_said_and_not_published(facestream: Facestream, kafka: KafkaSettings) -> None:
+    for arguments in (["label", "aa1", "Grace"], ["link", "aa1", "ab2"], ["separate", "aa1", "b4"]):
+        facestream(*arguments, "--author", "Ann")
+        before = held(kafka)
+        again = facestream(*arguments)
+        assert again.code == 0
+        assert again.out.startswith("it is so already: face")
+        assert "(Ann, 20" in again.out
+        assert held(kafka) == before
+    assert facestream("unlabel", "ac3").out == "it is so already: face ac3 has no name\n"
+    assert json.loads(facestream("unlabel", "ac3", "--json").out) == {
+        "decided": False,
+        "already": "face ac3 has no name",
+    }
+
+
+def test_a_conflict_is_one_line_with_the_way_out(
+    facestream: Facestream, decided: Callable[..., str], kafka: KafkaSettings
+) -> None:
+    first = decided("separate", "aa1", "ac3", "--author", "Ann")
+    decided("link", "aa1", "ab2")
+    before = held(kafka)
+    ended = facestream("link", "ab2", "ac3")
+    assert ended.code == 1
+    (line,) = ended.err.strip().splitlines()
+    assert line.startswith("facestream: that faces ab2 and ac3 are one person conflicts with what was decided before:")
+    assert f"faces aa1 and ac3 are different people (Ann, {before[0].decided_at:%Y-%m-%d}, decision {first})" in line
+    assert f"facestream undo {first}" in line
+    assert held(kafka) == before
+    decided("undo", first)
+    decided("link", "ab2", "ac3")
+    undo = next(it for it in held(kafka) if it.kind == "undone")
+    assert "again, conflicts with" in facestream("undo", undo.decision_id).err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["label", "zz", "Grace"], "there is no face 'zz' in the catalogue"),
+        (["label", "a", "Grace"], "'a' is the beginning of more than one face's id, aa1 and ab2 among them"),
+        (["label", "aa1", "  "], "the name is empty"),
+        (["label", "aa1", "Grace", "--author", " "], "the author is empty"),
+        (["label", "aa1", "Grace", "--note", ""], "the note is empty"),
+        (["label", "aa1", "?"], "no label id can be made from the name ?: give one with --label"),
+        (["reject", "aa1", "Grace"], "nobody is called Grace: facestream people lists who was named"),
+        (["link", "aa1", "aa"], "both are the face aa1: give two different faces"),
+        (["separate", "aa1", "zz"], "there is no face 'zz' in the catalogue"),
+        (["undo", "zz"], "there is no decision 'zz'"),
+        (["history", "zz"], "there is no face 'zz' in the catalogue"),
+    ],
+)
+def test_wrong_input_is_one_clear_line(facestream: Facestream, arguments: list[str], answer: str) -> None:
+    ended = facestream(*arguments)
+    assert (ended.code, ended.out, ended.err) == (1, "", f"facestream: {answer}\n")
+
+
+def test_people_of_one_name_are_told_apart_by_their_label_ids(
+    facestream: Facestream, decided: Callable[..., str]
+) -> None:
+    decided("label", "aa1", "Anna Tamm")
+    decided("label", "ab2", "Anna Tamm", "--label", "anna-tamm-of-narva")
+    ended = facestream("label", "ac3", "anna tamm")
+    assert "2 people are called anna tamm: anna-tamm, anna-tamm-of-narva; say which with --label" in ended.err
+    decided("reject", "ac3", "anna-tamm-of-narva")
+
+
+def test_the_history_of_a_face_that_vanished_can_be_read(
+    facestream: Facestream, decided: Callable[..., str], say: Say
+) -> None:
+    first = decided("label", "aa1", "Grace")
+    say("faces", analysed("s", face("b4")))
+    (line,) = facestream("history", "aa1", "--json").out.splitlines()
+    assert json.loads(line)["decision_id"] == first
