@@ -29,9 +29,7 @@ def reanalyse(
     A face that is found again keeps its id, and with it its name and everything that was decided about it.
     """
     if everything == bool(scan_ids or collection is not None):
-        raise UserError(
-            "say which scans are to be analysed again: their ids, --collection, or --all without any of these"
-        )
+        raise UserError("say which scans are to be analysed again: their ids, --collection, or --all alone")
     with services(load_settings(data), database=False, command="reanalyse") as settings:
         ensure_topics(settings.kafka)
         scans = chosen_scans(settings.kafka, scan_ids or (), collection)
