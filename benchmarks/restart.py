@@ -1,0 +1,34 @@
+"""`python -m benchmarks.restart index|cluster FOLDER`: load a snapshot in a process that holds nothing else.
+
+Prints as JSON the seconds that took, and the bytes of memory it left in use.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from benchmarks.parameters import CLUSTERING, INDEX
+from clustering import snapshot as clustering_snapshot
+from index import snapshot as index_snapshot
+
+
+def main() -> None:
+    """Load and print."""
+    what, folder = sys.argv[1], Path(sys.argv[2])
+    before, started = psutil.Process().memory_info().rss, time.perf_counter()
+    restored = index_snapshot.load(folder, INDEX) if what == "index" else clustering_snapshot.load(folder, CLUSTERING)
+    seconds = time.perf_counter() - started
+    if restored.refused:
+        raise restored.refused[0]
+    gc.collect()
+    print(json.dumps([seconds, psutil.Process().memory_info().rss - before]))
+
+
+if __name__ == "__main__":
+    main()
