@@ -6,6 +6,7 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from settings import KafkaSettings
 from stream.errors import Fatal
@@ -16,6 +17,14 @@ MAX_RECORD_BYTES = 32 * 1024 * 1024
 # A request costs kafka-python and the broker as much as many records. A flush or a commit does not wait for these.
 _BATCH_BYTES = 1024 * 1024
 _LINGER_MS = 50
+
+patiently = retry(
+    retry=retry_if_exception(lambda error: isinstance(error, KafkaError) and error.retriable),
+    wait=wait_fixed(0.2),
+    stop=stop_after_delay(15),
+    reraise=True,
+)
+"""Asks again what a broker that has just started cannot say of groups yet: it makes or loads their topic first."""
 
 
 def consumer(kafka: KafkaSettings, **options: Any) -> KafkaConsumer:  # noqa: ANN401

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from kafka import KafkaAdminClient
+
 from settings import KafkaSettings
 from stream import clients
 
@@ -10,6 +12,14 @@ def known_groups(kafka: KafkaSettings) -> set[str]:
     """The names of all groups that have members or committed offsets. Raises Fatal if the broker does not answer."""
     admin = clients.admin(kafka)
     try:
-        return {group["group_id"] for group in admin.list_groups()}
+        return _known_groups(admin)
     finally:
         admin.close()
+
+
+@clients.patiently
+def _known_groups(admin: KafkaAdminClient) -> set[str]:
+    # A broker that has just started lists no groups, without an error, until it begins to load them. Asked for the
+    # offsets of any group, known or not, it answers once it has them.
+    admin.list_group_offsets(["any"])
+    return {group["group_id"] for group in admin.list_groups()}

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
-from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from schemas.topics import Topic
 from settings import KafkaSettings
@@ -42,17 +40,12 @@ class LagReader:
         at = TopicPartition(topic.name, 0)
         return int(self._reader.end_offsets([at])[at])
 
+    @clients.patiently
     def has_members(self, group: str) -> bool:
         """Whether anyone is in the group; a member that was killed counts until its session has lapsed."""
         return bool(self._admin.describe_groups([group])[group]["members"])
 
-    @retry(
-        # A fresh broker makes its offsets topic when first asked for a group.
-        retry=retry_if_exception(lambda error: isinstance(error, KafkaError) and error.retriable),
-        wait=wait_fixed(0.2),
-        stop=stop_after_delay(15),
-        reraise=True,
-    )
+    @clients.patiently
     def _committed(self, group: str) -> Mapping[TopicPartition, OffsetAndMetadata]:
         committed: Mapping[str, Mapping[TopicPartition, OffsetAndMetadata]] = self._admin.list_group_offsets([group])
         return committed.get(group, {})

@@ -22,7 +22,7 @@ from schemas.codec import encode
 from schemas.faces import Face, Provenance, Quality, ScanAnalysed
 from schemas.neighbours import NeighboursFound
 from schemas.scans import Box
-from schemas.topics import ASSIGNMENTS, FACES, NEIGHBOURS, Tombstone, Topic, of_generation
+from schemas.topics import ASSIGNMENTS, CLUSTERS, FACES, NEIGHBOURS, Tombstone, Topic, of_generation
 from settings import KafkaSettings, Settings
 from stream import clients
 from stream.errors import Fatal
@@ -172,12 +172,30 @@ def test_shards_add_up_to_the_same_and_their_number_cannot_change(settings: Sett
 
 
 def test_another_generation_runs_beside_the_live_one(settings: Settings, embeddings: np.ndarray) -> None:
-    publish(settings.kafka, [analysed(number, vector) for number, vector in enumerate(embeddings[:200])])
+    """It begins in the middle, and is neither seen by those who follow the live one nor in its snapshots."""
+    scans = [analysed(number, vector) for number, vector in enumerate(embeddings[:200])]
+    publish(settings.kafka, scans[:120])
     green = Settings.model_validate(settings.model_dump() | {"clustering": {"eps": 0.44}})
-    with running(settings, index.run, cluster.run), running(green, partial(cluster.run, generation="green")):
-        wait_until_done(settings, BOTH | {"cluster-green": [NEIGHBOURS]})
+    with running(settings, index.run, cluster.run):
+        wait_until_done(settings, BOTH)
+        before = list(read_to_end(settings.kafka, ASSIGNMENTS))
+        with running(green, partial(cluster.run, generation="green")):
+            wait_until_done(settings, {"cluster-green": [NEIGHBOURS]})
+            assert list(read_to_end(settings.kafka, ASSIGNMENTS)) == before
+            publish(settings.kafka, scans[120:])
+            wait_until_done(settings, BOTH | {"cluster-green": [NEIGHBOURS]})
     assert assignments(settings, "green") == expected(embeddings[:200], 0.44)
     assert assignments(settings) == expected(embeddings[:200], 0.37)
+    for topic, by in (
+        (ASSIGNMENTS, "cluster"),
+        (CLUSTERS, "cluster"),
+        (of_generation(CLUSTERS, "green"), "cluster-green"),
+    ):
+        said = list(read_to_end(settings.kafka, topic))
+        assert said
+        assert {dict(it.record.headers)["ce_source"] for it in said} == {f"facestream/{by}".encode()}
+    snapshots = {path.parent.name for path in (settings.data / "snapshots").glob("cluster*/*.npz")}
+    assert snapshots == {"cluster", "cluster-green"}
 
 
 def test_another_eps_is_carried_out_on_a_restart(settings: Settings, embeddings: np.ndarray) -> None:

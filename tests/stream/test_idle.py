@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from schemas.topics import FACES, SCANS, Tombstone
 from settings import KafkaSettings
+from stream.groups import known_groups
 from stream.lag import lag_reader
 from stream.reading import Log, read_to_end
 from stream.records import Opened, Output
+from tests.conftest import broker
 from tests.stream import echo
 from tests.stream.test_transform import analysed, publish, running, scan, wait_until_done
 
@@ -71,3 +74,12 @@ def test_a_group_that_nobody_knows_has_no_members_and_no_note(kafka: KafkaSettin
     with lag_reader(kafka) as reader:
         assert not reader.has_members("never-heard-of")
         assert reader.note("never-heard-of", SCANS) == ""
+
+
+def test_the_groups_of_a_broker_that_has_just_started_are_waited_for(tmp_path: Path) -> None:
+    with broker(tmp_path) as first:
+        publish(first, [scan("loading-1")])
+        with running(first, "loading", lambda _: Opened(echo.echo)):
+            wait_until_done(first, "loading")
+    with broker(tmp_path) as again:
+        assert known_groups(again) == {"loading"}
