@@ -8,7 +8,7 @@ import typer
 
 from cli.common import Data, Json
 from cli.deciding import Author, Desk, FaceId, Fields, Note, decide_and_tell
-from producers.people import cleaned, label_id_for, person_called
+from producers.people import cleaned, person_called, person_meant
 from schemas.labels import Decision, FaceNamed, NameRejected, NameTakenBack
 
 
@@ -39,11 +39,12 @@ def label(
     said = cleaned(name, "the name")
 
     def make(at: Desk, fields: Fields) -> Decision:
+        person = person_meant(said, label_id, at.held.people())
         return FaceNamed(
             **fields,
             face_id=at.face_id(face_id),
-            label_id=label_id_for(said, label_id, at.held.people()),
-            name=said,
+            label_id=person.label_id,
+            name=person.name,
             authority=None if authority is None else cleaned(authority, "the authority"),
         )
 

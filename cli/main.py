@@ -15,6 +15,7 @@ from cli.common import UserError, errors
 from cli.consume import catalogue, cluster, detect, index
 from cli.dead_letters import dead_letters
 from cli.export_faces import export_faces
+from cli.history import history
 from cli.ingest import ingest
 from cli.label import label, reject, unlabel
 from cli.link import link, separate
@@ -28,7 +29,7 @@ from cli.similar import similar
 from cli.status import status
 from cli.suggest import suggest
 from cli.sweep import sweep
-from cli.undo import history, undo
+from cli.undo import undo
 from cli.withdraw import withdraw
 from local.services import LocalServiceError
 from models.weights import WeightsError

@@ -9,6 +9,7 @@ from catalogue.connection import connect
 from cli.common import Data, Json, console, load_settings
 from cli.printing import print_json
 from local.services import services
+from producers.words import clause
 
 
 def orphans(data: Data = None, json_: Json = False) -> None:
@@ -33,13 +34,7 @@ def orphans(data: Data = None, json_: Json = False) -> None:
     table.add_column("decision", no_wrap=True)
     for it in found:
         other = it.other_face_id if it.missing_face_id == it.face_id else it.face_id
-        what = {
-            "named": f"is {it.name}",
-            "name-taken-back": "has no name",
-            "name-rejected": f"is never {it.name}",
-            "linked": f"is one person with {other}",
-            "separated": f"is somebody else than {other}",
-        }[it.kind]
+        what = clause(it.kind, it.name, other)
         table.add_row(
             it.missing_face_id, f"{it.decided_at.astimezone():%Y-%m-%d %H:%M}", it.author, what, it.decision_id
         )

@@ -14,6 +14,8 @@ from schemas.topics import LABELS, Tombstone
 from settings import KafkaSettings
 from stream.reading import read_to_end
 
+_SHORT_ID = 8
+
 
 def read_decisions(kafka: KafkaSettings) -> Decisions:
     """All that was decided until now. Raises stream.errors.Fatal."""
@@ -50,6 +52,14 @@ def decision_of(held: Decisions, prefix: str) -> Decision:
         one, other, *_ = sorted(it.decision_id for it in found)
         raise InputError(f"{prefix!r} is the beginning of more than one decision's id, {one} and {other} among them")
     return found[0]
+
+
+def shortened(held: Decisions, decision_id: str) -> str:
+    """The beginning of a decision's id that no other decision has now, of eight characters or more."""
+    others = [it.decision_id for it in held if it.decision_id != decision_id]
+    lengths = range(_SHORT_ID, len(decision_id))
+    unique = (decision_id[:it] for it in lengths if not any(other.startswith(decision_id[:it]) for other in others))
+    return next(unique, decision_id)
 
 
 def _after(held: Decisions, decision: Decision) -> Decision:

@@ -27,16 +27,16 @@ def cleaned(text: str, what: str) -> str:
     return words
 
 
-def label_id_for(name: str, label_id: str | None, people: Mapping[str, Person]) -> str:
-    """The label id of this person: the one given, else that of the known person of this name, else a new one.
+def person_meant(name: str, label_id: str | None, people: Mapping[str, Person]) -> Person:
+    """The person of the label id given, who is called so from now on; else the known one of this name, else a new one.
 
     Raises InputError where that leaves open who is meant.
     """
     if label_id is not None:
-        return _short_enough(cleaned(label_id, "the label id"))
+        return Person(_short_enough(cleaned(label_id, "the label id")), name, None)
     known = _carriers(name, people)
     if len(known) == 1:
-        return known[0]
+        return people[known[0]]
     if known:
         raise InputError(f"{len(known)} people are called {name}: {', '.join(known)}; say which with --label")
     made = _short_enough(_slug(name))
@@ -45,7 +45,7 @@ def label_id_for(name: str, label_id: str | None, people: Mapping[str, Person]) 
             f"the label id {made}, which {name} would have, is that of {people[made].name}: if that is the same "
             f"person, say --label {made}, which changes the name, otherwise give --label another id"
         )
-    return made
+    return Person(made, name, None)
 
 
 def person_called(text: str, people: Mapping[str, Person]) -> Person:

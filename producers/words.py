@@ -35,6 +35,28 @@ def told(decision: Decision, people: Mapping[str, Person]) -> str:
     raise TypeError(f"{type(decision).__name__} has no words")
 
 
+def told_of(face_id: str, decision: Decision, people: Mapping[str, Person]) -> str:
+    """The same of a face that is known from elsewhere: "is Grace Hopper", "is one person with 3c4d"."""
+    match decision:
+        case FacesLinked() | FacesSeparated():
+            (other,) = set(decision.face_ids) - {face_id}
+            return clause(decision.kind, None, other)
+        case DecisionUndone():
+            return told(decision, people)
+    return told(decision, people).removeprefix(f"face {face_id} ")
+
+
+def clause(kind: str, name: str | None, other: str | None) -> str:
+    """What a decision of this kind says of one face, with the person's name or the other face."""
+    return {
+        "named": f"is {name}",
+        "name-taken-back": "has no name",
+        "name-rejected": f"is never {name}",
+        "linked": f"is one person with {other}",
+        "separated": f"is somebody else than {other}",
+    }[kind]
+
+
 def cited(decision: Decision, people: Mapping[str, Person]) -> str:
     """The same with who decided it and when, and its id."""
     return (

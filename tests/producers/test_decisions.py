@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from producers.conflicts import AlreadySo, ConflictError
-from producers.decisions import decide, decision_of, read_decisions
+from producers.decisions import decide, decision_of, read_decisions, shortened
 from producers.errors import InputError
 from producers.publisher import Publisher
 from schemas.labels import Decision, DecisionUndone, NameRejected
@@ -84,6 +84,9 @@ def test_a_decision_is_found_by_the_beginning_of_its_id() -> None:
         decision_of(held, "ab")
     with pytest.raises(InputError, match="there is no decision 'x'"):
         decision_of(held, "x")
+    assert shortened(held, "abc1") == "abc1"
+    held.take([named(4, "f", "grace", decision_id=f"1234567{end}") for end in ("80", "89", "9a")])
+    assert [shortened(held, f"1234567{end}") for end in ("80", "89", "9a")] == ["123456780", "123456789", "12345679"]
     held.take([named(3, "f", "grace", decision_id="ab")])
     assert decision_of(held, "ab").decision_id == "ab"
 

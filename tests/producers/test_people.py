@@ -6,7 +6,7 @@ import pytest
 
 from clustering.decisions import Person
 from producers.errors import InputError
-from producers.people import cleaned, label_id_for, person_called
+from producers.people import cleaned, person_called, person_meant
 
 GRACE = Person("grace-hopper", "Grace Hopper", None)
 PEOPLE = {it.label_id: it for it in (GRACE, Person("a1", "Anna Tamm", None), Person("a2", "anna  tamm", None))}
@@ -23,23 +23,24 @@ PEOPLE = {it.label_id: it for it in (GRACE, Person("a1", "Anna Tamm", None), Per
     ],
 )
 def test_a_new_persons_label_id_is_made_from_the_name_in_its_script(name: str, label_id: str) -> None:
-    assert label_id_for(name, None, {}) == label_id
+    assert person_meant(name, None, {}) == Person(label_id, name, None)
 
 
 def test_a_known_person_is_meant_whatever_the_case_and_the_spaces() -> None:
-    assert label_id_for("GRACE  hopper", None, {"g": Person("g", "Grace Hopper", None)}) == "g"
+    assert person_meant("GRACE  hopper", None, PEOPLE) == GRACE
     assert person_called(" grace hopper ", PEOPLE) == GRACE
     assert person_called("grace-hopper", PEOPLE) == GRACE
 
 
 def test_a_given_label_id_is_taken_as_it_is() -> None:
-    assert label_id_for("Anna Tamm", "a2", PEOPLE) == "a2"
-    assert label_id_for("Anna Tamm", "Q7259", PEOPLE) == "Q7259"
+    assert person_meant("Anna Tamm", "Q7259", PEOPLE) == Person("Q7259", "Anna Tamm", None)
+    # A known person is called otherwise from now on.
+    assert person_meant("Anna Kask", "a2", PEOPLE) == Person("a2", "Anna Kask", None)
 
 
 def test_a_name_that_several_people_have_is_refused_with_their_label_ids() -> None:
     with pytest.raises(InputError, match="2 people are called Anna Tamm: a1, a2; say which with --label"):
-        label_id_for("Anna Tamm", None, PEOPLE)
+        person_meant("Anna Tamm", None, PEOPLE)
     with pytest.raises(InputError, match="2 people are called Anna Tamm: give the label id instead, a1 or a2"):
         person_called("Anna Tamm", PEOPLE)
     assert person_called("a2", PEOPLE).label_id == "a2"
@@ -47,7 +48,7 @@ def test_a_name_that_several_people_have_is_refused_with_their_label_ids() -> No
 
 def test_a_label_id_that_another_person_has_is_not_given_to_a_new_one() -> None:
     with pytest.raises(InputError, match=r"the label id grace-hopper, which Grace-Hopper would have, is that of Grace"):
-        label_id_for("Grace-Hopper", None, PEOPLE)
+        person_meant("Grace-Hopper", None, PEOPLE)
 
 
 def test_a_person_who_was_never_named_is_unknown() -> None:
@@ -75,4 +76,4 @@ def test_text_that_is_none_is_refused(text: str, answer: str) -> None:
 )
 def test_a_label_id_that_is_none_is_refused(name: str, label_id: str | None, answer: str) -> None:
     with pytest.raises(InputError, match=answer):
-        label_id_for(name, label_id, PEOPLE)
+        person_meant(name, label_id, PEOPLE)
