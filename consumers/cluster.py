@@ -14,7 +14,7 @@ from pathlib import Path
 
 from clustering import snapshot
 from clustering.clustering import Clustering, Delta, Parameters, PartWithdrawn
-from consumers.resume import batches, is_usable, since
+from consumers.resume import batches, is_usable, since, snapshots_of
 from schemas.clusters import FaceAssigned
 from schemas.neighbours import NeighboursFound, parse_neighbours_key
 from schemas.topics import ASSIGNMENTS, CLUSTERS, NEIGHBOURS, Tombstone, of_generation
@@ -95,7 +95,7 @@ def run(
     ensure_topics(settings.kafka, written)
 
     group = GROUP if generation is None else f"{GROUP}-{generation}"
-    folder = settings.data / "snapshots" / group
+    folder = snapshots_of(settings, group, NEIGHBOURS)
 
     def open_step(positions: Positions) -> Opened:
         clustering = _restored(settings, parameters, folder, positions)

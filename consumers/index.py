@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from consumers.audit import Auditor
-from consumers.resume import is_usable, since
+from consumers.resume import is_usable, since, snapshots_of
 from index import snapshot
 from index.face_index import FaceIndex
 from index.log import Analysed, Withdrawn
@@ -70,7 +70,7 @@ def run(
     parameters = Parameters(
         eps_max=settings.clustering.eps_max, shard=shard, shards=shards, **settings.index.model_dump()
     )
-    folder = settings.data / "snapshots" / group
+    folder = snapshots_of(settings, group, FACES)
 
     with Auditor(settings.kafka) as auditor:
 

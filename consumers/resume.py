@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Protocol
 
 import structlog
 
-from settings import KafkaSettings
+from schemas.topics import Topic
+from settings import KafkaSettings, Settings
+from stream.errors import Fatal
 from stream.reading import read_until
 from stream.records import Positions, Received
+from stream.topics import topic_id
 
 log = structlog.get_logger()
 
 _BATCH = 1000
+_MARK = "topic"
+
+
+def snapshots_of(settings: Settings, group: str, topic: Topic) -> Path:
+    """The folder of a group's snapshots, without those of another broker's topic: their offsets mean nothing here."""
+    folder = settings.data / "snapshots" / group
+    mark, known = folder / _MARK, topic_id(settings.kafka, topic)
+    try:
+        if mark.exists() and mark.read_text() != known:
+            log.warning("snapshots taken away", folder=str(folder), reason=f"they are of another topic {topic.name}")
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        mark.write_text(known)
+    except OSError as error:
+        raise Fatal(f"the folder of snapshots {folder} cannot be used: {error.strerror}") from error
+    return folder
 
 
 class Restored(Protocol):

@@ -27,6 +27,16 @@ def ensure_topics(kafka: KafkaSettings, topics: Iterable[Topic] = TOPICS) -> Non
         admin.close()
 
 
+def topic_id(kafka: KafkaSettings, topic: Topic) -> str:
+    """What a topic is known by for ever: one that is made anew has another id, and so has that of another broker."""
+    admin = clients.admin(kafka)
+    try:
+        (description,) = admin.describe_topics([topic.name])
+        return str(description["topic_id"])
+    finally:
+        admin.close()
+
+
 def _create(admin: KafkaAdminClient, topics: list[Topic], replication_factor: int) -> None:
     for topic in topics:
         definition = {

@@ -160,6 +160,27 @@ def test_damaged_snapshots_are_refused_and_told_and_the_log_is_read(
     assert len(found) == len(scans), "searched again"
 
 
+def test_snapshots_of_another_broker_are_not_taken_for_this_ones(
+    tmp_path: Path, embeddings: np.ndarray, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The other's offset is one that this log has passed, too: by its offset alone the snapshot would do."""
+    with broker(tmp_path / "other") as kafka:
+        other = Settings(data=tmp_path, kafka=kafka)
+        publish(other.kafka, [analysed(number, vector) for number, vector in enumerate(embeddings[200:300])])
+        with running(other, index.run, cluster.run):
+            wait_until_done(other, BOTH)
+    with broker(tmp_path / "this") as kafka:
+        away, this = Settings(data=tmp_path / "away", kafka=kafka), Settings(data=tmp_path, kafka=kafka)
+        publish(kafka, [analysed(number, vector) for number, vector in enumerate(embeddings[:150])])
+        with running(away, index.run, cluster.run):
+            wait_until_done(away, BOTH)
+        publish(kafka, [analysed(number, vector) for number, vector in enumerate(embeddings[150:200], 150)])
+        with running(this, index.run, cluster.run):
+            wait_until_done(this, BOTH)
+        assert assignments(this) == expected(embeddings[:200], this.clustering.eps)
+    assert "they are of another topic faces" in capfd.readouterr().out
+
+
 def test_shards_add_up_to_the_same_and_their_number_cannot_change(settings: Settings, embeddings: np.ndarray) -> None:
     publish(settings.kafka, [analysed(number, vector) for number, vector in enumerate(embeddings[:200])])
     shards: list[Run] = [partial(index.run, shard=number, shards=2) for number in range(2)]
