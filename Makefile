@@ -20,7 +20,7 @@ watch: setup ## the same for whatever is put into SCANS=folder, until Ctrl-C
 	@$(VENV)/bin/facestream watch '$(SCANS)' --data '$(DATA)'
 
 test: lint ## all checks and tests
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
 lint: setup ## style, types, who imports whom, the compose file
 	$(VENV)/bin/ruff check .

@@ -52,7 +52,7 @@ def run(
 
 
 def watch(
-    folder: Annotated[Path, typer.Argument(help="The folder to watch.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder to watch.")],
     data: Data = None,
     collection: Collection = None,
     eps: Eps = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import warnings
@@ -88,10 +89,18 @@ def _socket_folder(folder: Path, user: str | None) -> Iterator[Path]:
     if len(os.fsencode(folder)) <= _SOCKET_FOLDER_BYTES and "," not in str(folder):
         yield folder
         return
-    with tempfile.TemporaryDirectory(prefix="facestream-") as elsewhere:
+    with tempfile.TemporaryDirectory(prefix="facestream-", dir=_short_folder(user)) as elsewhere:
         if user is not None:
             shutil.chown(elsewhere, user)
         yield Path(elsewhere)
+
+
+def _short_folder(user: str | None) -> Path:
+    """The system's folder for temporary files, or /tmp where that has a long name or is shut to the server's user."""
+    folder = Path(tempfile.gettempdir()).resolve()
+    long = len(os.fsencode(folder)) + len("/facestream-12345678") > _SOCKET_FOLDER_BYTES
+    shut = user is not None and not all(above.stat().st_mode & stat.S_IXOTH for above in (folder, *folder.parents))
+    return Path("/tmp") if long or shut else folder
 
 
 def _answers(url: str) -> bool:

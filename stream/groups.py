@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
 
 from settings import KafkaSettings
 from stream import clients
+from stream.errors import Fatal
 
 
 def known_groups(kafka: KafkaSettings) -> set[str]:
@@ -13,6 +15,8 @@ def known_groups(kafka: KafkaSettings) -> set[str]:
     admin = clients.admin(kafka)
     try:
         return _known_groups(admin)
+    except KafkaError as error:
+        raise Fatal(f"the Kafka broker at {kafka.bootstrap_servers} does not tell its groups ({error})") from error
     finally:
         admin.close()
 

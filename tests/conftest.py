@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,14 +13,20 @@ import pytest
 from local.services import services
 from settings import KafkaSettings, Settings
 from stream.topics import ensure_topics
+from tests.leftovers import Leftovers
 
 _SHARED_DATA = Path(__file__).parents[1].resolve().parent / "shared" / "data"
 
 
-def pytest_configure() -> None:
-    """Settings of the person who runs the tests are not the tests': they must never reach a broker of theirs."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the tests apart from everything else on this machine."""
+    # Settings of the person who runs the tests are not the tests': they must never reach a broker of theirs.
     for name in [name for name in os.environ if name.startswith("FACESTREAM_")]:
         del os.environ[name]
+    # CI stops tests with SIGTERM: they are to end as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if not hasattr(config, "workerinput"):  # no worker process of pytest-xdist
+        config.pluginmanager.register(Leftovers())
 
 
 @pytest.fixture(scope="session")

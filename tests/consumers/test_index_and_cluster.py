@@ -92,8 +92,9 @@ def running(settings: Settings, *runs: Run) -> Iterator[list[Future[None]]]:
             yield futures
         finally:
             stop.set()
-    for future in futures:
-        future.result()
+            # Also where the test has failed: it may have waited for one that had ended.
+            for future in futures:
+                future.result()
 
 
 def wait_until_done(settings: Settings, stages: dict[str, list[Topic]], within_s: float = 60) -> None:

@@ -23,8 +23,8 @@ def main() -> None:
         exclusive="exclusive" in options,
         command=command,
     ) as running:
-        print(json.dumps([running.kafka.bootstrap_servers, running.database.url]), flush=True)
         try:
+            print(json.dumps([running.kafka.bootstrap_servers, running.database.url]), flush=True)
             sys.stdin.read()
         except KeyboardInterrupt:
             client = KafkaAdminClient(bootstrap_servers=running.kafka.bootstrap_servers)

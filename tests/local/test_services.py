@@ -123,6 +123,21 @@ def test_records_and_rows_come_back_on_other_ports_after_a_restart(tmp_path: Pat
     assert not servers_of(data)
 
 
+@pytest.mark.usefixtures("clean_environment")
+@pytest.mark.parametrize("name", ["private", "x" * 80])
+def test_where_temporary_files_have_a_private_or_a_long_folder_the_database_comes_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    temporary, data = tmp_path / name, tmp_path / ("data" * 20)
+    temporary.mkdir(mode=0o700)
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    with (
+        services(Settings(data=data), kafka=False, command="status") as running,
+        psycopg.connect(str(running.database.url)) as connection,
+    ):
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_of_two_started_at_once_one_starts_the_services_and_both_use_them(tmp_path: Path, hold: Hold) -> None:
     data = tmp_path / "data"
     processes = [hold(data, "detect"), hold(data, "index")]
