@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -24,9 +25,15 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if name.startswith("FACESTREAM_")]:
         del os.environ[name]
     # CI stops tests with SIGTERM: they are to end as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _end)
     if not hasattr(config, "workerinput"):  # no worker process of pytest-xdist
         config.pluginmanager.register(Leftovers())
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    # Some send it twice, to this process and to its group.
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="session")
