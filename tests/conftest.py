@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
+import structlog
 
 from local.services import services
 from settings import KafkaSettings, Settings
@@ -34,6 +35,13 @@ def _end(number: int, _: FrameType | None) -> None:
     # Some send it twice, to this process and to its group.
     signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+@pytest.fixture(autouse=True)
+def logging_of_its_own() -> Iterator[None]:
+    """What a command that was called here has said of log lines does not hold for the next test."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
