@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from clustering.arrays import Names, Slots
 from clustering.graph import Graph
-from clustering.membership import Membership
+from clustering.grouping import Grouping
+from clustering.labelling import Labels
 from clustering.nodes import Nodes
-from schemas.clusters import Change, ClusterChanged, FaceAssigned, Role
+from schemas.clusters import Change, ClusterChanged, FaceAssigned, Role, Suggestion
+
+Roles = npt.NDArray[np.uint8]
 
 _ROLES = (None, Role.CORE, Role.BORDER, Role.NOISE)
 _UNSAID, _CORE, _BORDER, _NOISE = range(4)
@@ -41,32 +45,37 @@ class _Former:
     cluster_id: str
 
 
-def tell(graph: Graph, membership: Membership, nodes: Slots, died: Slots) -> Delta:
+def tell(graph: Graph, grouping: Grouping, nodes: Slots, died: Slots) -> Delta:
     """Compare what is with what was last said of these nodes, and note that it is said now."""
     table = graph.nodes
     live = nodes[table.live[nodes]]
-    clusters = membership.names_of(live)
+    clusters = grouping.names_of(live)
     roles = roles_of(table, live)
     changed = (roles != table.said_role[live]) | (clusters != table.said_cluster[live])
+    changed |= table.labels[live] != table.said_labels[live]
     live, clusters, roles = live[changed], clusters[changed], roles[changed]
     died = died[table.said_role[died] != _UNSAID]
     former = _former(table, live, clusters, roles, died)
     assignments = sorted(assigned(graph, live, clusters, roles), key=lambda it: it.face_id)
     gone = sorted(set(table.face_id[died].tolist()) - {it.face_id for it in assignments})
-    table.said_role[live], table.said_cluster[live] = roles, clusters
+    note_said(table, live, clusters, roles)
     table.said_role[died], table.said_cluster[died] = _UNSAID, None
-    return Delta(tuple(_log(membership, former)), tuple(assignments), tuple(gone))
+    table.labels[died] = table.said_labels[died] = None
+    return Delta(tuple(_log(grouping, former)), tuple(assignments), tuple(gone))
 
 
-def roles_of(table: Nodes, live: Slots) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+def note_said(table: Nodes, live: Slots, clusters: Names, roles: Roles) -> None:
+    """From now on this, and the labels there are, is what was last said of these nodes."""
+    table.said_role[live], table.said_cluster[live], table.said_labels[live] = roles, clusters, table.labels[live]
+
+
+def roles_of(table: Nodes, live: Slots) -> Roles:
     """The role of each live node, as a number."""
-    outside = np.where(table.cluster[live] >= 0, _BORDER, _NOISE)
-    return np.where(table.core[live], _CORE, outside).astype(np.uint8)
+    inside = (table.cluster[live] >= 0) | (table.part[live] >= 0)
+    return np.where(table.core[live], _CORE, np.where(inside, _BORDER, _NOISE)).astype(np.uint8)
 
 
-def assigned(
-    graph: Graph, live: Slots, clusters: Names, roles: np.ndarray[tuple[int], np.dtype[np.uint8]]
-) -> Iterator[FaceAssigned]:
+def assigned(graph: Graph, live: Slots, clusters: Names, roles: Roles) -> Iterator[FaceAssigned]:
     """The assignments of live nodes, in their order."""
     table = graph.nodes
     columns = (
@@ -75,16 +84,29 @@ def assigned(
         table.analysis[live].tolist(),
         clusters.tolist(),
         roles.tolist(),
+        table.labels[live].tolist(),
     )
-    for face_id, scan_id, analysis, cluster_id, role in zip(*columns, strict=True):
+    for face_id, scan_id, analysis, cluster_id, role, labels in zip(*columns, strict=True):
+        distribution = _suggestions(labels)
         yield FaceAssigned(
-            face_id=face_id, scan_id=scan_id, analysis=analysis, cluster_id=cluster_id, role=_ROLES[role]
+            face_id=face_id,
+            scan_id=scan_id,
+            analysis=analysis,
+            cluster_id=cluster_id,
+            role=_ROLES[role],
+            hard_label=labels and labels.hard,
+            soft_label=distribution[0] if distribution else None,
+            distribution=distribution,
         )
 
 
-def _former(
-    table: Nodes, live: Slots, clusters: Names, roles: np.ndarray[tuple[int], np.dtype[np.uint8]], died: Slots
-) -> dict[str, list[_Former]]:
+def _suggestions(labels: Labels | None) -> tuple[Suggestion, ...]:
+    if labels is None:
+        return ()
+    return tuple(Suggestion(label_id=label_id, probability=value) for label_id, value in labels.distribution)
+
+
+def _former(table: Nodes, live: Slots, clusters: Names, roles: Roles, died: Slots) -> dict[str, list[_Former]]:
     """By former cluster, the faces that were in it and whose assignment changed, but are in a cluster still.
 
     A face that was analysed anew is the same face.
@@ -108,11 +130,8 @@ def _former(
     return former
 
 
-def _log(membership: Membership, former: dict[str, list[_Former]]) -> Iterator[ClusterChanged]:
-    before = {name: size for name, size in membership.before.values() if name is not None}
-    touched = np.fromiter(membership.before, dtype=np.int64, count=len(membership.before))
-    now = zip(membership.clusters.name[touched].tolist(), membership.members.sizes[touched].tolist(), strict=True)
-    after = {name: size for name, size in now if size}
+def _log(grouping: Grouping, former: dict[str, list[_Former]]) -> Iterator[ClusterChanged]:
+    before, after = grouping.before(), grouping.after()
     for name in sorted(before):
         yield from _fate(name, before[name], after.get(name, 0), former.get(name, []))
     for name in sorted(after.keys() - before.keys()):

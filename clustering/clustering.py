@@ -12,13 +12,21 @@ from clustering import changes, links
 from clustering.arrays import joined, part, unique
 from clustering.changes import Delta
 from clustering.dbscan import Dbscan
+from clustering.decided import DecidedFaces
+from clustering.decisions import Forgotten
 from clustering.graph import Graph, PartWithdrawn
+from clustering.grouping import Grouping
+from clustering.labelling import Labelling
 from clustering.membership import Membership
 from clustering.parameters import Parameters
 from schemas.clusters import FaceAssigned
+from schemas.labels import Decision
 from schemas.neighbours import NeighboursFound
 
-__all__ = ["Clustering", "Delta", "Parameters", "PartWithdrawn"]
+__all__ = ["Clustering", "Delta", "Forgotten", "Parameters", "PartWithdrawn", "Said"]
+
+Said = NeighboursFound | PartWithdrawn | Decision | Forgotten
+"""What a clustering is told: what was found near faces, and what archivists decided."""
 
 
 class Clustering:
@@ -26,44 +34,66 @@ class Clustering:
 
     Its state is a function of the latest record of each (scan, shard), whatever the order and the batches they came
     in. The live analysis of a scan is the highest one among them, and an edge counts while both its ends are live.
-    Where several edges join two faces, the shortest one counts.
+    Where several edges join two faces, the shortest one counts. Decisions add to it what `clustering.grouping` and
+    `clustering.labelling` say, and are as indifferent to order.
     """
 
     def __init__(self, parameters: Parameters) -> None:
         """No faces."""
         self.parameters = parameters
         self.graph = Graph(parameters)
-        self._membership = Membership(self.graph.nodes)
+        self.decided = DecidedFaces(self.graph)
+        self._membership = Membership(self.graph.nodes, "cluster")
         self._dbscan = Dbscan(self.graph, self._membership)
+        self.grouping = Grouping(self.graph, self._membership, self.decided)
+        self._labelling = Labelling(self.graph, self.grouping, self.decided)
 
     @classmethod
     def of_state(cls, parameters: Parameters, state: Mapping[str, npt.NDArray[Any]]) -> Clustering:
-        """The clustering that `state` was taken from; it behaves as that one would. `state` is not to be used again."""
+        """The clustering that `state` was taken from, without its decisions; with them, it behaves as that one would.
+
+        `state` is not to be used again.
+        """
         clustering = cls(parameters)
         clustering.graph.restore(part(state, "graph"))
         clustering._membership.restore(part(state, "membership"))
         nodes = clustering.graph.nodes
         live = np.flatnonzero(nodes.live[: nodes.used])
-        nodes.said_role[live] = changes.roles_of(nodes, live)
-        nodes.said_cluster[live] = clustering._membership.names_of(live)
+        changes.note_said(nodes, live, clustering.grouping.names_of(live), changes.roles_of(nodes, live))
         return clustering
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """All there is to it, as arrays by name (numbers, and columns of names). They are views: not to be changed."""
+        """All there is to it but the decisions, as arrays by name: numbers, and columns of names.
+
+        They are views: not to be changed.
+        """
         return joined(graph=self.graph.state(), membership=self._membership.state())
 
-    def apply(self, batch: Sequence[NeighboursFound | PartWithdrawn]) -> Delta:
+    def apply(self, batch: Sequence[Said]) -> Delta:
         """Take in what was said, in that order; what it changed.
 
         Cost: the edges of the faces in the batch and of the clusters whose id or extent changes (a cluster that
-        must change its id costs its size). Raises ValueError, having changed nothing, when a record's eps_max is
-        smaller than eps, or its shard is beyond 255.
+        must change its id costs its size); and the size of each changed cluster in which a name was given, or whose
+        faces were linked or separated. Raises ValueError, having changed nothing, when a record's eps_max is smaller
+        than eps, or its shard is beyond 255.
         """
-        replaced = self.graph.replace(self.graph.latest(batch))
+        replaced = self.graph.replace(
+            self.graph.latest([it for it in batch if isinstance(it, NeighboursFound | PartWithdrawn)])
+        )
         changed = links.decide(self.graph, replaced)
+        decided = self.decided.update(
+            [it for it in batch if not isinstance(it, NeighboursFound | PartWithdrawn)],
+            born=changed.born,
+            died=changed.died,
+        )
         looked_at = self._dbscan.update(changed)
         self._membership.rename()
-        delta = changes.tell(self.graph, self._membership, unique(looked_at, self._membership.moved()), changed.died)
+        if len(self.decided.decisions):
+            touched = unique(looked_at, changed.nodes(self.graph), self._membership.moved())
+            self.grouping.update(touched, decided)
+            looked_at = unique(looked_at, self._labelling.update(touched, decided))
+        delta = changes.tell(self.graph, self.grouping, unique(looked_at, self.grouping.moved()), changed.died)
+        self.grouping.settle()
         self._membership.settle()
         self.graph.settle()
         return delta
@@ -72,11 +102,8 @@ class Clustering:
         """The assignment of every live face, in no particular order."""
         nodes = self.graph.nodes
         live = np.flatnonzero(nodes.live[: nodes.used])
-        return changes.assigned(self.graph, live, self._membership.names_of(live), changes.roles_of(nodes, live))
+        return changes.assigned(self.graph, live, self.grouping.names_of(live), changes.roles_of(nodes, live))
 
     def sizes(self) -> dict[str, int]:
         """The number of faces of every cluster, by cluster id. Noise is in none."""
-        used = self._membership.clusters.used
-        names = self._membership.clusters.name[:used].tolist()
-        sizes = self._membership.members.sizes[:used].tolist()
-        return {name: size for name, size in zip(names, sizes, strict=True) if size}
+        return self.grouping.sizes()

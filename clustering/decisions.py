@@ -41,6 +41,11 @@ class FaceLabels:
     hard: str | None = None
     rejected: frozenset[str] = frozenset()
 
+    @property
+    def any(self) -> bool:
+        """Whether anything was."""
+        return self.hard is not None or bool(self.rejected)
+
 
 @dataclass(frozen=True)
 class Person:
@@ -101,6 +106,10 @@ class Decisions:
     def separated(self, face_id: str) -> set[str]:
         """The faces that this one is separated from."""
         return self._separated.get(face_id, set())
+
+    def concern(self, face_id: str) -> bool:
+        """Whether any decision about this face holds: a name, a rejection, a link or a separation."""
+        return face_id in self._labels or face_id in self._linked or face_id in self._separated
 
     def get(self, decision_id: str) -> Decision | None:
         """The decision of this id, whether it holds or not."""
@@ -186,7 +195,8 @@ class Decisions:
                     (other,) = set(decision.face_ids) - {face_id}
                     last_of_pair[other] = decision
         linked = {other: it.order for other, it in last_of_pair.items() if isinstance(it, FacesLinked)}
-        _put(self._labels, face_id, FaceLabels(hard, frozenset(rejected)), hard is not None or bool(rejected))
+        labels = FaceLabels(hard, frozenset(rejected))
+        _put(self._labels, face_id, labels, labels.any)
         _put(self._linked, face_id, linked, bool(linked))
         _put(self._separated, face_id, last_of_pair.keys() - linked.keys(), len(last_of_pair) > len(linked))
 

@@ -7,7 +7,7 @@ count as links between neighbours is decided in links.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,6 +143,18 @@ class Graph:
         linked = self.edges.linked[edges]
         owners, edges = owners[linked], edges[linked]
         return owners, edges, self.other_end(edges, owners)
+
+    def live_nodes(self, face_ids: Iterable[str]) -> dict[str, int]:
+        """The live node of each of these faces that has one."""
+        wanted = list(dict.fromkeys(face_ids))
+        slots = self.node_index.find(wanted).tolist()
+        found = {name: slot for name, slot in zip(wanted, slots, strict=True) if slot >= 0 and self.nodes.live[slot]}
+        if len(found) < len(wanted):
+            missing = set(wanted) - found.keys()
+            for (name, _), slot in self.other_slots.items():
+                if name in missing and self.nodes.live[slot]:
+                    found[name] = slot
+        return found
 
     def other_end(self, edges: Slots, ends: Slots) -> Slots:
         """The node at the other end of each edge, given one end."""

@@ -28,6 +28,12 @@ class Links:
     made: Slots
     moved: Slots
 
+    def nodes(self, graph: Graph) -> Slots:
+        """All nodes that are named here, or are at an end of an edge that is."""
+        edges = np.concatenate([self.made, self.moved])
+        ends = graph.edges.source[edges].astype(np.int64), graph.edges.target[edges].astype(np.int64)
+        return unique(self.born, self.died, self.left, self.right, *ends)
+
 
 def decide(graph: Graph, replaced: Replaced) -> Links:
     """Compare the links of the pairs that a batch touched with those from before it, and mark the links that ended."""

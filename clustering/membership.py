@@ -1,5 +1,7 @@
 """Clusters as sets of nodes: members, the oldest of them, and the name that comes from it.
 
+There are two of it: DBSCAN's clusters, and the parts that links and separations make of some of them.
+
 A cluster's row number means nothing outside; its name is the face id of its oldest member (publication time, then
 face id). Moves are noted, so that a batch can say what it changed.
 """
@@ -7,12 +9,12 @@ face id). Moves are noted, so that a batch can say what it changed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from clustering.arrays import NO_SLOTS, Names, Slots, joined, least, part, unique
+from clustering.arrays import NO_SLOTS, Mask, Names, Slots, joined, least, part, unique
 from clustering.lists import Lists
 from clustering.nodes import Nodes
 from clustering.tables import Table
@@ -23,21 +25,24 @@ class Clusters(Table):
 
     oldest: npt.NDArray[np.int32]
     name: Names
+    # Whether some member may have a label, hard or soft. False is certain.
+    labelled: Mask
 
-    columns: ClassVar = {"oldest": (np.int32, -1), "name": (np.object_, None)}
-    derived: ClassVar = frozenset({"name"})
+    columns: ClassVar = {"oldest": (np.int32, -1), "name": (np.object_, None), "labelled": (np.bool_, False)}
+    derived: ClassVar = frozenset({"name", "labelled"})
 
 
 class Membership:
     """Which node is in which cluster."""
 
-    def __init__(self, nodes: Nodes) -> None:
-        """No clusters."""
+    def __init__(self, nodes: Nodes, column: Literal["cluster", "part"]) -> None:
+        """No clusters. `column` of the nodes says which cluster each is in, -1 for none."""
         self.clusters = Clusters()
         self.members = Lists()
         # Name (None: a new cluster) and size before the batch, of every cluster that it touched.
         self.before: dict[int, tuple[str | None, int]] = {}
         self._nodes = nodes
+        self._column = column
         self._moved: list[Slots] = []
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
@@ -63,7 +68,7 @@ class Membership:
 
     def move(self, nodes: Slots, targets: Slots) -> None:
         """Put distinct nodes into clusters; -1: into none."""
-        column = self._nodes.cluster
+        column = self._of_nodes()
         origins = column[nodes].astype(np.int64)
         moving = origins != targets
         if not moving.any():
@@ -82,14 +87,14 @@ class Membership:
         """Name the clusters that were touched after their oldest members."""
         touched = np.fromiter(self.before, dtype=np.int64, count=len(self.before))
         clusters = touched[self.members.sizes[touched] > 0]
-        oldest = self.clusters.oldest
+        oldest, of_nodes = self.clusters.oldest, self._of_nodes()
         oldest[np.setdiff1d(touched, clusters)] = -1
         kept = oldest[clusters].astype(np.int64)
-        still = (kept >= 0) & (self._nodes.cluster[kept] == clusters)
+        still = (kept >= 0) & (of_nodes[kept] == clusters)
         _, all_members = self.members.read(clusters[~still])
         candidates = unique(self.moved(), kept[still], all_members)
-        candidates = candidates[self._nodes.cluster[candidates] >= 0]
-        groups = self._nodes.cluster[candidates].astype(np.int64)
+        candidates = candidates[of_nodes[candidates] >= 0]
+        groups = of_nodes[candidates].astype(np.int64)
         first = least(groups, self._nodes.published[candidates], self._nodes.face_id[candidates])
         clusters, winners = groups[first], candidates[first]
         oldest[clusters] = winners
@@ -104,19 +109,16 @@ class Membership:
         """The nodes whose cluster, or cluster's name, may have changed in this batch."""
         return unique(*self._moved)
 
-    def names_of(self, nodes: Slots) -> Names:
-        """The name of each node's cluster, None where it is in none."""
-        cluster = self._nodes.cluster[nodes]
-        names = self.clusters.name[cluster]
-        names[cluster < 0] = None
-        return names
-
     def settle(self) -> None:
         """The batch is over: release the clusters that nobody is in any more."""
         touched = np.fromiter(self.before, dtype=np.int64, count=len(self.before))
         self.clusters.release(touched[self.members.sizes[touched] == 0])
         self.before = {}
         self._moved = []
+
+    def _of_nodes(self) -> npt.NDArray[np.int32]:
+        column: npt.NDArray[np.int32] = getattr(self._nodes, self._column)
+        return column
 
     def _remember(self, clusters: Slots) -> None:
         fresh = [cluster for cluster in clusters.tolist() if cluster not in self.before]

@@ -34,9 +34,15 @@ class Nodes(Table):
     core: Mask
     anchor: Int32
     cluster: Int32
+    # What archivists' links and separations make of it: the part that it is in instead of its cluster.
+    part: Int32
+    # Whether a name or a rejection of it holds, and what comes of names: clustering.labelling.Labels or None.
+    decided: Mask
+    labels: npt.NDArray[np.object_]
     # What was last said of it in an assignment.
     said_role: npt.NDArray[np.uint8]
     said_cluster: Names
+    said_labels: npt.NDArray[np.object_]
     # For one search only: the part of a cluster that found it.
     mark: Int32
 
@@ -52,11 +58,16 @@ class Nodes(Table):
         "core": (np.bool_, False),
         "anchor": (np.int32, -1),
         "cluster": (np.int32, -1),
+        "part": (np.int32, -1),
+        "decided": (np.bool_, False),
+        "labels": (np.object_, None),
         "said_role": (np.uint8, 0),
         "said_cluster": (np.object_, None),
+        "said_labels": (np.object_, None),
         "mark": (np.int32, -1),
     }
-    derived: ClassVar = frozenset({"said_role", "said_cluster", "mark"})
+    # Decisions are no part of the state: they are read anew from their topic, and what follows from them with them.
+    derived: ClassVar = frozenset({"part", "decided", "labels", "said_role", "said_cluster", "said_labels", "mark"})
 
 
 class Edges(Table):

@@ -7,12 +7,16 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from sklearn.cluster import DBSCAN
 
 from clustering.clustering import Clustering, Delta, Parameters, PartWithdrawn
+from clustering.decisions import Decisions
 from schemas.clusters import Change, FaceAssigned, Role
 from schemas.faces import Quality
+from schemas.labels import Decision
 from schemas.neighbours import FaceNeighbours, NeighboursFound
+from tests.clustering.deciding import World, labelled, with_decisions
 
 Edge = tuple[str, int, float]
 """Face id, analysis, distance."""
@@ -68,8 +72,8 @@ def hold(held: Held, batch: Iterable[Said]) -> None:
             held[key] = said
 
 
-def expected(held: Held, parameters: Parameters) -> dict[str, FaceAssigned]:
-    """The assignments that these records come to, from the definitions alone, by face id."""
+def expected(held: Held, parameters: Parameters, decided: Iterable[Decision] = ()) -> dict[str, FaceAssigned]:
+    """The assignments that these records and decisions come to, from the definitions alone, by face id."""
     live = {scan: max(r.analysis for r in held.values() if r.scan_id == scan) for scan, _ in held}
     current = [r for r in held.values() if r.analysis == live[r.scan_id]]
     faces = {face.face_id: (r, face) for r in current for face in r.faces}
@@ -108,6 +112,11 @@ def expected(held: Held, parameters: Parameters) -> dict[str, FaceAssigned]:
             homes.append(part[i])
         else:
             homes.append(part[min(cores, key=lambda j: (distances[i, j], ids[j]))] if cores else None)
+    decisions = Decisions()
+    decisions.take(decided)
+    world = World(ids, distances, near, core)
+    homes = with_decisions(world, homes, decisions)
+    labels = labelled(world, homes, decisions, parameters.eps)
     oldest: dict[int | None, tuple[datetime, str]] = {}
     for home, face_id in zip(homes, ids, strict=True):
         age = (faces[face_id][0].published_at, face_id)
@@ -119,9 +128,19 @@ def expected(held: Held, parameters: Parameters) -> dict[str, FaceAssigned]:
             analysis=faces[face_id][0].analysis,
             cluster_id=None if home is None else oldest[home][1],
             role=Role.CORE if is_core else Role.NOISE if home is None else Role.BORDER,
+            **labels[face_id],
         )
         for face_id, home, is_core in zip(ids, homes, core.tolist(), strict=True)
     }
+
+
+def probabilities(assignment: FaceAssigned) -> dict[str, float]:
+    """A face's distribution by label."""
+    return {it.label_id: it.probability for it in assignment.distribution}
+
+
+def _without_soft(assignment: FaceAssigned) -> FaceAssigned:
+    return assignment.model_copy(update={"soft_label": None, "distribution": ()})
 
 
 def _components(linked: npt.NDArray[np.bool_]) -> list[int]:
@@ -181,11 +200,19 @@ def assigned(clustering: Clustering) -> dict[str, FaceAssigned]:
     return {it.face_id: it for it in clustering.assignments()}
 
 
-def check(clustering: Clustering, subscriber: Subscriber, held: Held) -> None:
-    """The clustering, and whoever only read its deltas, are where the records say."""
-    right = expected(held, clustering.parameters)
-    assert assigned(clustering) == right
-    assert subscriber.assignments == right
+def check(clustering: Clustering, subscriber: Subscriber, held: Held, decided: Iterable[Decision] = ()) -> None:
+    """The clustering, and whoever only read its deltas, are where the records and decisions say."""
+    right = expected(held, clustering.parameters, decided)
+    ours = assigned(clustering)
+    assert {face_id: _without_soft(it) for face_id, it in ours.items()} == {
+        face_id: _without_soft(it) for face_id, it in right.items()
+    }
+    for face_id, it in ours.items():
+        assert probabilities(it) == pytest.approx(probabilities(right[face_id]), abs=2e-4)
+        assert it.soft_label == (it.distribution[0] if it.distribution else None)
+        values = [suggestion.probability for suggestion in it.distribution]
+        assert values == sorted(values, reverse=True)
+    assert subscriber.assignments == ours
     sizes: dict[str, int] = {}
     for it in right.values():
         if it.cluster_id is not None:
