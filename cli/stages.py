@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from consumers import catalogue, cluster, detect, index
-from schemas.topics import FACES, NEIGHBOURS, SCANS, Topic
+from schemas.topics import FACES, SCANS, Topic
 
 STAGES: Mapping[str, Sequence[Topic]] = {
     detect.GROUP: (SCANS,),
     index.GROUP: (FACES,),
-    cluster.GROUP: (NEIGHBOURS,),
+    cluster.GROUP: cluster.TOPICS,
     catalogue.GROUP: catalogue.TOPICS,
 }

@@ -69,6 +69,10 @@ class DecidedFaces:
         others = self.decisions.linked(self._graph.nodes.face_id[node])
         return [self._node_of[face_id] for face_id in others if face_id in self._node_of]
 
+    def ends(self) -> list[int]:
+        """All live nodes that are linked with or separated from some face, live or not."""
+        return [node for node in self._node_of.values() if self.is_end(node)]
+
     def is_end(self, node: int) -> bool:
         """Whether a live node is linked with or separated from some face, live or not."""
         face_id = self._graph.nodes.face_id[node]

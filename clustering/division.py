@@ -21,7 +21,7 @@ _PORTION = 10_000
 
 @dataclass(frozen=True)
 class Group:
-    """Faces by position, from 0 to n - 1: those of some clusters, and noise, that links hold together.
+    """Faces by position, from 0 to n - 1: those of some clusters, and noise. There may be several groups in one.
 
     face_ids, core: shape (n,). one, other, distances: shape (m,), the neighbours within eps, each pair once. linked:
     shape (l, 2), in the order of the decisions. separated: shape (s, 2).
@@ -41,12 +41,10 @@ def divide(group: Group) -> Slots:
 
     Kruskal's algorithm for single linkage with cannot-links (Klein, Kamvar, Manning 2002; Wagstaff et al. 2001): parts
     grow together link by link, shortest first, but for a link that would bring two separated faces into one part. So
-    a group is cut where it hangs together least. Linked faces come first, in the order of the decisions; then cores
-    that are neighbours, by distance and face ids; then each border joins the nearest core it can.
+    a group is cut where it hangs together least, and without separations it is one part. Linked faces come first, in
+    the order of the decisions; then cores that are neighbours, by distance and face ids; then each border joins the
+    nearest core it can.
     """
-    if not len(group.separated):
-        # Whatever is in a group hangs together, that is what makes it one.
-        return np.zeros(len(group.face_ids), dtype=np.int64)
     parts = _Parts(len(group.face_ids), group.separated)
     for one, other in group.linked.tolist():
         parts.join(one, other)

@@ -181,7 +181,9 @@ class Grouping:
             separated = self._decided.separated(group.ends)
             if len(group.units) > 1 or len(separated):
                 members = self._members_of(group)
-                _, part = np.unique(self._divided(group, members, separated), return_inverse=True)
+                # Without separations a group is one part, as `divide` would find.
+                divided = self._divided(group, members, separated) if len(separated) else np.zeros(len(members))
+                _, part = np.unique(divided, return_inverse=True)
                 group.parts = self.parts.create(int(part.max()) + 1)
                 nodes.append(members)
                 targets.append(group.parts[part])

@@ -6,11 +6,14 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from clustering import division
 from clustering.arrays import Mask, Slots, least
 from clustering.clustering import Clustering
+from clustering.division import Group
 from clustering.graph import Graph
 
 _NOISE = -1
@@ -40,7 +43,7 @@ class Partition:
 
 
 def partition_at(clustering: Clustering, eps: float, min_samples: int | None = None) -> Partition:
-    """What `clustering` would say at this eps (and min_samples, else its own); its other parameters as they are.
+    """What `clustering` would say at this eps (and min_samples, else its own), with all else as it is: decisions too.
 
     Cost: one pass over all edges, a few seconds at a million faces. Raises ValueError when eps is larger than the
     eps_max up to which neighbours were searched.
@@ -65,12 +68,54 @@ def partition_at(clustering: Clustering, eps: float, min_samples: int | None = N
     distances = graph.edges.distance[np.concatenate([edges[left], edges[right]])]
     nearest = least(borders, distances, nodes.face_id[live[anchors]])
     labels[borders[nearest]] = labels[anchors[nearest]]
+    labels = _as_decided(clustering, live, core, labels, (one, other, graph.edges.distance[edges]))
 
     placed = np.flatnonzero(labels != _NOISE)
     oldest = least(labels[placed], nodes.published[live[placed]], nodes.face_id[live[placed]])
     name_of = np.full(len(live) + 1, None, dtype=np.object_)  # the last one is noise's
     name_of[labels[placed[oldest]]] = nodes.face_id[live[placed[oldest]]]
     return Partition(eps, min_samples, tuple(nodes.face_id[live]), tuple(name_of[labels]), core)
+
+
+def _as_decided(
+    clustering: Clustering,
+    live: Slots,
+    core: Mask,
+    labels: Slots,
+    links: tuple[Slots, Slots, npt.NDArray[np.float64]],
+) -> Slots:
+    """The labels with what links and separations make of them (see `clustering.grouping`)."""
+    decided, nodes = clustering.decided, clustering.graph.nodes
+    ends = decided.ends()
+    place = np.full(nodes.used, _NOISE, dtype=np.int64)
+    place[live] = np.arange(len(live))
+    linked, separated = place[decided.linked(ends)], place[decided.separated(ends)]
+    unit = np.where(labels == _NOISE, len(live) + np.arange(len(live)), labels)
+    group = division.groups(2 * len(live), unit[linked])[unit]
+    joined = linked[unit[linked[:, 0]] != unit[linked[:, 1]]]
+    separated = separated[group[separated[:, 0]] == group[separated[:, 1]]]
+    members = np.flatnonzero(np.isin(group, group[np.concatenate([joined, separated])]))
+    if not len(members):
+        return labels
+    place = np.full(len(live), _NOISE, dtype=np.int64)
+    place[members] = np.arange(len(members))
+    one, other, distances = links
+    inside = (place[one] >= 0) & (group[one] == group[other])
+    parts = division.divide(
+        Group(
+            face_ids=nodes.face_id[live[members]],
+            core=core[members],
+            one=place[one[inside]],
+            other=place[other[inside]],
+            distances=distances[inside],
+            linked=place[linked],
+            separated=place[separated],
+        )
+    )
+    labels[members] = len(live) + parts
+    placed = labels != _NOISE
+    labels[placed] = np.unique(labels[placed], return_inverse=True)[1]
+    return labels
 
 
 def _links(graph: Graph, live: Slots, eps: float) -> tuple[Slots, Slots, Slots]:

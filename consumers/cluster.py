@@ -1,8 +1,8 @@
-"""The cluster consumer: `neighbours` in, `assignments` and `clusters` out. Its state is the graph.
+"""The cluster consumer: `neighbours` and `labels` in, `assignments` and `clusters` out. Its state is the graph.
 
-On a start the graph is that of a snapshot and of `neighbours` since; nothing is searched. Then it is held against what
-was published in `assignments`, and the difference is said: after other parameters, or where compaction has taken the
-record away that would have told of a face's end.
+On a start the graph is that of a snapshot and of `neighbours` since, and all of `labels`; nothing is searched. Then it
+is held against what was published in `assignments`, and the difference is said: after other parameters, or where
+compaction has taken the record away that would have told of a face's end.
 """
 
 from __future__ import annotations
@@ -13,19 +13,22 @@ from datetime import datetime
 from pathlib import Path
 
 from clustering import snapshot
-from clustering.clustering import Clustering, Delta, Parameters, PartWithdrawn
+from clustering.clustering import Clustering, Delta, Forgotten, Parameters, PartWithdrawn, Said
 from consumers.resume import batches, is_usable, since, snapshots_of
 from schemas.clusters import FaceAssigned
-from schemas.neighbours import NeighboursFound, parse_neighbours_key
-from schemas.topics import ASSIGNMENTS, CLUSTERS, NEIGHBOURS, Tombstone, of_generation
+from schemas.neighbours import parse_neighbours_key
+from schemas.topics import ASSIGNMENTS, CLUSTERS, LABELS, NEIGHBOURS, Tombstone, Topic, of_generation
 from settings import ClusteringSettings, KafkaSettings, Settings
 from stream.errors import Fatal
-from stream.reading import read_to_end
+from stream.reading import read_to_end, read_until
 from stream.records import Opened, Output, Positions, Received, Rejected
 from stream.topics import ensure_topics
 from stream.transform import transform
 
 GROUP = "cluster"
+
+# One owner reads both: each has one partition, and the assignor that is used, `range`, gives both to one member.
+TOPICS = (NEIGHBOURS, LABELS)
 
 _MAX_RECORDS = 256
 
@@ -36,23 +39,29 @@ def parameters_of(settings: ClusteringSettings) -> Parameters:
 
 
 def step(clustering: Clustering, batch: Sequence[Received]) -> list[Output]:
-    """Take what was found near new faces into the graph; say what changed. Raises Fatal when eps reaches too far."""
-    said: list[NeighboursFound | PartWithdrawn] = []
+    """Take in what was found near new faces, and decided; say what changed. Raises Fatal when eps reaches too far."""
+    said: list[Said] = []
     rejected: list[Output] = []
     for received in batch:
         message = received.message
-        if isinstance(message, NeighboursFound):
-            said.append(message)
-        elif isinstance(message, Tombstone):
-            try:
-                said.append(PartWithdrawn(*parse_neighbours_key(message.key)))
-            except ValueError as error:
-                rejected.append(Rejected(received, str(error)))
+        try:
+            if isinstance(message, Said):
+                said.append(message)
+            elif isinstance(message, Tombstone):
+                said.append(_taken_back(message))
+        except ValueError as error:
+            rejected.append(Rejected(received, str(error)))
     try:
         delta = clustering.apply(said)
     except ValueError as error:
         raise Fatal(str(error)) from error
     return [*rejected, *outputs(delta)]
+
+
+def _taken_back(tombstone: Tombstone) -> Said:
+    if tombstone.topic == LABELS:
+        return Forgotten(tombstone.key)
+    return PartWithdrawn(*parse_neighbours_key(tombstone.key))
 
 
 def outputs(delta: Delta) -> list[Output]:
@@ -61,10 +70,11 @@ def outputs(delta: Delta) -> list[Output]:
 
 
 def clustering_of(kafka: KafkaSettings, parameters: Parameters) -> Clustering:
-    """All that stands in `neighbours` now, clustered. Nothing is searched, and no clusterer is disturbed."""
+    """All that stands in `neighbours` and `labels`, clustered. Nothing is searched, and no clusterer is disturbed."""
     clustering = Clustering(parameters)
-    for batch in batches(read_to_end(kafka, NEIGHBOURS)):
-        step(clustering, batch)
+    for topic in TOPICS:
+        for batch in batches(read_to_end(kafka, topic)):
+            step(clustering, batch)
     return clustering
 
 
@@ -109,7 +119,7 @@ def run(
         settings.kafka,
         group,
         member,
-        [NEIGHBOURS],
+        TOPICS,
         open_step,
         max_records=_MAX_RECORDS,
         stop=stop,
@@ -119,15 +129,27 @@ def run(
 
 
 def _restored(settings: Settings, parameters: Parameters, folder: Path, positions: Positions) -> Clustering:
-    """The clustering at these positions. What changed on the way there was published before."""
+    """The clustering at these positions. What changed on the way there was published before.
+
+    Decisions are few, and what they come to does not depend on when they came: they are read anew, all at the end.
+    """
+    neighbours, labels = (_of(topic, positions) for topic in TOPICS)
     restored = snapshot.load(folder, parameters)
-    usable = is_usable(restored, positions)
+    usable = is_usable(restored, neighbours)
     clustering, offset = (restored.clustering, restored.offset) if usable else (Clustering(parameters), 0)
-    for batch in since(settings.kafka, offset, positions):
+    for batch in since(settings.kafka, offset, neighbours):
         step(clustering, batch)
+    step(clustering, list(read_until(settings.kafka, labels)))
     return clustering
 
 
+def _of(topic: Topic, positions: Positions) -> Positions:
+    found = {at: offset for at, offset in positions.items() if at[0] == topic.name}
+    if not found:
+        raise Fatal(f"the broker gave another member of this group the topic {topic.name}: start this one again")
+    return found
+
+
 def _save(clustering: Clustering, folder: Path, positions: Positions) -> None:
-    (offset,) = positions.values()
+    (offset,) = _of(NEIGHBOURS, positions).values()
     snapshot.save(clustering, folder, offset)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from clustering.clustering import Clustering, Parameters, PartWithdrawn, Said
 from clustering.decisions import Forgotten
+from clustering.partition import partition_at
 from schemas.labels import (
     Decision,
     DecisionUndone,
@@ -120,6 +121,10 @@ def test_any_interleaving_of_faces_decisions_and_undos_comes_to_the_same(
             everything = everything[size:]
         outcomes.append((assigned(clustering), clustering.sizes()))
     assert outcomes[0] == outcomes[1] == outcomes[2]
+    partition = partition_at(clustering, parameters.eps)
+    assert dict(zip(partition.face_ids, partition.cluster_ids, strict=True)) == {
+        face_id: it.cluster_id for face_id, it in assigned(clustering).items()
+    }
 
 
 @settings(max_examples=60, deadline=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,12 +17,13 @@ import pytest
 from sklearn.cluster import DBSCAN
 
 from consumers import cluster, index
+from schemas.base import Event
 from schemas.clusters import FaceAssigned
 from schemas.codec import encode
 from schemas.faces import Face, Provenance, Quality, ScanAnalysed
 from schemas.neighbours import NeighboursFound
 from schemas.scans import Box
-from schemas.topics import ASSIGNMENTS, CLUSTERS, FACES, NEIGHBOURS, Tombstone, Topic, of_generation
+from schemas.topics import ASSIGNMENTS, CLUSTERS, FACES, NEIGHBOURS, Tombstone, Topic, of_generation, topic_of
 from settings import KafkaSettings, Settings
 from stream import clients
 from stream.errors import Fatal
@@ -75,11 +76,12 @@ def analysed(number: int, vector: np.ndarray) -> ScanAnalysed:
     )
 
 
-def publish(kafka: KafkaSettings, messages: Sequence[ScanAnalysed | Tombstone]) -> None:
+def publish(kafka: KafkaSettings, messages: Sequence[Event | Tombstone]) -> None:
     producer = clients.producer(kafka)
     for message in messages:
         record = encode(message, event_id=uuid4().hex, time=now())
-        producer.send(FACES.name, value=record.value, key=record.key, headers=list(record.headers))
+        topic = message.topic if isinstance(message, Tombstone) else topic_of(message)
+        producer.send(topic.name, value=record.value, key=record.key, headers=list(record.headers))
     producer.close()
 
 
@@ -97,7 +99,7 @@ def running(settings: Settings, *runs: Run) -> Iterator[list[Future[None]]]:
                 future.result()
 
 
-def wait_until_done(settings: Settings, stages: dict[str, list[Topic]], within_s: float = 60) -> None:
+def wait_until_done(settings: Settings, stages: Mapping[str, Sequence[Topic]], within_s: float = 60) -> None:
     deadline = time.monotonic() + within_s
     with lag_reader(settings.kafka) as reader:
         while any(lags := reader.lags(stages).values()):
@@ -105,17 +107,22 @@ def wait_until_done(settings: Settings, stages: dict[str, list[Topic]], within_s
             time.sleep(0.1)
 
 
-BOTH: dict[str, list[Topic]] = {index.GROUP: [FACES], cluster.GROUP: [NEIGHBOURS]}
+BOTH: Mapping[str, Sequence[Topic]] = {index.GROUP: [FACES], cluster.GROUP: cluster.TOPICS}
 
 
-def assignments(settings: Settings, generation: str | None = None) -> dict[str, str | None]:
-    latest: dict[str, str | None] = {}
+def last_assigned(settings: Settings, generation: str | None = None) -> dict[str, FaceAssigned]:
+    """What a reader of `assignments` knows, by face id."""
+    latest: dict[str, FaceAssigned] = {}
     for it in read_to_end(settings.kafka, of_generation(ASSIGNMENTS, generation)):
         if isinstance(it.message, FaceAssigned):
-            latest[it.message.face_id] = it.message.cluster_id
+            latest[it.message.face_id] = it.message
         elif isinstance(it.message, Tombstone):
             del latest[it.message.key]
     return latest
+
+
+def assignments(settings: Settings, generation: str | None = None) -> dict[str, str | None]:
+    return {face_id: it.cluster_id for face_id, it in last_assigned(settings, generation).items()}
 
 
 def expected(vectors: np.ndarray, eps: float) -> dict[str, str | None]:
@@ -185,7 +192,7 @@ def test_snapshots_of_another_broker_are_not_taken_for_this_ones(
 def test_shards_add_up_to_the_same_and_their_number_cannot_change(settings: Settings, embeddings: np.ndarray) -> None:
     publish(settings.kafka, [analysed(number, vector) for number, vector in enumerate(embeddings[:200])])
     shards: list[Run] = [partial(index.run, shard=number, shards=2) for number in range(2)]
-    stages = {index.group_of(number, 2): [FACES] for number in range(2)} | {cluster.GROUP: [NEIGHBOURS]}
+    stages = {index.group_of(number, 2): [FACES] for number in range(2)} | {cluster.GROUP: cluster.TOPICS}
     with running(settings, *shards, cluster.run):
         wait_until_done(settings, stages)
     assert assignments(settings) == expected(embeddings[:200], settings.clustering.eps)
@@ -202,10 +209,10 @@ def test_another_generation_runs_beside_the_live_one(settings: Settings, embeddi
         wait_until_done(settings, BOTH)
         before = list(read_to_end(settings.kafka, ASSIGNMENTS))
         with running(green, partial(cluster.run, generation="green")):
-            wait_until_done(settings, {"cluster-green": [NEIGHBOURS]})
+            wait_until_done(settings, {"cluster-green": cluster.TOPICS})
             assert list(read_to_end(settings.kafka, ASSIGNMENTS)) == before
             publish(settings.kafka, scans[120:])
-            wait_until_done(settings, BOTH | {"cluster-green": [NEIGHBOURS]})
+            wait_until_done(settings, {**BOTH, "cluster-green": cluster.TOPICS})
     assert assignments(settings, "green") == expected(embeddings[:200], 0.44)
     assert assignments(settings) == expected(embeddings[:200], 0.37)
     for topic, by in (

@@ -8,14 +8,14 @@ import pytest
 
 from cli.supervisor import as_environment
 from consumers import cluster, index
-from schemas.topics import FACES, NEIGHBOURS
+from schemas.topics import FACES
 from tests.consumers.processes import archive, check, consumers, history, undisturbed_run
 from tests.consumers.test_audit import wait_for_audit
 from tests.consumers.test_index_and_cluster import publish, wait_until_done
 from tests.e2e.conftest import facestream
 
 SHARDS = 4
-STAGES = {index.group_of(shard, SHARDS): [FACES] for shard in range(SHARDS)} | {cluster.GROUP: [NEIGHBOURS]}
+STAGES = {index.group_of(shard, SHARDS): [FACES] for shard in range(SHARDS)} | {cluster.GROUP: cluster.TOPICS}
 
 
 def test_four_shards_give_the_assignments_of_one_and_refuse_another_count(
