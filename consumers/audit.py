@@ -31,9 +31,10 @@ from stream.reading import Log
 
 log = structlog.get_logger()
 
-# Pairs of faces compared at a time. On two cores this takes some tenths of a second, so that new faces hardly wait.
-_PAIRS = 2**26
-_MOST_RECORDS = 500
+# Pairs of faces compared at a time, and records read: less than a tenth of a second on two cores each, so that new
+# faces hardly wait.
+_PAIRS = 2**24
+_MOST_RECORDS = 200
 
 
 class Audited(BaseModel):

@@ -48,6 +48,9 @@ _TRANSACTION_TIMEOUT_MS = 30_000
 
 _SAVE_EVERY_S = 300.0
 
+# How long to wait for a record before a step may do work of its own, and between two pieces of that work.
+_WAIT_MS, _GLANCE_MS = 200, 10
+
 # What a step has to say when it is opened may be all of an archive: so many records a transaction.
 _OPENING_CHUNK = 10_000
 
@@ -107,6 +110,7 @@ class _Loop:
         self._opened = _STANDBY
         self._committed: Positions = {}
         self._note = ""
+        self._at_work = False
         self._saved: Positions = {}
         self._saved_at = time.monotonic()
 
@@ -115,14 +119,14 @@ class _Loop:
             try:
                 if self._member.reassigned:
                     self._open()
-                batch = self._member.poll(self._max_records)
+                batch = self._member.poll(self._max_records, timeout_ms=_GLANCE_MS if self._at_work else _WAIT_MS)
                 if self._member.reassigned:
                     continue
                 if batch.positions:
                     self._process(batch)
                 else:
                     self._commit_idle()
-                    self._idle()
+                self._at_work = not batch.positions and self._idle()
                 if time.monotonic() - self._saved_at > _SAVE_EVERY_S:
                     self._save()
             except Retriable:
@@ -154,11 +158,14 @@ class _Loop:
         if not self._member.reassigned:
             self._commit([*batch.rejected, *outputs], batch.positions, generation)
 
-    def _idle(self) -> None:
+    def _idle(self) -> bool:
+        """Work of the step's own; False: it has none now."""
         generation = self._member.generation
         outputs, note = self._member.work(lambda: self._opened.idle(self._note))
         if (outputs or note != self._note) and not self._member.reassigned:
             self._commit(outputs, {}, generation, note)
+            return True
+        return False
 
     def _save(self) -> None:
         """Keep the state where it has moved on: what it stands for is committed, so a restart may begin there."""
