@@ -44,8 +44,12 @@ def load_settings(data: Path | None = None, **groups: dict[str, Any]) -> Setting
         return Settings.model_validate(chosen)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
-        where = "__".join(str(part).upper() for part in problem["loc"])
-        raise UserError(f"FACESTREAM_{where}: {problem['msg'].removeprefix('Value error, ')}") from error
+        where = "FACESTREAM_" + "__".join(str(part).upper() for part in problem["loc"])
+        group, *names = map(str, problem["loc"])
+        if names and groups.get(group, {}).get(names[0]) is not None:
+            where = "--" + names[0].replace("_", "-")
+        given = f", not {problem['input']!r}" if isinstance(problem["input"], str | int | float) else ""
+        raise UserError(f"{where}: {problem['msg'].removeprefix('Value error, ')}{given}") from error
 
 
 def now() -> datetime:

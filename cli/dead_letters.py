@@ -30,6 +30,9 @@ def dead_letters(
         for letter in letters:
             print(json.dumps(asdict(letter), default=str))  # noqa: T201 - standard output is the result
         return
+    if not letters:
+        console.print("no dead letters")
+        return
     table = Table("record", "key", "consumer", "reason")
     for letter in letters:
         place = f"{letter.topic} {letter.partition}/{letter.offset}"

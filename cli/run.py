@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.common import Data, Json, load_settings, log_to_stderr, now
+from cli.common import Data, Json, UserError, load_settings, log_to_stderr, now
 from cli.summary import print_summary
 from cli.system import System, system
 from producers.feed import Feed
@@ -62,6 +62,8 @@ def watch(
     """Start everything and publish whatever is put into a folder, until Ctrl-C; then print what was found."""
     log_to_stderr()
     settings = load_settings(data, clustering={"eps": eps}, models={"upsample": upsample})
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder to watch")
     with system(settings, "watch") as running:
         started = time.monotonic()
         running.feed(lambda: _publish_what_comes(running, folder, collection))

@@ -53,7 +53,7 @@ def print_summary(running: System, seconds: float, truth: Truth | None, as_json:
         "faces": f"{summary.faces:,}",
         "clusters": f"{summary.clusters:,}",
     }
-    rows |= {f"  {cluster_id}": f"{size:,} faces" for cluster_id, size in summary.largest}
+    rows |= {f"  {cluster_id}": f"{size:,} face{'s' * (size != 1)}" for cluster_id, size in summary.largest}
     rows |= {
         "this run: published": f"{summary.published:,}",
         "  changed": f"{summary.changed:,}",

@@ -10,6 +10,7 @@ from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from settings import KafkaSettings
 from stream.errors import Fatal
+from stream.reasons import reason
 
 MAX_RECORD_BYTES = 32 * 1024 * 1024
 """The largest record: the neighbours of a scan full of the most photographed people of an archive."""
@@ -67,10 +68,14 @@ def admin(kafka: KafkaSettings) -> KafkaAdminClient:
 def _connect(client: Any, kafka: KafkaSettings, **options: Any) -> Any:  # noqa: ANN401
     if kafka.bootstrap_servers is None:
         raise Fatal("no Kafka broker is configured: set FACESTREAM_KAFKA__BOOTSTRAP_SERVERS")
-    try:
-        return client(bootstrap_servers=kafka.bootstrap_servers.split(","), **_security(kafka), **options)
-    except KafkaError as error:
-        raise Fatal(f"no answer from the Kafka broker at {kafka.bootstrap_servers} ({error})") from error
+    with reason() as why:
+        try:
+            return client(bootstrap_servers=kafka.bootstrap_servers.split(","), **_security(kafka), **options)
+        except KafkaError as error:
+            said = str(why.last or error).replace("\n", " ")
+            if "disconnected" in said:
+                said += ": it ends the connection where security_protocol, user or password is wrong"
+            raise Fatal(f"no answer from the Kafka broker at {kafka.bootstrap_servers} ({said})") from error
 
 
 def _security(kafka: KafkaSettings) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import io
 import pytest
 import structlog
 
-from cli.common import log_to_stderr
+from cli.common import UserError, load_settings, log_to_stderr
 
 
 def test_log_lines_go_to_the_standard_error_there_is_not_to_one_that_was_closed(
@@ -21,3 +21,14 @@ def test_log_lines_go_to_the_standard_error_there_is_not_to_one_that_was_closed(
         log.warning("restarted", number=number)
         assert f'"number": {number}' in stream.getvalue()
         stream.close()
+
+
+def test_a_wrong_option_is_named_as_it_was_typed() -> None:
+    with pytest.raises(UserError, match=r"^--eps: Input should be greater than 0, not -1\.0$"):
+        load_settings(clustering={"eps": -1.0})
+
+
+def test_a_wrong_setting_is_named_as_it_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACESTREAM_MODELS__MAX_SIZE", "12")
+    with pytest.raises(UserError, match=r"^FACESTREAM_MODELS__MAX_SIZE: Input should be .* 80, not '12'$"):
+        load_settings(clustering={"eps": 0.4})

@@ -1,0 +1,89 @@
+"""A broker elsewhere that asks for TLS and a password: reached by settings alone, refused with one clear line."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient
+
+from local import kafka as embedded
+from local.jars import java
+from schemas.topics import TOPICS
+from settings import KafkaSettings
+from stream.errors import Fatal
+from stream.groups import known_groups
+from stream.topics import ensure_topics
+
+_PASSWORD = "a secret of 1918"
+_SECURED = """
+listeners=PLAINTEXT://127.0.0.1:{{port}},CONTROLLER://127.0.0.1:{{controller_port}},SASL_SSL://127.0.0.1:{secured_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{{port}},SASL_SSL://127.0.0.1:{secured_port}
+controller.quorum.voters=1@127.0.0.1:{{controller_port}}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL
+log.dirs=log
+ssl.keystore.type=PKCS12
+ssl.keystore.location={keystore}
+ssl.keystore.password={password}
+sasl.enabled.mechanisms=PLAIN
+listener.name.sasl_ssl.plain.sasl.jaas.config=\\
+  org.apache.kafka.common.security.plain.PlainLoginModule required user_archive="{password}";
+"""
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """The settings that reach it."""
+    folder = tmp_path_factory.mktemp("secured")
+    keystore, certificate = folder / "broker.p12", folder / "broker.pem"
+    _keytool(keystore, "-genkeypair", "-keyalg", "RSA", "-dname", "CN=archive", "-ext", "san=ip:127.0.0.1")
+    _keytool(keystore, "-exportcert", "-rfc", "-file", str(certificate))
+    (port,) = embedded._free_ports(1)
+    with pytest.MonkeyPatch.context() as patch:
+        place = _SECURED.format(secured_port=port, keystore=keystore, password=_PASSWORD)
+        patch.setattr(embedded, "_PLACE", place)
+        with embedded.broker(folder / "kafka"):
+            yield {
+                "bootstrap_servers": f"127.0.0.1:{port}",
+                "security_protocol": "SASL_SSL",
+                "sasl_mechanism": "PLAIN",
+                "sasl_username": "archive",
+                "sasl_password": _PASSWORD,
+                "ssl_cafile": certificate,
+            }
+
+
+def _keytool(keystore: Path, *arguments: str) -> None:
+    tool = Path(java()).resolve().with_name("keytool")
+    options = ["-alias", "broker", "-keystore", str(keystore), "-storetype", "PKCS12", "-storepass", _PASSWORD]
+    subprocess.run([str(tool), *arguments, *options], check=True, capture_output=True)
+
+
+def test_settings_alone_reach_a_broker_with_tls_and_a_password(secured: dict[str, Any]) -> None:
+    settings = KafkaSettings.model_validate(secured)
+    ensure_topics(settings)
+    ensure_topics(settings, TOPICS)  # present now, and checked
+    assert known_groups(settings) == set()
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"sasl_password": "wrong"}, "(username or password|user or password is wrong)"),
+        ({"security_protocol": "PLAINTEXT"}, "security_protocol"),
+        ({"ssl_cafile": None}, "certificate verify failed"),
+    ],
+)
+def test_what_is_wrong_with_the_settings_is_said_in_one_line(
+    secured: dict[str, Any], changed: dict[str, Any], complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(KafkaAdminClient.DEFAULT_CONFIG, "bootstrap_timeout_ms", 4000)
+    settings = KafkaSettings.model_validate(secured | changed)
+    with pytest.raises(Fatal, match=complaint) as refused:
+        ensure_topics(settings)
+    assert "\n" not in str(refused.value)
+    assert secured["bootstrap_servers"] in str(refused.value)
+    assert _PASSWORD not in str(refused.value)
