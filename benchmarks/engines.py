@@ -163,7 +163,9 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         if arguments.parity:
-            rows: Iterator[Row | parity.Row] = parity.compare(arguments.parity, arguments.limit, arguments.max_size)
+            rows: Iterator[Row | parity.Row] = parity.compare(
+                arguments.parity, arguments.limit, arguments.max_size, arguments.provider
+            )
             table = _table(parity.Row, "What the engines find")
         else:
             rows = measure(_QUICK if arguments.quick else _FULL, arguments.provider, arguments.threads)
@@ -175,7 +177,10 @@ def main() -> None:
     except EngineError as error:
         raise SystemExit(f"benchmarks.engines: {error}") from error
     if not arguments.json:
-        Console().print(table)
+        # Where it is not printed to a terminal, 80 columns would cut the names off.
+        console = Console()
+        console.width = max(console.width, 120)
+        console.print(table)
 
 
 def _table(kind: type[Row | parity.Row], title: str) -> Table:

@@ -50,9 +50,10 @@ class _Difference:
         return self.dlib != self.onnx or self.box > 1 or self.score > 1e-3 or self.embedding > 1e-4
 
 
-def compare(folders: Sequence[Path], limit: int | None, max_size: int) -> Iterator[Row]:
+def compare(folders: Sequence[Path], limit: int | None, max_size: int, provider: str) -> Iterator[Row]:
     """Compare on the photographs of each folder, or `limit` evenly chosen ones, scaled down to `max_size`."""
-    dlib, onnx = load_engine(EngineParameters(engine="dlib")), load_engine(EngineParameters(provider="cpu", threads=1))
+    dlib = load_engine(EngineParameters(engine="dlib"))
+    onnx = load_engine(EngineParameters(provider=provider, threads=1))
     for folder in folders:
         paths = sorted(it for it in folder.rglob("*") if it.suffix.lower() in _SUFFIXES)
         chosen = paths if limit is None else paths[:: max(1, len(paths) // limit)][:limit]

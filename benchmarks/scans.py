@@ -194,7 +194,8 @@ def _jpeg(side: int) -> bytes:
     return file.getvalue()
 
 
-def _scans(folder: Path, limit: int) -> list[ScanPublished]:
+def scans_of(folder: Path, limit: int) -> list[ScanPublished]:
+    """The photographs of a folder as scans, or `limit` evenly chosen ones."""
     paths = sorted(it for it in folder.rglob("*") if it.suffix.lower() in {".jpg", ".jpeg", ".png"})
     return [
         ScanPublished(
@@ -226,7 +227,7 @@ def main() -> None:
     elif arguments.folder is None:
         parser.error("a folder of photographs, --memory N or --large N")
     else:
-        scans = _scans(arguments.folder, arguments.limit)
+        scans = scans_of(arguments.folder, arguments.limit)
         if not scans:
             parser.error(f"no photographs in {arguments.folder}")
         _print(shares(scans, arguments.upsample), arguments.json)

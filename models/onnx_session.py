@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
-from onnxruntime.capi.onnxruntime_pybind11_state import DeviceReset, EPFail, Fail, RuntimeException
+from onnxruntime.capi.onnxruntime_pybind11_state import EPFail, Fail, RuntimeException
 
 _PROCESSOR = "CPUExecutionProvider"
 _PROVIDERS = {
@@ -18,6 +18,7 @@ _PROVIDERS = {
     "openvino": "OpenVINOExecutionProvider",
     "cpu": _PROCESSOR,
 }
+_PACKAGES = {"tensorrt": "onnxruntime-gpu", "cuda": "onnxruntime-gpu", "openvino": "onnxruntime-openvino"}
 _OPTIONS = {
     # Trying every algorithm for each size takes longer than it saves; TF32 is not exact enough for dlib's scores. An
     # arena that grows by what is asked for stays as large as the largest batch.
@@ -66,7 +67,7 @@ def run(started: ort.InferenceSession, fed: Mapping[str, npt.NDArray[Any]]) -> n
     """The one output of a model for its inputs. Raises NetworkFailed."""
     try:
         output: npt.NDArray[np.float32] = started.run(None, fed)[0]
-    except (RuntimeException, Fail, EPFail, DeviceReset) as error:
+    except (RuntimeException, Fail, EPFail) as error:
         raise NetworkFailed(str(error)) from error
     return output
 
@@ -78,9 +79,10 @@ def providers(name: str) -> list[str]:
         # TensorRT and OpenVINO prepare themselves for every size of batch anew: they are for those who ask for them.
         return [it for it in ("CUDAExecutionProvider", _PROCESSOR) if it in present]
     if _PROVIDERS[name] not in present:
+        has = ", ".join(short for short, full in _PROVIDERS.items() if full in present)
         raise EngineError(
-            f"the provider {name} is not in this ONNX Runtime, which has: "
-            + ", ".join(short for short, full in _PROVIDERS.items() if full in present)
+            f"the provider {name} is not in this ONNX Runtime, which has: {has}; "
+            f"the package {_PACKAGES[name]}, in the place of onnxruntime, has it"
         )
     return list(dict.fromkeys([_PROVIDERS[name], _PROCESSOR]))
 

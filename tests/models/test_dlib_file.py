@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +139,16 @@ def test_a_model_is_made_once_and_kept_whole(
     assert [detector_weights.sha256 in it.name for it in tmp_path.iterdir()] == [True]
     monkeypatch.setattr(onnx_convert, "read_detector", pytest.fail)
     assert onnx_convert.detector_model(detector_weights, tmp_path) == made
+
+
+def test_processes_that_make_a_model_at_the_same_time_leave_one_that_is_whole(
+    tmp_path: Path, detector_weights: WeightFile
+) -> None:
+    with ProcessPoolExecutor(4, get_context("spawn")) as pool:
+        made = list(pool.map(onnx_convert.detector_model, [detector_weights] * 8, [tmp_path] * 8))
+    assert len(set(made)) == 1
+    assert len(list(tmp_path.iterdir())) == 1
+    assert onnx_convert.detector_model(detector_weights, tmp_path) == made[0]
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, detector_weights: WeightFile) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dlib
 import numpy as np
 import numpy.typing as npt
 import pytest
 from onnxruntime import InferenceSession
 
-from models import planes, pyramid
+from models import planes, pyramid, weights
 from models.analyse import Engine
+from models.dlib_engine import DlibDetector, DlibEmbedder
+from models.dlib_file import Convolution, FullyConnected, read_detector, read_embedder
 from models.images import RgbImage
 from models.onnx_engine import OnnxDetector, OnnxEmbedder
 from models.onnx_session import Execution, run
@@ -177,8 +181,36 @@ def test_doubling_is_dlibs() -> None:
     assert box.tolist() == [down.left(), down.top(), down.right(), down.bottom()]
 
 
-def test_the_embedder_is_dlibs_also_for_a_file_given_by_path(embedder_weights: WeightFile) -> None:
+def test_another_detector_file_given_by_path_is_as_dlib_has_it(
+    group_photo: RgbImage, detector_weights: WeightFile, tmp_path: Path
+) -> None:
+    last = read_detector(detector_weights.path).layers[-1]
+    assert isinstance(last, Convolution)
+    written = last.weights.tobytes() + last.bias.tobytes()
+    other = changed(detector_weights, written, last.weights.tobytes() + (last.bias + 0.5).tobytes(), tmp_path)
+    found = OnnxDetector(other, 0.0, Execution("cpu")).detect([group_photo], 0)[0]
+    expected = DlibDetector(other, 0.0).detect([group_photo], 0)[0]
+    published = DlibDetector(detector_weights, 0.0).detect([group_photo], 0)[0]
+    assert edges(found).tolist() == edges(expected).tolist()
+    assert [it.score for it in found] == pytest.approx([it.score for it in expected], abs=1e-4)
+    assert found[0].score == pytest.approx(published[0].score + 0.5, abs=1e-4)
+
+
+def test_another_embedder_file_given_by_path_is_as_dlib_has_it(embedder_weights: WeightFile, tmp_path: Path) -> None:
+    last = read_embedder(embedder_weights.path).layers[-1]
+    assert isinstance(last, FullyConnected)
+    other = changed(embedder_weights, last.weights.tobytes(), np.roll(last.weights, 1, axis=1).tobytes(), tmp_path)
     chip = np.random.default_rng(3).integers(0, 256, (150, 150, 3), dtype=np.uint8)
-    expected = dlib.face_recognition_model_v1(str(embedder_weights.path)).compute_face_descriptor(chip)
-    got = OnnxEmbedder(embedder_weights, Execution("cpu")).embed([chip])[0]
-    assert np.linalg.norm(got - np.array(expected)) < 1e-4
+    expected = DlibEmbedder(other).embed([chip])[0]
+    assert np.linalg.norm(OnnxEmbedder(other, Execution("cpu")).embed([chip])[0] - expected) < 1e-4
+    published = OnnxEmbedder(embedder_weights, Execution("cpu")).embed([chip])[0]
+    assert np.linalg.norm(np.roll(published, 1) - expected) < 1e-4
+
+
+def changed(published: WeightFile, written: bytes, instead: bytes, folder: Path) -> WeightFile:
+    """A weight file that differs from the published one in one place."""
+    content = published.path.read_bytes()
+    assert content.count(written) == 1
+    path = folder / "other.dat"
+    path.write_bytes(content.replace(written, instead))
+    return weights.weight_file(published.path.name, path)
