@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -113,9 +114,12 @@ class OnnxDetector:
         rows, columns = self._filled(tiled[0])
         count = planes.next_power(len(tiled))
         scores = np.empty((count, rows, columns), dtype=np.float32)
-        for strip in planes.strips(rows, columns, self._grid, _MOST_PIXELS):
-            top, height = strip.begin * self._grid.stride, self._grid.pixels(strip.end - strip.begin)
-            pixels = np.empty((count, 3, height, self._grid.pixels(columns)), dtype=np.float32)
+        strips = list(planes.strips(rows, columns, self._grid, _MOST_PIXELS))
+        # One buffer for all strips: memory that is new costs more to touch than to fill.
+        buffer = np.empty(count * 3 * max(map(self._height, strips)) * self._grid.pixels(columns), dtype=np.float32)
+        for strip in strips:
+            top, shape = strip.begin * self._grid.stride, (count, 3, self._height(strip), self._grid.pixels(columns))
+            pixels = buffer[: math.prod(shape)].reshape(shape)
             # dlib's plane is zero between the levels, after the means are taken away.
             pixels[:] = np.array(self._facts.means, dtype=np.float32)[:, None, None]
             cells = np.zeros((count, 1, strip.end - strip.begin, columns), dtype=np.float32)
@@ -126,6 +130,9 @@ class OnnxDetector:
             scored = run(self._network, fed)[:, 0]
             scores[:, strip.first : strip.last] = scored[:, strip.first - strip.begin : strip.last - strip.begin]
         return [scores[place, :high, :wide] for place, (high, wide) in enumerate(shapes)]
+
+    def _height(self, strip: planes.Strip) -> int:
+        return self._grid.pixels(strip.end - strip.begin)
 
     def _faces(self, scores: Scores, tiled: pyramid.Layout, upsample: int) -> list[Detection]:
         """What scores above the threshold and overlaps nothing better, in pixels of the picture before doubling."""
@@ -153,9 +160,11 @@ class OnnxDetector:
     def _without_doubles(self, boxes: Boxes) -> list[int]:
         """The places of boxes that overlap no better one that is kept."""
         kept: list[int] = []
-        for place, box in enumerate(boxes):
-            if not kept or not self._overlaps(box, boxes[kept]).any():
-                kept.append(place)
+        left = np.arange(len(boxes))
+        while left.size:
+            best, left = int(left[0]), left[1:]
+            kept.append(best)
+            left = left[~self._overlaps(boxes[best], boxes[left])]
         return kept
 
     def _overlaps(self, box: Boxes, others: Boxes) -> npt.NDArray[np.bool_]:
