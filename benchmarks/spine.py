@@ -1,8 +1,8 @@
 """Where the time of the whole system goes: `facestream run` over photographs, with its broker, database and consumers.
 
 `python -m benchmarks.spine FOLDER` runs it on a new data folder and adds up the processor time of every process, from
-the start of the services to their end. What of it the networks took is measured beside it, on the same photographs
-(benchmarks/scans.py).
+the start of the services to their end. A run over one photograph before says what of it is starting and stopping; the
+networks' part is measured after it, on the same photographs (benchmarks/scans.py).
 """
 
 from __future__ import annotations
@@ -30,18 +30,20 @@ _CONSUMERS = ("detect", "index", "cluster", "catalogue")
 
 @dataclass(frozen=True)
 class Part:
-    """Processor time of one part of the system, of all its processes, in seconds and of the whole."""
+    """Processor time of one part of the system, of all its processes: for starting and stopping, and for the scans."""
 
     part: str
-    cpu_s: float
-    percent: float
+    starting_s: float
+    scans_s: float
+    scans_percent: float
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run over so many scans, from the command to its end."""
+    """A run over so many scans, besides starting and stopping."""
 
     scans: int
+    seconds_to_start: float
     seconds: float
     scans_per_s: float
 
@@ -49,16 +51,23 @@ class Run:
 def measure(folder: Path, limit: int, upsample: int) -> Iterator[Run | Part]:
     """Run the system over photographs; first the run, then its parts."""
     scans = scans_of(folder, limit)
+    paths = [it.uri.removeprefix("file://") for it in scans]
     began = time.monotonic()
-    spent = _run([it.uri.removeprefix("file://") for it in scans], upsample)
-    seconds = time.monotonic() - began
-    yield Run(len(scans), seconds, len(scans) / seconds)
+    starting = _run(paths[:1], upsample)
+    seconds_to_start = time.monotonic() - began
+    began = time.monotonic()
+    spent = _run(paths, upsample)
+    seconds = time.monotonic() - began - seconds_to_start
+    yield Run(len(scans), seconds_to_start, seconds, len(scans) / seconds)
+    for part, cpu_s in starting.items():
+        spent[part] -= cpu_s
     whole = sum(spent.values())
     networks = sum(_network_seconds(it, len(scans)) for it in shares(scans, upsample))
-    spent["detect: everything else"] = spent.pop("detect") - networks
-    spent["detect: networks"] = networks
+    spent["detect"] -= networks
+    yield Part("detect: networks", 0.0, networks, networks / whole * 100)
     for part, cpu_s in sorted(spent.items(), key=lambda it: -it[1]):
-        yield Part(part, cpu_s, cpu_s / whole * 100)
+        name = "detect: everything else" if part == "detect" else part
+        yield Part(name, starting[part], cpu_s, cpu_s / whole * 100)
 
 
 def _network_seconds(share: Share, scans: int) -> float:
@@ -136,7 +145,7 @@ def main() -> None:
         if arguments.json:
             print(json.dumps(asdict(row)), flush=True)
         elif isinstance(row, Run):
-            print(f"{values[0]} scans in {values[1]} s, {values[2]} a second")
+            print(f"{values[0]} scans in {values[2]} s, {values[3]} a second, after {values[1]} s to start and stop")
         else:
             table = table or Table(*(name.replace("_", " ") for name in asdict(row)))
             table.add_row(*values)

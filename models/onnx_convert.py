@@ -66,15 +66,24 @@ def embedder_model(weights: WeightFile, cache: Path | None = None) -> bytes:
 
 
 def resize_model() -> bytes:
-    """Bilinear resizing with aligned corners: float32 pixels (1, 3, rows, columns) and the `size` wanted, int64 (4)."""
+    """Bilinear resizing of a part: float32 pixels (1, 3, rows, columns), the `part`, and the `size` wanted, int64 (4).
+
+    The part is float32 (8): where it begins on each of the four axes, then where it ends, as shares of the way from the
+    first pixel to the last. Its corners fall on the middles of the corner pixels of the result.
+    """
     node = helper.make_node(
-        "Resize", ["pixels", "", "", "size"], ["resized"], mode="linear", coordinate_transformation_mode="align_corners"
+        "Resize",
+        ["pixels", "part", "", "size"],
+        ["resized"],
+        mode="linear",
+        coordinate_transformation_mode="tf_crop_and_resize",
     )
     graph = helper.make_graph(
         [node],
         "resize",
         [
             helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [1, 3, "rows", "columns"]),
+            helper.make_tensor_value_info("part", TensorProto.FLOAT, [8]),
             helper.make_tensor_value_info("size", TensorProto.INT64, [4]),
         ],
         [helper.make_tensor_value_info("resized", TensorProto.FLOAT, [1, 3, "new_rows", "new_columns"])],

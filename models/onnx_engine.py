@@ -104,9 +104,18 @@ class OnnxDetector:
             image = _doubled(image)
         levels = [_pixels(image)]
         for level in tiled.levels[1:]:
-            size = np.array([1, 3, level.height, level.width], dtype=np.int64)
-            levels.append(run(self._resizer, {"pixels": levels[-1], "size": size}))
+            levels.append(self._resized(levels[-1], level.width, level.height))
         return levels
+
+    def _resized(self, picture: Pixels, width: int, height: int) -> Pixels:
+        """Bilinear, with the columns where dlib has them."""
+        bottom = 1.0 if height > 1 else 0.0
+        parts = []
+        for columns, left, right in planes.column_runs(picture.shape[3], width):
+            part = np.array([0, 0, 0, left, 1, 1, bottom, right], dtype=np.float32)
+            size = np.array([1, 3, height, columns], dtype=np.int64)
+            parts.append(run(self._resizer, {"pixels": picture, "part": part, "size": size}))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=3)
 
     def _scores(self, levels: Sequence[list[Pixels]], tiled: Sequence[pyramid.Layout]) -> list[Scores]:
         """The scores of planes that are filled up to the same size."""

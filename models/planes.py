@@ -6,6 +6,7 @@ pixels where they are called height and width.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -79,6 +80,26 @@ def next_power(count: int) -> int:
 def last_power(count: int) -> int:
     """The power of two up to this number."""
     return int(2 ** (count.bit_length() - 1))
+
+
+def column_runs(before: int, after: int) -> list[tuple[int, float, float]]:
+    """Where dlib takes the columns from when it resizes a plane of `before` columns to one of `after`.
+
+    Runs of columns at even steps: how many they are, and where the first and the last of them lie, as shares of the way
+    from the first column to the last. dlib adds up the steps in 32 bits, four columns at a time, and so is off by up to
+    0.04 pixels at the right of a wide plane (tt::resize_bilinear in dlib/cuda/cpu_dlib.cpp). Between two powers of two,
+    each addition is rounded alike.
+    """
+    step = np.float32(before - 1) / np.float32(max(after - 1, 1))
+    fours = np.full((math.ceil(after / 4), 4), 4 * step, dtype=np.float32)
+    fours[0] = np.arange(4, dtype=np.float32) * step
+    places = np.add.accumulate(fours, axis=0).ravel()[:after]
+    # ONNX Runtime takes black for what lies beyond the last column, even by a rounding, where dlib takes that column.
+    last_share = 1 - 1e-6
+    shares = np.minimum(places.astype(np.float64) / max(before - 1, 1), last_share)
+    cuts = np.searchsorted(places, [*(2.0**power for power in range(9, 16)), last_share * (before - 1)])
+    ends = [0, *(int(it) for it in np.unique(cuts) if 0 < it < after), after]
+    return [(last - first, float(shares[first]), float(shares[last - 1])) for first, last in itertools.pairwise(ends)]
 
 
 def tile(levels: Sequence[Pixels], tiled: Layout, top: int, into: Pixels) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from onnxruntime import InferenceSession
+from PIL import Image
 
 from models import planes, pyramid, weights
 from models.analyse import Engine
@@ -90,6 +91,41 @@ def test_a_large_picture_in_strips_has_the_faces_it_has_in_one(
     in_strips = onnx_engine.detector.detect([group_photo], 1)[0]
     assert edges(in_strips).tolist() == edges(whole).tolist()
     assert [it.score for it in in_strips] == pytest.approx([it.score for it in whole], abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def wide_photo(group_photo: RgbImage, onnx_engine: Engine) -> RgbImage:
+    """A row of the same large face, 4,000 pixels wide."""
+    face = onnx_engine.detector.detect([group_photo], 0)[0][0]
+    piece = group_photo[max(0, face.top - 15) : face.bottom + 15, face.left - 15 : face.right + 15]
+    large = np.asarray(Image.fromarray(piece).resize((200, 200), Image.Resampling.BICUBIC))
+    return np.ascontiguousarray(np.tile(large, (1, 20, 1)))
+
+
+def test_the_columns_of_a_wide_picture_lie_where_dlib_has_them(
+    wide_photo: RgbImage, onnx_engine: Engine, dlib_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (expected,) = dlib_engine.detector.detect([wide_photo], 0)
+    (found,) = onnx_engine.detector.detect([wide_photo], 0)
+    assert len(expected) >= 15
+    assert np.abs(by_place(found) - by_place(expected)).max() < 1e-4
+    # The test would show it: at even steps from the first column to the last, scores are further off.
+    monkeypatch.setattr(planes, "column_runs", lambda _before, after: [(after, 0.0, 1.0)])
+    (evenly,) = onnx_engine.detector.detect([wide_photo], 0)
+    assert np.abs(by_place(evenly) - by_place(expected)).max() > 1e-4
+
+
+def by_place(faces: list[Detection]) -> np.ndarray:
+    return np.array(sorted((it.left, it.score) for it in faces))
+
+
+@pytest.mark.parametrize(("before", "after"), [(4002, 3335), (3335, 2779), (500, 416), (5, 4), (2, 1), (1, 1)])
+def test_runs_of_columns_are_all_of_them_in_order(before: int, after: int) -> None:
+    runs = planes.column_runs(before, after)
+    assert sum(count for count, _, _ in runs) == after
+    places = np.concatenate([np.linspace(first, last, count) for count, first, last in runs]) * (before - 1)
+    assert (np.diff(places) >= 0).all()
+    assert np.abs(places - np.linspace(0, before - 1 if after > 1 else 0, after)).max() < 0.05
 
 
 def at_the_edges(photograph: RgbImage, face: Detection) -> list[RgbImage]:
