@@ -90,6 +90,7 @@ def shares(scans: Sequence[ScanPublished], upsample: int) -> Iterator[Share]:
         (detector, "_network", "detector network"),
         (embedder, "_network", "embedder network"),
         (detector, "_resizer", "pyramid: resizing"),
+        (detector, "_part_resizer", "pyramid: resizing"),
         (planes, "tile", "pyramid: tiling"),
         (engine.predictor, "align", "landmarks and chips"),
     ]

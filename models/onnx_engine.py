@@ -58,7 +58,9 @@ class OnnxDetector:
         self._batched = accelerated(execution.provider) if batched is None else batched
         self.at_once = 8 if self._batched else 1
         self._network = session(onnx_convert.detector_model(weights, batched=self._batched), execution)
-        self._resizer = session(onnx_convert.resize_model(), Execution("cpu", execution.threads))
+        on_processor = Execution("cpu", execution.threads)
+        self._resizer = session(onnx_convert.resize_model(), on_processor)
+        self._part_resizer = session(onnx_convert.resize_part_model(), on_processor)
         self._facts = _Facts(**json.loads(self._network.get_modelmeta().custom_metadata_map["facts"]))
         self._grid = Grid(self._facts.stride, 2 * self._facts.offset + 1, self._facts.reach)
         self._threshold = threshold
@@ -109,13 +111,15 @@ class OnnxDetector:
 
     def _resized(self, picture: Pixels, width: int, height: int) -> Pixels:
         """Bilinear, with the columns where dlib has them."""
+        if picture.shape[3] <= planes.NARROW:
+            return run(self._resizer, {"pixels": picture, "size": np.array([1, 3, height, width], dtype=np.int64)})
         bottom = 1.0 if height > 1 else 0.0
         parts = []
         for columns, left, right in planes.column_runs(picture.shape[3], width):
             part = np.array([0, 0, 0, left, 1, 1, bottom, right], dtype=np.float32)
             size = np.array([1, 3, height, columns], dtype=np.int64)
-            parts.append(run(self._resizer, {"pixels": picture, "part": part, "size": size}))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=3)
+            parts.append(run(self._part_resizer, {"pixels": picture, "part": part, "size": size}))
+        return np.concatenate(parts, axis=3)
 
     def _scores(self, levels: Sequence[list[Pixels]], tiled: Sequence[pyramid.Layout]) -> list[Scores]:
         """The scores of planes that are filled up to the same size."""

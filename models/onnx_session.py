@@ -50,6 +50,8 @@ def session(model: bytes, execution: Execution) -> ort.InferenceSession:
     """A session for a model. Raises EngineError where its provider cannot be had."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = execution.threads
+    # Threads that wait by turning in circles take the cores from those of the other networks.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Pictures come in any size. An arena and a plan for each size would never give memory back.
     options.enable_cpu_mem_arena = False
     options.enable_mem_pattern = False

@@ -19,6 +19,9 @@ from models.pyramid import Layout
 Pixels = npt.NDArray[np.float32]
 """Pixels from 0 to 255: float32, shape (batch, 3, height, width)."""
 
+NARROW = 1024
+"""Up to so many columns, dlib's lie at even steps, to 0.003 pixels; see `column_runs`."""
+
 # Buckets: a side is filled up to a multiple of the eighth of the next lower power of two, so by an eighth at most.
 _STEPS_AN_OCTAVE = 8
 
@@ -97,7 +100,7 @@ def column_runs(before: int, after: int) -> list[tuple[int, float, float]]:
     # ONNX Runtime takes black for what lies beyond the last column, even by a rounding, where dlib takes that column.
     last_share = 1 - 1e-6
     shares = np.minimum(places.astype(np.float64) / max(before - 1, 1), last_share)
-    cuts = np.searchsorted(places, [*(2.0**power for power in range(9, 16)), last_share * (before - 1)])
+    cuts = np.searchsorted(places, [*(2.0**power for power in range(10, 16)), last_share * (before - 1)])
     ends = [0, *(int(it) for it in np.unique(cuts) if 0 < it < after), after]
     return [(last - first, float(shares[first]), float(shares[last - 1])) for first, last in itertools.pairwise(ends)]
 
