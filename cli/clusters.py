@@ -51,7 +51,8 @@ def clusters(
 ) -> None:
     """The clusters, the largest first: their faces, scans, and the names given in them. Noise is in none."""
     settings = load_settings(data, clustering={"eps": eps})
-    shown = None if json_ else limit or _SHOWN
+    if not json_:
+        limit = limit or _SHOWN
     with (
         services(settings, kafka=eps is not None, command="clusters") as running,
         connect(running.database) as connection,
@@ -61,10 +62,10 @@ def clusters(
                 _print_json(_as_they_are(connection, limit))
             else:
                 counts = reader.counts(connection)
-                _print_table(_Counts(counts.faces, counts.clusters, counts.noise), reader.clusters(connection, shown))
+                _print_table(_Counts(counts.faces, counts.clusters, counts.noise), reader.clusters(connection, limit))
             return
         partition = _partition(running)
-        found = _at_other_eps(connection, partition, limit or shown)
+        found = _at_other_eps(connection, partition, limit)
         if json_:
             _print_json(found)
         else:

@@ -9,6 +9,8 @@ import random
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.consumers.processes import archive, check, consumers, history, undisturbed_run
 from tests.consumers.test_audit import wait_for_audit
 from tests.consumers.test_index_and_cluster import BOTH, publish, wait_until_done
@@ -17,6 +19,7 @@ KILLS = 50
 A_ROUND = 80  # messages published for each two kills
 
 
+@pytest.mark.timeout(900)  # a minute or two, but for a machine that others use
 def test_killed_at_fifty_points_under_load_the_assignments_are_those_of_an_undisturbed_run(tmp_path: Path) -> None:
     chance = random.Random(5)
     messages = history(KILLS // 2 * A_ROUND, seed=5)
