@@ -90,10 +90,14 @@ def through_kafka(faces: int, folder: Path) -> Speed:
             for entry in entries:
                 feed.publish(entry)
         feed.wait_until_done(consumers)
+        belongs = {
+            it.message.face_id: str(it.message.cluster_id)
+            for it in read_to_end(running.kafka, ASSIGNMENTS)
+            if isinstance(it.message, FaceAssigned)
+        }
         clusters: dict[str, set[str]] = {}
-        for it in read_to_end(running.kafka, ASSIGNMENTS):
-            if isinstance(it.message, FaceAssigned):
-                clusters.setdefault(str(it.message.cluster_id), set()).add(it.message.face_id)
+        for face_id, cluster_id in belongs.items():
+            clusters.setdefault(cluster_id, set()).add(face_id)
         named = [faces for faces in clusters.values() if len(faces) >= _AT_LEAST][:_LABELS]
         feed.skip()
         producer = clients.producer(running.kafka)

@@ -44,6 +44,8 @@ _EMBEDDINGS = Path(__file__).parents[2] / "shared" / "data" / "embeddings" / "lf
 _FACES = 2838
 _GOALS = (0.8, 0.9, 0.95)
 _THEN = datetime(1918, 2, 24, tzinfo=UTC)
+# Points of a curve that are drawn, each by the first letter of its archivist.
+_MARKS = 30
 
 Choose = Callable[["Desk"], str | None]
 
@@ -239,12 +241,14 @@ def _print(rows: Sequence[Names | Speed], curves: dict[str, list[float]]) -> Non
     figure = plotille.Figure()
     figure.width, figure.height = 90, 20
     figure.x_label, figure.y_label = "names given", "right"
+    figure.set_x_limits(min_=0)
+    figure.set_y_limits(min_=0, max_=1)
     figure.color_mode, figure.with_colors = "names", console.is_terminal
     figure.register_label_formatter(float, lambda value, chars, **_: f"{value:,.4g}".ljust(chars))
-    for (label, shares), colour in zip(
-        curves.items(), ("cyan", "yellow", "magenta", "green", "red", "blue"), strict=False
-    ):
-        figure.plot(list(range(len(shares))), shares, label=label, lc=colour)
+    colours = ("cyan", "yellow", "magenta", "green", "red", "blue")
+    for (label, shares), colour in zip(curves.items(), colours, strict=False):
+        marked = range(0, len(shares), max(1, len(shares) // _MARKS))
+        figure.plot(list(marked), [shares[it] for it in marked], label=label, lc=colour, marker=label[0])
     print(figure.show(legend=True))
     speeds = Table(*(name.replace("_", " ") for name in Speed.__dataclass_fields__))
     for row in rows:
