@@ -46,8 +46,6 @@ def candidates(
     table.add_column("probability", justify="right")
     table.add_column("distance", justify="right")
     table.add_column("scan", overflow="fold")
-    table.add_column("cluster", no_wrap=True)
     for it in found:
-        row = figure(it.probability, 4), f"{it.distance:.3f}", it.scan_id, it.cluster_id or "noise"
-        table.add_row(it.face_id, *row)
+        table.add_row(it.face_id, figure(it.probability, 4), f"{it.distance:.3f}", it.scan_id)
     console.print(table)

@@ -11,7 +11,7 @@ import typer
 from psycopg import Connection
 from rich.table import Table
 
-from catalogue import reader
+from catalogue import labels, reader
 from catalogue.connection import connect
 from catalogue.reader import CatalogueFace, Cluster
 from cli.common import Data, Json, console, load_settings
@@ -62,7 +62,8 @@ def clusters(
                 _print_json(_as_they_are(connection, limit))
             else:
                 counts = reader.counts(connection)
-                _print_table(_Counts(counts.faces, counts.clusters, counts.noise), reader.clusters(connection, limit))
+                counted = _Counts(counts.faces, counts.clusters, counts.noise)
+                _print_table(counted, reader.clusters(connection, limit), _names(connection))
             return
         partition = _partition(running)
         found = _at_other_eps(connection, partition, limit)
@@ -72,7 +73,7 @@ def clusters(
             sizes = partition.sizes()
             faces = len(partition.face_ids)
             counted = _Counts(faces, len(sizes), faces - sum(sizes.values()))
-            _print_table(counted, [_summed_up(*it) for it in found])
+            _print_table(counted, [_summed_up(*it) for it in found], _names(connection))
 
 
 def _partition(settings: Settings) -> Partition:
@@ -135,7 +136,11 @@ def _print_json(found: Iterable[tuple[str, Sequence[CatalogueFace]]]) -> None:
         print(json.dumps(line))  # noqa: T201 - standard output is the result
 
 
-def _print_table(counts: _Counts, shown: Sequence[Cluster]) -> None:
+def _names(connection: Connection) -> dict[str, str]:
+    return {it.label_id: it.name for it in labels.people(connection)}
+
+
+def _print_table(counts: _Counts, shown: Sequence[Cluster], names: dict[str, str]) -> None:
     table = Table(title=f"Faces: {counts.faces:,}, clusters: {counts.clusters:,}")
     table.add_column("cluster", no_wrap=True)
     table.add_column("faces", justify="right")
@@ -147,7 +152,7 @@ def _print_table(counts: _Counts, shown: Sequence[Cluster]) -> None:
             cluster.cluster_id,
             f"{cluster.size:,}",
             f"{cluster.scans:,}",
-            ", ".join(cluster.label_ids),
+            ", ".join(names.get(label_id, label_id) for label_id in cluster.label_ids),
             cluster.example_scan_id,
         )
     console.print(table)

@@ -21,11 +21,11 @@ from cli.common import UserError, console, errors, load_settings, now
 from clustering.decisions import Decisions
 from local.owner import announced
 from local.services import services
-from producers.conflicts import AlreadySo
+from producers.conflicts import AlreadySo, behind
 from producers.decisions import decide, read_decisions
 from producers.people import cleaned
 from producers.words import told
-from schemas.labels import Decision
+from schemas.labels import Decision, DecisionUndone, FaceNamed
 from settings import Settings
 from stream.topics import ensure_topics
 
@@ -103,16 +103,27 @@ def decide_and_tell(
     }
     with desk(data, command) as at:
         decision = make(at, fields)
+        before = at.held.labels(decision.face_id).hard if isinstance(decision, FaceNamed) else None
         try:
             decision = decide(at.settings.kafka, at.held, decision, now)
         except AlreadySo as already:
             _print(json_, {"decided": False, "already": str(already)}, f"it is so already: {already}")
             return
-        what = told(decision, at.held.people())
+        what = _told(at.held, decision, before)
     if at.alone:
         errors.print("nothing is running now: it takes effect with the next `facestream run` or `watch`", markup=False)
     said = {"decided": True, "kind": decision.kind} | decision.model_dump(mode="json", exclude_none=True)
     _print(json_, said, f"{what} (decision {decision.decision_id})")
+
+
+def _told(held: Decisions, decision: Decision, label_before: str | None) -> str:
+    people = held.people()
+    if isinstance(decision, DecisionUndone):
+        subject = behind(held, decision) or decision
+        return f"{'restored' if held.holds(subject) else 'undone'}: {told(subject, people)}"
+    if isinstance(decision, FaceNamed) and label_before not in (None, decision.label_id):
+        return f"{told(decision, people)}, no longer {people[str(label_before)].name}"
+    return told(decision, people)
 
 
 def _print(json_: bool, line: Fields, text: str) -> None:

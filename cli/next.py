@@ -30,11 +30,10 @@ def next_(
         return
     table = Table()
     table.add_column("face", no_wrap=True)
-    table.add_column("would settle", justify="right")
-    table.add_column("of faces", justify="right")
+    table.add_column("settles", justify="right")
+    table.add_column("of", justify="right")
     table.add_column("named", justify="right")
     table.add_column("scan", overflow="fold")
-    table.add_column("cluster", no_wrap=True)
     for it in found:
-        table.add_row(it.face_id, f"{it.others:,}", f"{it.size:,}", f"{it.named:,}", it.scan_id, it.cluster_id)
+        table.add_row(it.face_id, f"{it.others:,}", f"{it.size:,}", f"{it.named:,}", it.scan_id)
     console.print(table)

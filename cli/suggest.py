@@ -43,15 +43,13 @@ def suggest(
         print_json(found)
         return
     table = Table("name", title=f"Names near face {face}")
-    table.add_column("label", overflow="fold")
     table.add_column("in its cluster", justify="right")
     for kind in ("named", "proposed"):
-        table.add_column(f"{kind} near it", justify="right")
+        table.add_column(kind, justify="right")
         table.add_column("nearest", justify="right")
     for it in found:
         table.add_row(
             it.name,
-            it.label_id,
             figure(it.probability, 4),
             f"{it.hard:,}",
             figure(it.nearest_hard),

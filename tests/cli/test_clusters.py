@@ -8,6 +8,7 @@ import pytest
 
 from tests.catalogue.said import analysed, assigned, face, published
 from tests.cli.conftest import Facestream, Say
+from tests.clustering.test_decisions import named
 
 
 @pytest.fixture
@@ -29,6 +30,12 @@ def test_json_is_a_line_for_each_cluster_the_largest_first(facestream: Facestrea
         {"cluster_id": "f2", "size": 1, "faces": [{"face_id": "f2"} | on[0]]},
     ]
     assert len(facestream("clusters", "--json", "--limit", 1).out.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("two_clusters")
+def test_people_are_called_by_the_name_that_was_last_given(facestream: Facestream, say: Say) -> None:
+    say("labels", named(1, "f1", "anna", name="Anna Tamm"))
+    assert "Anna Tamm" in facestream("clusters").out
 
 
 @pytest.mark.usefixtures("two_clusters")

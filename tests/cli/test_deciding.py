@@ -105,6 +105,17 @@ def test_everything_that_can_be_decided_about_faces_and_its_history(
     assert facestream("history", "ac3").out == "nothing was decided about face ac3\n"
 
 
+def test_an_undo_says_what_it_takes_back_or_restores_and_a_new_name_which_it_replaces(
+    facestream: Facestream, decided: Callable[..., str], kafka: KafkaSettings
+) -> None:
+    decided("label", "aa1", "Grace")
+    assert facestream("label", "aa1", "Eileen").out.startswith("face aa1 is Eileen, no longer Grace (decision ")
+    for said in ("undone", "restored", "undone"):
+        last = held(kafka)[-1].decision_id
+        assert facestream("undo", last).out.startswith(f"{said}: face aa1 is Eileen (decision ")
+    assert read_decisions(kafka).labels("aa1").hard == "grace"
+
+
 def test_what_is_so_already_is_said_and_not_published(facestream: Facestream, kafka: KafkaSettings) -> None:
     for arguments in (["label", "aa1", "Grace"], ["link", "aa1", "ab2"], ["separate", "aa1", "b4"]):
         facestream(*arguments, "--author", "Ann")
