@@ -26,6 +26,10 @@ from stream.transform import dead_letter
 
 log = structlog.get_logger()
 
+# A transaction costs the store more than the few rows that it is for: where little comes, more is waited for.
+_FEW = 50
+_GATHER_S = 0.3
+
 
 class Sink(Protocol):
     """A store. Both calls raise Retriable while it is away."""
@@ -68,6 +72,8 @@ def drain(
                 bad = [rejected for rejected in batch.rejected if rejected.consumed.topic in reported]
                 _report(producer, bad, group, clock)
                 _write(member, sink, batch)
+                if len(batch.received) < _FEW:
+                    stop.wait(_GATHER_S)
             except Retriable:
                 log.warning("stopped while waiting to try again", consumer=group)
     except FencedInstanceIdError as error:
