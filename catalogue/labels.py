@@ -77,7 +77,7 @@ def people(connection: Connection) -> list[NamedPerson]:
 
 def name_of(connection: Connection, label_id: str) -> str:
     """The name of a person; the label's id where no decision says one, or none has come yet."""
-    row = connection.execute("SELECT name FROM people WHERE label_id = %s", (label_id,)).fetchone()
+    row = connection.execute("SELECT name FROM names WHERE label_id = %s", (label_id,)).fetchone()
     return row[0] if row else label_id
 
 
@@ -99,7 +99,7 @@ def rejections(connection: Connection, face_id: str) -> list[Rejection]:
         return cursor.execute(
             """
             SELECT r.label_id, coalesce(p.name, r.label_id) AS name, r.decision_id, r.author, r.decided_at
-            FROM rejections r LEFT JOIN people p ON p.label_id = r.label_id
+            FROM rejections r LEFT JOIN names p ON p.label_id = r.label_id
             WHERE r.face_id = %s ORDER BY r.decided_at, r.decision_id
             """,
             (face_id,),
@@ -127,7 +127,7 @@ def orphans(connection: Connection) -> list[OrphanedDecision]:
                    d.other_face_id, d.label_id, coalesce(d.name, p.name, d.label_id) AS name
             FROM holding_decisions d
             CROSS JOIN LATERAL unnest(ARRAY[d.face_id, d.other_face_id]) AS of_face
-            LEFT JOIN people p ON p.label_id = d.label_id
+            LEFT JOIN names p ON p.label_id = d.label_id
             WHERE of_face IS NOT NULL AND NOT EXISTS (SELECT FROM face_catalogue f WHERE f.face_id = of_face)
             ORDER BY d.decided_at, d.decision_id, of_face
             """

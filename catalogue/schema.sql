@@ -175,15 +175,16 @@ FROM (
 WHERE kind IN ('linked', 'separated')
 ORDER BY face_id, other_face_id, decided_at DESC, decision_id DESC;
 
--- Everybody who was named: name and authority as last said, how many faces people named so, how many are proposed.
+-- Everybody who was named, with name and authority as last said.
+CREATE VIEW names AS
+SELECT label_id, (array_agg(name ORDER BY decided_at DESC, decision_id DESC))[1] AS name,
+       (array_agg(authority ORDER BY decided_at DESC, decision_id DESC) FILTER (WHERE authority <> ''))[1] AS authority
+FROM holding_decisions WHERE kind = 'named' GROUP BY label_id;
+
+-- The same with how many faces people named so (hard), and for how many the name is proposed (soft).
 CREATE VIEW people AS
 SELECT label_id, n.name, n.authority, coalesce(h.faces, 0) AS hard, coalesce(s.faces, 0) AS soft
-FROM (
-    SELECT label_id, (array_agg(name ORDER BY decided_at DESC, decision_id DESC))[1] AS name,
-           (array_agg(authority ORDER BY decided_at DESC, decision_id DESC) FILTER (WHERE authority <> ''))[1]
-               AS authority
-    FROM holding_decisions WHERE kind = 'named' GROUP BY label_id
-) n
+FROM names n
 LEFT JOIN (SELECT label_id, count(*) AS faces FROM face_catalogue GROUP BY label_id) h USING (label_id)
 LEFT JOIN (SELECT soft_label AS label_id, count(*) AS faces FROM face_catalogue GROUP BY soft_label) s
     USING (label_id);
@@ -193,5 +194,5 @@ CREATE VIEW suggestions AS
 SELECT f.face_id, f.scan_id, f.cluster_id, d.label_id, coalesce(p.name, d.label_id) AS name, d.probability
 FROM face_catalogue f
 CROSS JOIN LATERAL jsonb_to_recordset(f.distribution) AS d(label_id text COLLATE "C", probability double precision)
-LEFT JOIN people p ON p.label_id = d.label_id
+LEFT JOIN names p ON p.label_id = d.label_id
 WHERE f.label_id IS NULL;

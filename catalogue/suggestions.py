@@ -91,7 +91,7 @@ def names_near(
             in_cluster AS (SELECT label_id, probability FROM suggestions WHERE face_id = %(face_id)s)
             SELECT label_id, coalesce(p.name, label_id) AS name, probability,
                    coalesce(nearby.hard, 0) AS hard, nearest_hard, coalesce(nearby.soft, 0) AS soft, nearest_soft
-            FROM nearby FULL JOIN in_cluster USING (label_id) LEFT JOIN people p USING (label_id)
+            FROM nearby FULL JOIN in_cluster USING (label_id) LEFT JOIN names p USING (label_id)
             WHERE label_id NOT IN (SELECT r.label_id FROM rejections r WHERE r.face_id = %(face_id)s)
             ORDER BY probability DESC NULLS LAST, nearest_hard, nearest_soft, label_id
             """,
