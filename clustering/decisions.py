@@ -117,7 +117,10 @@ class Decisions:
 
     def holds(self, decision: Decision) -> bool:
         """Whether nobody has undone this decision; one that was superseded by a later one still holds."""
-        return not any(self.holds(undo) for undo in self.undos(decision))
+        holding: dict[str, bool] = {}
+        for it in reversed(self._with_undos([decision])):
+            holding[it.decision_id] = not any(holding[undo.decision_id] for undo in self.undos(it))
+        return holding[decision.decision_id]
 
     def undos(self, decision: Decision) -> list[Decision]:
         """The undos of a decision, earliest first. One that claims to be earlier than what it undoes is none."""
@@ -126,14 +129,7 @@ class Decisions:
 
     def history(self, face_id: str) -> list[Decision]:
         """All decisions about a face, and the undos of them, earliest first."""
-        found: dict[str, Decision] = {}
-        waiting = [self._by_id[it] for it in self._about.get(face_id, ())]
-        while waiting:
-            decision = waiting.pop()
-            if decision.decision_id not in found:
-                found[decision.decision_id] = decision
-                waiting += self.undos(decision)
-        return sorted(found.values(), key=lambda it: it.order)
+        return self._with_undos([self._by_id[it] for it in self._about.get(face_id, ())])
 
     def people(self) -> dict[str, Person]:
         """Everybody who was named in a decision that holds, by label id: name and authority as last said."""
@@ -199,6 +195,17 @@ class Decisions:
         _put(self._labels, face_id, labels, labels.any)
         _put(self._linked, face_id, linked, bool(linked))
         _put(self._separated, face_id, last_of_pair.keys() - linked.keys(), len(last_of_pair) > len(linked))
+
+    def _with_undos(self, decisions: list[Decision]) -> list[Decision]:
+        """Decisions, the undos of them, the undos of these and so on, earliest first."""
+        found: dict[str, Decision] = {}
+        waiting = list(decisions)
+        while waiting:
+            decision = waiting.pop()
+            if decision.decision_id not in found:
+                found[decision.decision_id] = decision
+                waiting += self.undos(decision)
+        return sorted(found.values(), key=lambda it: it.order)
 
     def _holding(self, face_id: str) -> Iterator[FaceDecision | PairDecision]:
         for decision in sorted((self._by_id[it] for it in self._about[face_id]), key=lambda it: it.order):

@@ -71,6 +71,12 @@ def test_an_undo_can_be_undone() -> None:
     assert held.labels("f").hard is None
 
 
+def test_a_long_chain_of_undos_ends_like_a_short_one() -> None:
+    chain = [undone(minute, f"{minute - 1:03}") for minute in range(2, 3000)]
+    assert taken(named(1, "f", "grace"), *chain).labels("f").hard == "grace"
+    assert taken(named(1, "f", "grace"), *chain[:-1]).labels("f").hard is None
+
+
 def test_an_undo_that_claims_to_be_earlier_than_what_it_undoes_is_none() -> None:
     assert taken(named(5, "f", "grace"), undone(1, "005")).labels("f").hard == "grace"
 
