@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -72,7 +73,7 @@ class Consumers:
         return memory
 
     def processor_seconds(self) -> dict[str, float]:
-        """Seconds of processor time that each process of the system has taken: the consumers, the broker, the feed."""
+        """Seconds of processor time that each process has taken so far: the consumers, the broker, and this one."""
         own = psutil.Process()
         consumers = {running.process.pid: name for name, running in self._children.items()}
         taken = {consumers.get(it.pid, "broker"): _seconds(it) for it in own.children()}
@@ -159,7 +160,8 @@ def measure(faces: int, batch: int, folder: Path) -> Iterator[Row]:
 def _insert(feed: Feed, consumers: Consumers, faces: int, batch: int, extra: Iterator[Analysed]) -> Iterator[Row]:
     before = {name: consumers.resident(name) for name in _CONSUMERS}
     done, mark, seconds = 0, min(1000, faces), 0.0
-    started = time.perf_counter()
+    started, processor = time.perf_counter(), consumers.processor_seconds()
+    taken = dict.fromkeys(processor, 0.0)
     for entries in Archive(faces).batches(batch):
         for entry in entries:
             feed.publish(entry)
@@ -167,11 +169,16 @@ def _insert(feed: Feed, consumers: Consumers, faces: int, batch: int, extra: Ite
         if done >= mark:
             feed.wait_until_done(consumers)
             seconds += time.perf_counter() - started
+            for name, now in consumers.processor_seconds().items():
+                taken[name] += now - processor[name]
             feed.skip()
             latencies = [feed.seconds_to_assignment(next(extra)) for _ in range(_SINGLE_SCANS)]
-            yield Row("through Kafka", done, done / seconds, *percentiles(latencies))
+            row = Row("through Kafka", done, done / seconds, *percentiles(latencies))
+            yield replace(row, cores=sum(taken.values()) / seconds)
             mark = min(10 * mark, faces)
-            started = time.perf_counter()
+            started, processor = time.perf_counter(), consumers.processor_seconds()
+    for name, used in taken.items():
+        yield Row(f"through Kafka, processor time of the {name}", faces, faces / used, cores=used / seconds)
     for name in _CONSUMERS:
         grown = consumers.resident(name) - before[name]
         yield Row(f"memory of the {name} process", faces, bytes_per_face=grown / faces)
