@@ -10,10 +10,12 @@ import argparse
 import gc
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import in_process, peers, through_kafka
 from benchmarks.measurement import Curves, Row, print_json, print_table
+from benchmarks.parameters import INDEX
 
 _PARTS = ("in-process", "peers", "kafka")
 
@@ -21,18 +23,19 @@ _PARTS = ("in-process", "peers", "kafka")
 class Benchmark:
     """All parts that were asked for, one after the other."""
 
-    def __init__(self, faces: int, batch: int, quick: bool, parts: list[str]) -> None:
-        """`quick`: everything small enough for a minute."""
+    def __init__(self, faces: int, batch: int, m: int, quick: bool, parts: list[str]) -> None:
+        """`m`: the index's links a node, in one process. `quick`: everything small enough for a minute."""
         self.curves: Curves = {}
         self._faces = faces
         self._batch = batch
+        self._index = replace(INDEX, m=m)
         self._quick = quick
         self._parts = parts
 
     def rows(self) -> Iterator[Row]:
         """All rows, as they are measured."""
         if "in-process" in self._parts:
-            stream = in_process.Stream(10_000 if self._quick else self._faces, self._batch)
+            stream = in_process.Stream(10_000 if self._quick else self._faces, self._batch, self._index)
             yield from in_process.measure(stream)
             self.curves = stream.curves()
             del stream
@@ -50,13 +53,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.clustering", description=__doc__.partition("\n")[0])
     parser.add_argument("--faces", type=int, default=100_000, help="up to 1,000,000 (100,000)")
     parser.add_argument("--batch", type=int, default=256, help="faces a batch (256)")
+    parser.add_argument("--m", type=int, default=INDEX.m, help=f"HNSW's links a node, in one process ({INDEX.m})")
     parser.add_argument("--only", choices=_PARTS, help="one part")
     parser.add_argument("--quick", action="store_true", help="few faces: under a minute")
     parser.add_argument("--json", action="store_true", help="a line a row")
     arguments = parser.parse_args()
     gc.set_threshold(100_000)  # as the consumers do (cli/consume.py)
     parts = [arguments.only] if arguments.only else list(_PARTS)
-    benchmark = Benchmark(arguments.faces, arguments.batch, arguments.quick, parts)
+    benchmark = Benchmark(arguments.faces, arguments.batch, arguments.m, arguments.quick, parts)
     if arguments.json:
         print_json(benchmark.rows())
     else:

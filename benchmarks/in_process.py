@@ -25,6 +25,7 @@ from index import snapshot as index_snapshot
 from index.audit import audit
 from index.face_index import FaceIndex
 from index.log import Analysed, Withdrawn
+from index.parameters import Parameters
 from schemas.faces import Quality
 from schemas.neighbours import FaceNeighbours, NeighboursFound, parse_neighbours_key
 from schemas.topics import Tombstone
@@ -47,11 +48,11 @@ def said(found: Sequence[NeighboursFound | Tombstone]) -> list[Said]:
 class Stream:
     """An archive that goes through the index and the clustering, each timed."""
 
-    def __init__(self, faces: int, batch: int) -> None:
+    def __init__(self, faces: int, batch: int, parameters: Parameters = INDEX) -> None:
         """Nothing has gone through yet."""
         self.faces = faces
         self.archive = Archive(faces)
-        self.index = FaceIndex(INDEX)
+        self.index = FaceIndex(parameters)
         self.clustering = Clustering(CLUSTERING)
         self.index_watch = Watch()
         self.cluster_watch = Watch()
@@ -149,7 +150,7 @@ class Stream:
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         faces = self.index.faces
         yield replace(watch.row(f"{what}, snapshot written", faces), bytes_per_face=size / faces)
-        command = [sys.executable, "-m", "benchmarks.restart", what, str(folder)]
+        command = [sys.executable, "-m", "benchmarks.restart", what, str(folder), str(self.index.parameters.m)]
         seconds, memory = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         yield Row(
             f"{what}, restart from it; its memory", faces, faces / seconds, None, None, memory / faces, seconds=seconds

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.restart index|cluster FOLDER`: load a snapshot in a process that holds nothing else.
+"""`python -m benchmarks.restart index|cluster FOLDER M`: load a snapshot in a process that holds nothing else.
 
 Prints as JSON the seconds that took, and the bytes of memory it left in use.
 """
@@ -9,6 +9,7 @@ import gc
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -20,9 +21,9 @@ from index import snapshot as index_snapshot
 
 def main() -> None:
     """Load and print."""
-    what, folder = sys.argv[1], Path(sys.argv[2])
+    what, folder, parameters = sys.argv[1], Path(sys.argv[2]), replace(INDEX, m=int(sys.argv[3]))
     before, started = psutil.Process().memory_info().rss, time.perf_counter()
-    restored = index_snapshot.load(folder, INDEX) if what == "index" else clustering_snapshot.load(folder, CLUSTERING)
+    restored = index_snapshot.load(folder, parameters) if what == "index" else clustering_snapshot.load(folder, CLUSTERING)
     seconds = time.perf_counter() - started
     if restored.refused:
         raise restored.refused[0]

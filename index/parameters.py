@@ -17,6 +17,7 @@ class Parameters:
     exact_below: up to this many faces in the shard the search is exact (blocked matrix products).
     m, ef_construction, ef, seed: HNSW's links a node, candidates kept while inserting, candidates kept while
         searching (Malkov and Yashunin 2018, sections 4 and 4.1; more where more lie near), and the seed of its levels.
+        With fewer links faces unlike all others get lost in a large graph, and then no `ef` finds them.
     shard, shards: this index holds the faces of shard `shard` of `shards`.
     threads: for inserting and searching in HNSW; -1 is one a core. With more than one the graph depends on which
         thread comes first. That is accepted: what was found is written down, and the auditor mends what was missed.
@@ -25,7 +26,7 @@ class Parameters:
 
     eps_max: float = 0.5
     exact_below: int = 10_000
-    m: int = 16
+    m: int = 24
     ef_construction: int = 100
     ef: int = 64
     seed: int = 100
