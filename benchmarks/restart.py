@@ -21,9 +21,9 @@ from index import snapshot as index_snapshot
 
 def main() -> None:
     """Load and print."""
-    what, folder, parameters = sys.argv[1], Path(sys.argv[2]), replace(INDEX, m=int(sys.argv[3]))
+    what, folder, index = sys.argv[1], Path(sys.argv[2]), replace(INDEX, m=int(sys.argv[3]))
     before, started = psutil.Process().memory_info().rss, time.perf_counter()
-    restored = index_snapshot.load(folder, parameters) if what == "index" else clustering_snapshot.load(folder, CLUSTERING)
+    restored = index_snapshot.load(folder, index) if what == "index" else clustering_snapshot.load(folder, CLUSTERING)
     seconds = time.perf_counter() - started
     if restored.refused:
         raise restored.refused[0]
