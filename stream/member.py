@@ -101,6 +101,7 @@ class Member:
     def poll(self, max_records: int, timeout_ms: int = 200) -> Batch:
         """The next records, decoded, at most `max_records`."""
         polled = self._consumer.poll(timeout_ms=timeout_ms, max_records=max_records)
+        self._go_on_joining()
         self._check_membership()
         understood = [understand(consumed) for records in polled.values() for consumed in records]
         return Batch(
@@ -108,6 +109,16 @@ class Member:
             rejected=[it for it in understood if isinstance(it, Rejected)],
             positions={(it.topic, it.partition): records[-1].offset + 1 for it, records in polled.items()},
         )
+
+    def _go_on_joining(self) -> None:
+        """Let the next poll end a rebalance that this one has begun.
+
+        kafka-python (3.0.12) forgets it where news of partitions was the reason for it: the member then is in no
+        group, is given nothing and sends no heartbeat.
+        """
+        coordinator = self._consumer._coordinator
+        if coordinator.rejoining:
+            coordinator.request_rejoin()
 
     def _check_membership(self) -> None:
         """Raise Fatal when no heartbeat was sent for long.
@@ -143,6 +154,7 @@ class Member:
             self._consumer.pause(*self._consumer.assignment())
             paused = True
             self._consumer.poll(timeout_ms=0)
+            self._go_on_joining()
         if paused:
             self._consumer.resume(*self._consumer.assignment())
         return future.result()
