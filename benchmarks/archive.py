@@ -11,7 +11,7 @@ import numpy.typing as npt
 from index.log import Analysed
 from index.parameters import DIMENSIONS
 from schemas.faces import Face, Provenance, Quality, ScanAnalysed
-from schemas.scans import Box
+from schemas.scans import Box, ScanPublished
 
 _FACES_A_SCAN = 2
 _LARGEST_PERSON = 500
@@ -86,4 +86,16 @@ def analysed(number: int, vectors: npt.NDArray[np.float32]) -> Analysed:
                 for place, vector in enumerate(vectors)
             ),
         ),
+    )
+
+
+def published(scan_id: str) -> ScanPublished:
+    """That a scan was published, as the catalogue wants to know."""
+    return ScanPublished(
+        scan_id=scan_id,
+        uri=f"file:///archive/{scan_id}",
+        sha256="0" * 64,
+        media_type="image/jpeg",
+        collection="album",
+        published_at=_THEN,
     )

@@ -21,6 +21,7 @@ from psycopg import Connection
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.archive import published
 from catalogue import reader
 from catalogue.connection import connect
 from catalogue.writer import write
@@ -28,7 +29,7 @@ from local.services import services
 from schemas.base import Event
 from schemas.clusters import Change, ClusterChanged, FaceAssigned, Role
 from schemas.faces import Face, Provenance, Quality, ScanAnalysed
-from schemas.scans import Box, ScanPublished
+from schemas.scans import Box
 from settings import Settings
 
 _SCANS_A_BATCH = 64
@@ -86,7 +87,7 @@ def batches(vectors: npt.NDArray[np.float32]) -> Iterator[list[_Record]]:
             scan_id = f"album/{number:08}.jpg"
             own = range(number * _FACES_A_SCAN, (number + 1) * _FACES_A_SCAN)
             faces = tuple(_face(f"{it:032x}", vectors[it]) for it in own)
-            records += [_Record("scans", number % 8, number // 8, _published(scan_id))]
+            records += [_Record("scans", number % 8, number // 8, published(scan_id))]
             records += [_Record("faces", 0, number, _analysed(scan_id, faces))]
             for face, it in zip(faces, own, strict=True):
                 cluster_id = f"{it // _FACES_A_PERSON * _FACES_A_PERSON:032x}"
@@ -96,17 +97,6 @@ def batches(vectors: npt.NDArray[np.float32]) -> Iterator[list[_Record]]:
                 changed = ClusterChanged(cluster_id=cluster_id, change=Change.GROWN, size=it % _FACES_A_PERSON + 1)
                 records += [_Record("assignments", it % 4, it // 4, assigned), _Record("clusters", 0, it, changed)]
         yield records
-
-
-def _published(scan_id: str) -> ScanPublished:
-    return ScanPublished(
-        scan_id=scan_id,
-        uri=f"file:///archive/{scan_id}",
-        sha256="0" * 64,
-        media_type="image/jpeg",
-        collection="album",
-        published_at=_NOW,
-    )
 
 
 def _analysed(scan_id: str, faces: tuple[Face, ...]) -> ScanAnalysed:

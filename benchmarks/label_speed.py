@@ -5,30 +5,25 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer
 
 from benchmarks.archive import Archive
-from benchmarks.through_kafka import Consumers, Feed
+from benchmarks.through_kafka import Consumers, fed
 from clustering.clustering import Clustering, Parameters
-from local.services import services
 from schemas.clusters import FaceAssigned
 from schemas.codec import encode
 from schemas.faces import Quality
 from schemas.labels import FaceNamed
 from schemas.neighbours import FaceNeighbours, NeighboursFound
 from schemas.topics import ASSIGNMENTS, LABELS
-from settings import Settings
 from stream import clients
-from stream.lag import lag_reader
-from stream.reading import partitions_of, read_to_end
-from stream.topics import ensure_topics
+from stream.reading import read_to_end
 
 _EPS = 0.37
 _NAMES = 5
@@ -76,16 +71,7 @@ def one_cluster(faces: int) -> Iterator[Speed]:
 
 def through_kafka(faces: int, folder: Path) -> Speed:
     """From a name published until the last suggestion that it makes is read, in clusters of ten faces and more."""
-    with ExitStack() as stack:
-        running = stack.enter_context(services(Settings(data=folder), database=False, command="benchmark"))
-        ensure_topics(running.kafka)
-        lags = stack.enter_context(lag_reader(running.kafka))
-        subscriber = clients.consumer(running.kafka)
-        stack.callback(subscriber.close)
-        subscriber.assign([TopicPartition(it.topic, it.partition) for it in partitions_of(subscriber, ASSIGNMENTS)])
-        feed = Feed(running.kafka, lags, subscriber)
-        stack.callback(feed.close)
-        consumers = stack.enter_context(Consumers(running, folder))
+    with fed(folder) as (running, subscriber, feed), Consumers(running, folder) as consumers:
         for entries in Archive(faces).batches(256):
             for entry in entries:
                 feed.publish(entry)
@@ -101,7 +87,6 @@ def through_kafka(faces: int, folder: Path) -> Speed:
         named = [faces for faces in clusters.values() if len(faces) >= _AT_LEAST][:_LABELS]
         feed.skip()
         producer = clients.producer(running.kafka)
-        stack.callback(producer.close)
         times, others = [], 0
         for number, members in enumerate(named):
             record = encode(_named(min(members), f"name {number}"), event_id=uuid4().hex, time=datetime.now(UTC))
@@ -111,6 +96,7 @@ def through_kafka(faces: int, folder: Path) -> Speed:
             seconds, outside = _seconds_until_told(subscriber, members, started)
             times.append(seconds)
             others += outside
+        producer.close()
     return Speed(
         f"from `labels` to the last of its `assignments`, {len(times)} names",
         faces,

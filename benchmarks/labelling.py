@@ -24,7 +24,7 @@ from psycopg import Connection
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.archive import analysed
+from benchmarks.archive import analysed, published
 from benchmarks.label_speed import Speed, one_cluster, through_kafka
 from catalogue import suggestions, writer
 from catalogue.connection import connect
@@ -36,7 +36,6 @@ from schemas.base import Event
 from schemas.clusters import FaceAssigned
 from schemas.labels import FaceNamed
 from schemas.neighbours import NeighboursFound
-from schemas.scans import ScanPublished
 from schemas.topics import topic_of
 from settings import Settings
 
@@ -88,7 +87,7 @@ class Desk:
         index = FaceIndex(IndexParameters())
         entries = [analysed(number, vector[None]) for number, vector in enumerate(vectors)]
         found = [it for it in index.apply(entries) if isinstance(it, NeighboursFound)]
-        self._write([event for entry in entries for event in (_published(entry.scan_id), entry.scan)])
+        self._write([event for entry in entries for event in (published(entry.scan_id), entry.scan)])
         self._apply(found)
 
     @property
@@ -164,17 +163,6 @@ def simulate(desk: Desk, choose: Choose, most: int) -> list[float]:
         desk.name(face_id)
         shares.append(desk.right)
     return shares
-
-
-def _published(scan_id: str) -> ScanPublished:
-    return ScanPublished(
-        scan_id=scan_id,
-        uri=f"file:///{scan_id}",
-        sha256="0" * 64,
-        media_type="image/jpeg",
-        collection="lfw",
-        published_at=_THEN,
-    )
 
 
 def _name(assignment: FaceAssigned) -> str | None:

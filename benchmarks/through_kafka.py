@@ -12,7 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -137,8 +137,9 @@ class Feed:
         self._producer.close()
 
 
-def measure(faces: int, batch: int, folder: Path) -> Iterator[Row]:
-    """All rows: insertion up to each tenfold and all, memory, restarts."""
+@contextmanager
+def fed(folder: Path) -> Iterator[tuple[Settings, KafkaConsumer, Feed]]:
+    """A broker of its own with the topics, a subscriber to `assignments`, and a feed that it follows."""
     with ExitStack() as stack:
         running = stack.enter_context(services(Settings(data=folder), database=False, command="benchmark"))
         ensure_topics(running.kafka)
@@ -148,6 +149,12 @@ def measure(faces: int, batch: int, folder: Path) -> Iterator[Row]:
         subscriber.assign([TopicPartition(it.topic, it.partition) for it in partitions_of(subscriber, ASSIGNMENTS)])
         feed = Feed(running.kafka, lags, subscriber)
         stack.callback(feed.close)
+        yield running, subscriber, feed
+
+
+def measure(faces: int, batch: int, folder: Path) -> Iterator[Row]:
+    """All rows: insertion up to each tenfold and all, memory, restarts."""
+    with fed(folder) as (running, _, feed):
         extra = _extra_scans(faces)
         with Consumers(running, folder) as consumers:
             feed.seconds_to_assignment(next(extra))
