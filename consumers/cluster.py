@@ -16,11 +16,12 @@ from clustering import snapshot
 from clustering.clustering import Clustering, Delta, Forgotten, Parameters, PartWithdrawn, Said
 from consumers.resume import batches, is_usable, since, snapshots_of
 from schemas.clusters import FaceAssigned
+from schemas.codec import encoded
 from schemas.neighbours import parse_neighbours_key
 from schemas.topics import ASSIGNMENTS, CLUSTERS, LABELS, NEIGHBOURS, Tombstone, Topic, of_generation
 from settings import ClusteringSettings, KafkaSettings, Settings
 from stream.errors import Fatal
-from stream.reading import read_to_end, read_until
+from stream.reading import latest_values, read_to_end, read_until
 from stream.records import Opened, Output, Positions, Received, Rejected
 from stream.topics import ensure_topics
 from stream.transform import transform
@@ -78,12 +79,13 @@ def clustering_of(kafka: KafkaSettings, parameters: Parameters) -> Clustering:
     return clustering
 
 
-def difference(live: Iterable[FaceAssigned], published: Iterable[Received]) -> list[Output]:
-    """What must be said so that `assignments`, read from its beginning, tells what is live."""
-    latest = {it.message.key: it.message for it in published if isinstance(it.message, FaceAssigned | Tombstone)}
-    before = {face_id: message for face_id, message in latest.items() if isinstance(message, FaceAssigned)}
-    changed = [assignment for assignment in live if before.pop(assignment.face_id, None) != assignment]
-    return [*changed, *(Tombstone(ASSIGNMENTS, face_id) for face_id in sorted(before))]
+def difference(live: Iterable[FaceAssigned], published: dict[str, bytes]) -> list[Output]:
+    """What must be said so that `assignments`, where these values stand by face id, tells what is live.
+
+    `published` is used up.
+    """
+    changed = [assignment for assignment in live if published.pop(assignment.face_id, None) != encoded(assignment)]
+    return [*changed, *(Tombstone(ASSIGNMENTS, face_id) for face_id in sorted(published))]
 
 
 def run(
@@ -108,10 +110,10 @@ def run(
     folder = snapshots_of(settings, group, NEIGHBOURS)
 
     def open_step(positions: Positions) -> Opened:
-        clustering = _restored(settings, parameters, folder, positions)
+        clustering = _restored(settings, parameters, folder, positions, clock())
         return Opened(
             lambda batch: step(clustering, batch),
-            difference(clustering.assignments(), read_to_end(settings.kafka, written[0])),
+            difference(clustering.assignments(), latest_values(settings.kafka, written[0])),
             save=lambda at: _save(clustering, folder, at),
         )
 
@@ -128,14 +130,16 @@ def run(
     )
 
 
-def _restored(settings: Settings, parameters: Parameters, folder: Path, positions: Positions) -> Clustering:
+def _restored(
+    settings: Settings, parameters: Parameters, folder: Path, positions: Positions, now: datetime
+) -> Clustering:
     """The clustering at these positions. What changed on the way there was published before.
 
     Decisions are few, and what they come to does not depend on when they came: they are read anew, all at the end.
     """
     neighbours, labels = (_of(topic, positions) for topic in TOPICS)
     restored = snapshot.load(folder, parameters)
-    usable = is_usable(restored, neighbours)
+    usable = is_usable(restored, settings.kafka, neighbours, now)
     clustering, offset = (restored.clustering, restored.offset) if usable else (Clustering(parameters), 0)
     for batch in since(settings.kafka, offset, neighbours):
         step(clustering, batch)

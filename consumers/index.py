@@ -75,7 +75,7 @@ def run(
     with Auditor(settings.kafka) as auditor:
 
         def open_step(positions: Positions) -> Opened:
-            index = _restored(settings, parameters, folder, positions)
+            index = _restored(settings, parameters, folder, positions, clock())
             return Opened(
                 lambda batch: step(index, batch),
                 idle=lambda note: auditor.go_on(index, note),
@@ -85,13 +85,15 @@ def run(
         transform(settings.kafka, group, member, [FACES], open_step, max_records=_MAX_RECORDS, stop=stop, clock=clock)
 
 
-def _restored(settings: Settings, parameters: Parameters, folder: Path, positions: Positions) -> FaceIndex:
+def _restored(
+    settings: Settings, parameters: Parameters, folder: Path, positions: Positions, now: datetime
+) -> FaceIndex:
     """The index at these positions. Nothing is searched."""
     try:
         restored = snapshot.load(folder, parameters)
     except SnapshotRefused as error:
         raise Fatal(str(error)) from error
-    usable = is_usable(restored, positions)
+    usable = is_usable(restored, settings.kafka, positions, now)
     index, offset = (restored.index, restored.offset) if usable else (FaceIndex(parameters), 0)
     for batch in since(settings.kafka, offset, positions):
         index.apply(said(batch)[0], search=False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +17,7 @@ from settings import KafkaSettings, Settings
 from stream.errors import Fatal
 from stream.reading import read_until
 from stream.records import Positions, Received
-from stream.topics import topic_id
+from stream.topics import tombstones_from, topic_id
 
 log = structlog.get_logger()
 
@@ -50,15 +52,21 @@ class Restored(Protocol):
         """Why snapshots were passed over."""
 
 
-def is_usable(restored: Restored, positions: Positions) -> bool:
-    """Whether to go on from what was restored; says what was refused.
+def is_usable(restored: Restored, kafka: KafkaSettings, positions: Positions, now: datetime) -> bool:
+    """Whether to go on from what was restored, at `now`; says what was refused.
 
-    Where the offsets were set back, to say again what was said, a later snapshot knows too much.
+    Where the offsets were set back, to say again what was said, a later snapshot knows too much. And one that is older
+    than the tombstones which the topic still has may know what was withdrawn since: without it, the topic tells all.
     """
     for reason in restored.refused:
         log.warning("snapshot passed over", reason=str(reason))
-    (end,) = positions.values()
-    return restored.offset <= end
+    (((topic, _), end),) = positions.items()
+    if not 0 < restored.offset < end:
+        return restored.offset == end
+    if restored.offset < tombstones_from(kafka, topic, now):
+        log.warning("snapshot passed over", reason=f"tombstones of {topic} since offset {restored.offset} may be gone")
+        return False
+    return True
 
 
 def since(kafka: KafkaSettings, offset: int, positions: Positions) -> Iterator[list[Received]]:
@@ -67,7 +75,10 @@ def since(kafka: KafkaSettings, offset: int, positions: Positions) -> Iterator[l
 
 
 def batches(received: Iterable[Received]) -> Iterator[list[Received]]:
-    """A log in pieces of a thousand records."""
+    """A log in pieces of a thousand records; while one is worked on, the next is read."""
     iterator = iter(received)
-    while batch := list(islice(iterator, _BATCH)):
-        yield batch
+    with ThreadPoolExecutor(1, thread_name_prefix="read") as reader:
+        ahead = reader.submit(list, islice(iterator, _BATCH))
+        while batch := ahead.result():
+            ahead = reader.submit(list, islice(iterator, _BATCH))
+            yield batch

@@ -35,7 +35,12 @@ def encode(message: Event | Tombstone, *, event_id: str, time: datetime, source:
         kind = f"facestream.{message.topic.name}.tombstone.v1"
         return Record(message.key.encode(), None, (*headers, ("ce_type", kind.encode())))
     headers += (("ce_type", message.type.encode()), ("content-type", b"application/json"))
-    return Record(message.key.encode(), message.model_dump_json().encode(), headers)
+    return Record(message.key.encode(), encoded(message), headers)
+
+
+def encoded(event: Event) -> bytes:
+    """The value of an event's record; the same event gives the same bytes."""
+    return event.model_dump_json().encode()
 
 
 def decode(topic: Topic, record: Record) -> Event | Tombstone:

@@ -13,10 +13,15 @@ from schemas.labels import DecisionUndone, FaceNamed, FacesLinked, FacesSeparate
 from schemas.neighbours import NeighboursFound
 from schemas.scans import ScanPublished
 
+_TOMBSTONES_KEPT = timedelta(days=30)
+
 
 @dataclass(frozen=True)
 class Topic:
-    """A Kafka topic. Compacted ones keep the latest record of a key for ever, the others keep `retention`."""
+    """A Kafka topic. Compacted ones keep the latest record of a key for ever, the others keep `retention`.
+
+    A tombstone is kept for 30 days: so long a reader may be away and still learn what came to an end.
+    """
 
     name: str
     key: str
@@ -28,8 +33,12 @@ class Topic:
     def config(self) -> dict[str, str]:
         """What the broker is told when the topic is created, and what is checked when it is there."""
         if self.retention is None:
-            return {"cleanup.policy": "compact"}
-        return {"cleanup.policy": "delete", "retention.ms": str(int(self.retention.total_seconds() * 1000))}
+            return {"cleanup.policy": "compact", "delete.retention.ms": _milliseconds(_TOMBSTONES_KEPT)}
+        return {"cleanup.policy": "delete", "retention.ms": _milliseconds(self.retention)}
+
+
+def _milliseconds(time: timedelta) -> str:
+    return str(time // timedelta(milliseconds=1))
 
 
 SCANS = Topic("scans", "scan_id", (ScanPublished,), partitions=8)

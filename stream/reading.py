@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from functools import cache
 from types import TracebackType
@@ -43,20 +43,35 @@ def read_to_end(kafka: KafkaSettings, topic: Topic) -> Iterator[Received]:
 
     Records that cannot be decoded are passed over: the consumer whose work they are sends them to `dead-letters`.
     """
-    reader = clients.consumer(kafka)
-    try:
-        partitions = partitions_of(reader, topic)
-        yield from _read(reader, reader.end_offsets(partitions), {})
-    finally:
-        reader.close()
+    return _understood(_to_end(kafka, topic))
+
+
+def latest_values(kafka: KafkaSettings, topic: Topic) -> dict[str, bytes]:
+    """What a compacted topic comes to: the last value of each key that has one, as bytes.
+
+    Decoding would take longer than all the rest. A key that is not UTF-8 is passed over.
+    """
+    latest: dict[str, bytes] = {}
+    for consumed in _to_end(kafka, topic):
+        try:
+            key = consumed.key.decode()
+        except UnicodeDecodeError:
+            log.warning("passed over", topic=consumed.topic, offset=consumed.offset, reason="the key is not UTF-8")
+            continue
+        if consumed.value is None:
+            latest.pop(key, None)
+        else:
+            latest[key] = consumed.value
+    return latest
 
 
 def read_until(kafka: KafkaSettings, positions: Positions, start: Positions | None = None) -> Iterator[Received]:
     """All committed records before these positions, from the beginning or from `start` on; the same rule for others."""
     reader = clients.consumer(kafka)
     begins = {TopicPartition(*partition): offset for partition, offset in (start or {}).items()}
+    ends = {TopicPartition(*at): offset for at, offset in positions.items()}
     try:
-        yield from _read(reader, {TopicPartition(*at): offset for at, offset in positions.items()}, begins)
+        yield from _understood(_read(reader, ends, begins))
     finally:
         reader.close()
 
@@ -104,9 +119,17 @@ def partitions_of(reader: KafkaConsumer, topic: Topic) -> list[TopicPartition]:
     return [TopicPartition(topic.name, number) for number in sorted(reader.partitions_for_topic(topic.name) or ())]
 
 
-def _read(
-    reader: KafkaConsumer, ends: dict[TopicPartition, int], begins: dict[TopicPartition, int]
-) -> Iterator[Received]:
+def _to_end(kafka: KafkaSettings, topic: Topic) -> Iterator[Any]:
+    reader = clients.consumer(kafka)
+    try:
+        partitions = partitions_of(reader, topic)
+        yield from _read(reader, reader.end_offsets(partitions), {})
+    finally:
+        reader.close()
+
+
+def _read(reader: KafkaConsumer, ends: dict[TopicPartition, int], begins: dict[TopicPartition, int]) -> Iterator[Any]:
+    """Records as kafka-python gives them."""
     reader.assign(list(ends))
     reader.seek_to_beginning(*ends)
     for partition, begin in begins.items():
@@ -114,17 +137,15 @@ def _read(
     unfinished = {partition for partition, end in ends.items() if reader.position(partition) < end}
     while unfinished:
         for partition, batch in reader.poll(timeout_ms=500, max_records=2000).items():
-            yield from _before(ends[partition], batch)
+            yield from (consumed for consumed in batch if consumed.offset < ends[partition])
         # Positions, not records, tell the end: the last offsets may be markers of transactions.
         finished = {partition for partition in unfinished if reader.position(partition) >= ends[partition]}
         unfinished -= finished
         reader.pause(*finished)
 
 
-def _before(end: int, batch: Sequence[Any]) -> Iterator[Received]:
-    for consumed in batch:
-        if consumed.offset >= end:
-            return
+def _understood(records: Iterable[Any]) -> Iterator[Received]:
+    for consumed in records:
         understood = understand(consumed)
         if isinstance(understood, Received):
             yield understood

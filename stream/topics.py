@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
 
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import TopicAlreadyExistsError
 
@@ -37,6 +39,29 @@ def topic_id(kafka: KafkaSettings, topic: Topic) -> str:
         admin.close()
 
 
+def tombstones_from(kafka: KafkaSettings, topic: str, now: datetime) -> int:
+    """The first offset of a topic of one partition from which on all tombstones are still there at `now`.
+
+    Compaction may take away those that are older than the topic's delete.retention.ms (Kafka's documentation, "Log
+    Compaction"); a tenth of that is taken off for clocks that differ.
+    """
+    admin, reader = clients.admin(kafka), clients.consumer(kafka)
+    try:
+        kept_ms = int(_configs(admin, topic, ["delete.retention.ms"])["delete.retention.ms"]["value"])
+        at = TopicPartition(topic, 0)
+        since = reader.offsets_for_times({at: now.timestamp() * 1000 - 0.9 * kept_ms})[at]
+        return int(reader.end_offsets([at])[at] if since is None else since.offset)
+    finally:
+        reader.close()
+        admin.close()
+
+
+def _configs(admin: KafkaAdminClient, topic: str, names: Iterable[str]) -> Mapping[str, Any]:
+    resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs=dict.fromkeys(names))
+    configs: Mapping[str, Any] = admin.describe_configs([resource], config_filter="all")["topic"][topic]
+    return configs
+
+
 def _create(admin: KafkaAdminClient, topics: list[Topic], replication_factor: int) -> None:
     for topic in topics:
         definition = {
@@ -57,8 +82,6 @@ def _check(admin: KafkaAdminClient, topic: Topic) -> None:
     # More partitions are fine where order between keys does not matter; a single one is a promise.
     if partitions < topic.partitions or (topic.partitions == 1 and partitions != 1):
         raise Fatal(f"topic {topic.name} has {partitions} partitions, it must have {topic.partitions}")
-    resource = ConfigResource(ConfigResourceType.TOPIC, topic.name, configs=dict.fromkeys(topic.config))
-    configs = admin.describe_configs([resource], config_filter="all")["topic"][topic.name]
-    policy = configs["cleanup.policy"]["value"]
+    policy = _configs(admin, topic.name, ["cleanup.policy"])["cleanup.policy"]["value"]
     if policy != topic.config["cleanup.policy"]:
         raise Fatal(f"topic {topic.name} has cleanup.policy={policy}, it must be {topic.config['cleanup.policy']}")

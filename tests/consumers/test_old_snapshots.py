@@ -1,0 +1,78 @@
+"""A snapshot that is older than the tombstones which its topic keeps, on a real broker whose compaction is quick."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from itertools import count
+
+import numpy as np
+import pytest
+from kafka.admin import ConfigResource, ConfigResourceType
+
+from consumers import index
+from schemas.neighbours import NeighboursFound
+from schemas.topics import FACES, NEIGHBOURS, Tombstone
+from settings import KafkaSettings, Settings
+from stream import clients
+from stream.reading import read_to_end
+from tests.consumers.test_index_and_cluster import (  # noqa: F401 - `settings` is a fixture
+    analysed,
+    publish,
+    running,
+    settings,
+    wait_until_done,
+)
+
+QUICK_COMPACTION = {"delete.retention.ms": "300", "segment.ms": "100", "min.cleanable.dirty.ratio": "0"}
+
+
+def compact_quickly(kafka: KafkaSettings) -> None:
+    admin = clients.admin(kafka)
+    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, FACES.name, configs=QUICK_COMPACTION)])
+    admin.close()
+
+
+def wait_until_compacted(kafka: KafkaSettings, key: str) -> None:
+    """Until nothing tells any more that there was such a key."""
+    deadline = time.monotonic() + 60
+    for number in count():
+        # Only what lies before the segment that is written to is compacted.
+        publish(kafka, [Tombstone(FACES, f"filler-{number}")])
+        if all(it.message.key != key for it in read_to_end(kafka, FACES) if isinstance(it.message, Tombstone)):
+            return
+        assert time.monotonic() < deadline, "the tombstone is still there"
+        time.sleep(0.3)
+
+
+def test_what_was_withdrawn_does_not_come_back_from_a_snapshot_that_is_older_than_the_tombstones_kept(
+    settings: Settings,  # noqa: F811
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    snapshots = settings.data / "snapshots"
+    compact_quickly(settings.kafka)
+    vectors = np.eye(128)[:5]
+    publish(settings.kafka, [analysed(number, vector) for number, vector in enumerate(vectors)])
+    with running(settings, index.run):
+        wait_until_done(settings, {index.GROUP: [FACES]})
+    shutil.copytree(snapshots, settings.data / "old")
+
+    publish(settings.kafka, [Tombstone(FACES, "scan-0000")])
+    with running(settings, index.run):
+        wait_until_done(settings, {index.GROUP: [FACES]})
+    # As if the index had been killed before it could take a newer one.
+    shutil.rmtree(snapshots)
+    (settings.data / "old").rename(snapshots)
+    wait_until_compacted(settings.kafka, "scan-0000")
+
+    publish(settings.kafka, [analysed(10, vectors[0] + 1e-3), analysed(11, vectors[1] + 1e-3)])
+    with running(settings, index.run):
+        wait_until_done(settings, {index.GROUP: [FACES]})
+    found = {
+        it.message.scan_id: it.message.faces[0].neighbours
+        for it in read_to_end(settings.kafka, NEIGHBOURS)
+        if isinstance(it.message, NeighboursFound)
+    }
+    assert found["scan-0010"] == ()
+    assert found["scan-0011"] == ("face-0001",)
+    assert "tombstones of faces since offset" in capfd.readouterr().out
