@@ -19,6 +19,8 @@ from index.parameters import DIMENSIONS, Parameters
 # A search for k of n faces visits many times k nodes all over memory; from this share of n on a matrix product over
 # all of them, which misses nothing, is no slower.
 _LARGEST_K_SHARE = 1 / 16
+# The larger the graph, the more often a search ends before it has come to what is near (measured: docs/performance.md).
+_EF_PER_ROOT = 1 / 6
 # Where bit-identical vectors are more than the candidates of an insertion, their nodes link to each other alone, and
 # a search that comes to them stays there. So a node lies a little beside its face, by at most so much in a coordinate.
 _ASIDE = 1e-5
@@ -89,15 +91,16 @@ class Graph:
         """The pairs (row of `queries`, slot) found within `limit`, and a few just beyond; and the rows given up.
 
         HNSW answers for a number of neighbours, not for a distance. So k grows for the rows whose k-th neighbour is
-        still within the limit; doubling costs least. `ef` is k: what a search keeps it may as well give back. A row is
-        given up, for the caller to search exactly, when k has become a large share of the graph, or when the graph
-        does not yield k.
+        still within the limit; doubling costs least. It begins at the parameter `ef`, or at a sixth of the square
+        root of the number of nodes where that is more. hnswlib's `ef` is k: what a search keeps it may as well give
+        back. A row is given up, for the caller to search exactly, when k has become a large share of the graph, or when
+        the graph does not yield k.
         """
         beyond = (limit + _ASIDE * DIMENSIONS**0.5) ** 2 * (1 + _SLACK)
         rows_found: list[Numbers] = []
         slots_found: list[Numbers] = []
         rows = np.arange(len(queries))
-        k = self._parameters.ef
+        k = max(self._parameters.ef, int(_EF_PER_ROOT * self.nodes**0.5))
         while len(rows) and k <= self.live * _LARGEST_K_SHARE:
             self._hnsw.set_ef(k)
             try:

@@ -16,8 +16,9 @@ class Parameters:
     eps_max: neighbours are the faces at this distance or nearer.
     exact_below: up to this many faces in the shard the search is exact (blocked matrix products).
     m, ef_construction, ef, seed: HNSW's links a node, candidates kept while inserting, candidates kept while
-        searching (Malkov and Yashunin 2018, sections 4 and 4.1; more where more lie near), and the seed of its levels.
-        With fewer links faces unlike all others get lost in a large graph, and then no `ef` finds them.
+        searching (Malkov and Yashunin 2018, sections 4 and 4.1; more where more lie near, and where there are more than
+        82,944 nodes), and the seed of its levels.
+        With fewer links it takes a far larger `ef` to find the faces of a large graph that are unlike all others.
     shard, shards: this index holds the faces of shard `shard` of `shards`.
     threads: for inserting and searching in HNSW; -1 is one a core. With more than one the graph depends on which
         thread comes first. That is accepted: what was found is written down, and the auditor mends what was missed.
@@ -26,9 +27,9 @@ class Parameters:
 
     eps_max: float = 0.5
     exact_below: int = 10_000
-    m: int = 24
+    m: int = 32
     ef_construction: int = 100
-    ef: int = 64
+    ef: int = 48
     seed: int = 100
     shard: int = 0
     shards: int = 1

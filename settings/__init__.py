@@ -69,10 +69,10 @@ class IndexSettings(Group):
 
     # Up to this many faces the search is exact.
     exact_below: int = Field(default=10_000, ge=0)
-    m: int = Field(default=24, ge=2)
+    m: int = Field(default=32, ge=2)
     ef_construction: int = Field(default=100, ge=8)
-    # What a search keeps in sight: the larger, the less it misses. It may change between runs.
-    ef: int = Field(default=64, ge=1)
+    # What a search keeps in sight at least: the larger, the less it misses. It may change between runs.
+    ef: int = Field(default=48, ge=1)
     seed: int = 100
 
 

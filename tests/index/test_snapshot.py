@@ -124,7 +124,7 @@ def test_a_snapshot_of_a_format_that_is_not_known_is_refused(tmp_path: Path) -> 
         (replace(EXACT, shards=4), "made with shards 2, this index is to have shards 4"),
         (replace(EXACT, shard=0), "made with shard 1, this index is to have shard 0"),
         (replace(EXACT, eps_max=0.6), "made with eps_max 0.5, this index is to have eps_max 0.6"),
-        (replace(EXACT, m=8, seed=1), "made with m 24, seed 100, this index is to have m 8, seed 1"),
+        (replace(EXACT, m=8, seed=1), "made with m 32, seed 100, this index is to have m 8, seed 1"),
     ],
 )
 def test_a_snapshot_of_another_shard_or_other_parameters_stops_the_start(
