@@ -1,7 +1,7 @@
 """How fast faces are clustered as they come in and go: `python -m benchmarks.clustering --faces 100000`.
 
 First the index and the clustering by themselves (in_process.py), then other implementations on as many faces as they
-can take (peers.py, `pip install --group dev --group benchmarks`), then the same through Kafka (through_kafka.py).
+can take (peers.py), then the same through Kafka (through_kafka.py).
 """
 
 from __future__ import annotations
