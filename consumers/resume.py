@@ -56,14 +56,14 @@ def is_usable(restored: Restored, kafka: KafkaSettings, positions: Positions, no
     """Whether to go on from what was restored, at `now`; says what was refused.
 
     Where the offsets were set back, to say again what was said, a later snapshot knows too much. And one that is older
-    than the tombstones which the topic still has may know what was withdrawn since: without it, the topic tells all.
+    than the tombstones which the topic keeps may know what was withdrawn since: without it, the topic tells all.
     """
     for reason in restored.refused:
         log.warning("snapshot passed over", reason=str(reason))
     (((topic, _), end),) = positions.items()
-    if not 0 < restored.offset < end:
-        return restored.offset == end
-    if restored.offset < tombstones_from(kafka, topic, now):
+    if restored.offset > end:
+        return False
+    if 0 < restored.offset < tombstones_from(kafka, topic, now):
         log.warning("snapshot passed over", reason=f"tombstones of {topic} since offset {restored.offset} may be gone")
         return False
     return True
