@@ -14,10 +14,9 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from cli.common import Data, Json, console, errors, load_settings, log_to_stderr, now
+from cli.common import Data, Json, archive, console, errors, load_settings, log_to_stderr, now
 from consumers import index as index_consumer
 from consumers.audit import Audited
-from local.services import services
 from schemas.topics import FACES, NEIGHBOURS
 from settings import Settings
 from stream.lag import LagReader, lag_reader
@@ -37,7 +36,7 @@ def audit(
     With --all this waits for it; where no index consumer is running, it runs here until the end.
     """
     log_to_stderr(logging.WARNING)
-    with services(load_settings(data), database=False, command="audit") as settings:
+    with archive(load_settings(data), database=False, command="audit") as settings:
         ensure_topics(settings.kafka)
         # Where nothing was indexed yet, there is one shard to come.
         shards = index_consumer.shards_known(settings.kafka) or 1

@@ -9,10 +9,9 @@ from rich.table import Table
 
 from catalogue import labels, suggestions
 from catalogue.connection import connect
-from cli.common import Data, Json, console, load_settings
+from cli.common import Data, Json, archive, console, load_settings
 from cli.printing import figure, print_json
 from clustering.decisions import Person
-from local.services import services
 from producers.people import person_called
 
 
@@ -32,7 +31,7 @@ def candidates(
     settings = load_settings(data)
     reach = settings.clustering.eps_max if radius is None else radius
     with (
-        services(settings, kafka=False, command="candidates") as running,
+        archive(settings, kafka=False, command="candidates") as running,
         connect(running.database) as connection,
     ):
         people = {it.label_id: Person(it.label_id, it.name, it.authority) for it in labels.people(connection)}

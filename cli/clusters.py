@@ -14,10 +14,9 @@ from rich.table import Table
 from catalogue import labels, reader
 from catalogue.connection import connect
 from catalogue.reader import CatalogueFace, Cluster
-from cli.common import Data, Json, console, load_settings
+from cli.common import Data, Json, archive, console, load_settings
 from clustering.partition import Partition, partition_at
 from consumers.cluster import clustering_of, parameters_of
-from local.services import services
 from settings import Settings
 from stream.topics import ensure_topics
 
@@ -54,7 +53,7 @@ def clusters(
     if not json_:
         limit = limit or _SHOWN
     with (
-        services(settings, kafka=eps is not None, command="clusters") as running,
+        archive(settings, kafka=eps is not None, command="clusters") as running,
         connect(running.database) as connection,
     ):
         if eps is None:

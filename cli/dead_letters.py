@@ -11,8 +11,7 @@ from rich.table import Table
 
 from catalogue import reader
 from catalogue.connection import connect
-from cli.common import Data, Json, console, load_settings
-from local.services import services
+from cli.common import Data, Json, archive, console, load_settings
 
 
 def dead_letters(
@@ -22,7 +21,7 @@ def dead_letters(
 ) -> None:
     """The records that could not be used: which, by whom they were given up, and why."""
     with (
-        services(load_settings(data), kafka=False, command="dead-letters") as settings,
+        archive(load_settings(data), kafka=False, command="dead-letters") as settings,
         connect(settings.database) as connection,
     ):
         letters = reader.dead_letters(connection, limit)

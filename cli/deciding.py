@@ -17,10 +17,9 @@ from psycopg import Connection
 
 from catalogue import reader
 from catalogue.connection import connect
-from cli.common import UserError, console, errors, load_settings, now
+from cli.common import UserError, archive, console, errors, load_settings, now
 from clustering.decisions import Decisions
 from local.owner import announced
-from local.services import services
 from producers.conflicts import AlreadySo, behind
 from producers.decisions import decide, read_decisions
 from producers.people import cleaned
@@ -74,7 +73,7 @@ class Desk:
 def desk(data: Path | None, command: str) -> Iterator[Desk]:
     """The services that a decision needs, with what was decided until now."""
     chosen = load_settings(data)
-    with services(chosen, command=command) as settings:
+    with archive(chosen, command=command) as settings:
         ensure_topics(settings.kafka)
         owner = announced(chosen.data.resolve())
         alone = chosen.kafka.bootstrap_servers is None and owner is not None and owner.pid == os.getpid()

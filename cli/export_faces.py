@@ -16,8 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from catalogue import reader
 from catalogue.connection import connect
 from catalogue.reader import RankedFace
-from cli.common import Data, UserError, console, errors, load_settings
-from local.services import services
+from cli.common import Data, UserError, archive, console, errors, load_settings
 from models.fetching import Unavailable, UnknownStore, fetch
 from models.images import RgbImage, UnreadableImage, decode
 from schemas.scans import Box
@@ -42,7 +41,7 @@ def export_faces(
     """Cut every clustered face from its scan, into a folder for each cluster, named rank-size-cluster."""
     _prepare(folder)
     with (
-        services(load_settings(data), kafka=False, command="export-faces") as settings,
+        archive(load_settings(data), kafka=False, command="export-faces") as settings,
         connect(settings.database) as connection,
     ):
         written, missing = _export(connection, folder)

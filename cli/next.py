@@ -9,9 +9,8 @@ from rich.table import Table
 
 from catalogue import suggestions
 from catalogue.connection import connect
-from cli.common import Data, Json, console, load_settings
+from cli.common import Data, Json, archive, console, load_settings
 from cli.printing import print_json
-from local.services import services
 
 
 def next_(
@@ -21,7 +20,7 @@ def next_(
 ) -> None:
     """The faces whose naming would settle most others, each of another cluster, the most informative first."""
     with (
-        services(load_settings(data), kafka=False, command="next") as settings,
+        archive(load_settings(data), kafka=False, command="next") as settings,
         connect(settings.database) as connection,
     ):
         found = suggestions.next_faces(connection, limit)

@@ -6,9 +6,8 @@ from rich.table import Table
 
 from catalogue import labels
 from catalogue.connection import connect
-from cli.common import Data, Json, console, load_settings
+from cli.common import Data, Json, archive, console, load_settings
 from cli.printing import print_json
-from local.services import services
 from producers.words import clause
 
 
@@ -19,7 +18,7 @@ def orphans(data: Data = None, json_: Json = False) -> None:
     come yet. When it comes, what was decided takes effect.
     """
     with (
-        services(load_settings(data), kafka=False, command="orphans") as settings,
+        archive(load_settings(data), kafka=False, command="orphans") as settings,
         connect(settings.database) as connection,
     ):
         found = labels.orphans(connection)

@@ -6,15 +6,14 @@ from rich.table import Table
 
 from catalogue import labels
 from catalogue.connection import connect
-from cli.common import Data, Json, console, load_settings
+from cli.common import Data, Json, archive, console, load_settings
 from cli.printing import print_json
-from local.services import services
 
 
 def people(data: Data = None, json_: Json = False) -> None:
     """Everybody who was named, with how many faces people gave the name and for how many it is proposed."""
     with (
-        services(load_settings(data), kafka=False, command="people") as settings,
+        archive(load_settings(data), kafka=False, command="people") as settings,
         connect(settings.database) as connection,
     ):
         found = labels.people(connection)

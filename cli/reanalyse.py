@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from cli.common import Data, Json, UserError, console, errors, load_settings, now
-from local.services import services
+from cli.common import Data, Json, UserError, archive, console, errors, load_settings, now
 from producers.reanalyse import chosen_scans, publish_again
 from stream.topics import ensure_topics
 
@@ -30,7 +29,7 @@ def reanalyse(
     """
     if everything == bool(scan_ids or collection is not None):
         raise UserError("say which scans are to be analysed again: their ids, --collection, or --all alone")
-    with services(load_settings(data), database=False, command="reanalyse") as settings:
+    with archive(load_settings(data), database=False, command="reanalyse") as settings:
         ensure_topics(settings.kafka)
         scans = chosen_scans(settings.kafka, scan_ids or (), collection)
         columns = (

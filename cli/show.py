@@ -12,9 +12,8 @@ from catalogue import labels, reader
 from catalogue.connection import connect
 from catalogue.labels import Pair, Proposal, Rejection
 from catalogue.reader import CatalogueFace
-from cli.common import Data, Json, console, load_settings
+from cli.common import Data, Json, archive, console, load_settings
 from cli.deciding import FaceId
-from local.services import services
 
 
 class _Shown:
@@ -31,7 +30,7 @@ class _Shown:
 def show(face_id: FaceId, data: Data = None, json_: Json = False) -> None:
     """All that is known of a face: where it is, its cluster, its name or the names proposed, links and separations."""
     with (
-        services(load_settings(data), kafka=False, command="show") as settings,
+        archive(load_settings(data), kafka=False, command="show") as settings,
         connect(settings.database) as connection,
     ):
         shown = _Shown(connection, reader.face_id_of(connection, face_id))

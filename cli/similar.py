@@ -10,8 +10,7 @@ from rich.table import Table
 
 from catalogue import reader
 from catalogue.connection import connect
-from cli.common import Data, Json, console, load_settings
-from local.services import services
+from cli.common import Data, Json, archive, console, load_settings
 
 
 def similar(
@@ -24,7 +23,7 @@ def similar(
 ) -> None:
     """The faces nearest to a face, whatever their cluster, with their distance from it."""
     with (
-        services(load_settings(data), kafka=False, command="similar") as settings,
+        archive(load_settings(data), kafka=False, command="similar") as settings,
         connect(settings.database) as connection,
     ):
         found = reader.similar(connection, reader.face_id_of(connection, face_id), k)

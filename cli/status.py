@@ -9,16 +9,15 @@ from rich.table import Table
 
 from catalogue import reader
 from catalogue.connection import connect
-from cli.common import Data, Json, console, load_settings
+from cli.common import Data, Json, archive, console, load_settings
 from cli.stages import STAGES
-from local.services import services
 from stream.lag import lag_reader
 from stream.topics import ensure_topics
 
 
 def status(data: Data = None, json_: Json = False) -> None:
     """Counts of what is in the catalogue, and the lag of each consumer: records it has not done with yet."""
-    with services(load_settings(data), command="status") as settings:
+    with archive(load_settings(data), command="status") as settings:
         ensure_topics(settings.kafka)
         with lag_reader(settings.kafka) as lags, connect(settings.database) as connection:
             lag = lags.lags(STAGES)

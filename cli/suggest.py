@@ -9,10 +9,9 @@ from rich.table import Table
 
 from catalogue import reader, suggestions
 from catalogue.connection import connect
-from cli.common import Data, Json, UserError, console, load_settings
+from cli.common import Data, Json, UserError, archive, console, load_settings
 from cli.deciding import FaceId
 from cli.printing import figure, print_json
-from local.services import services
 
 
 def suggest(
@@ -34,7 +33,7 @@ def suggest(
     if k is None and radius is None:
         radius = settings.clustering.eps_max
     with (
-        services(settings, kafka=False, command="suggest") as running,
+        archive(settings, kafka=False, command="suggest") as running,
         connect(running.database) as connection,
     ):
         face = reader.face_id_of(connection, face_id)

@@ -11,11 +11,10 @@ import plotille
 import typer
 from rich.table import Table
 
-from cli.common import Data, Json, UserError, console, load_settings
+from cli.common import Data, Json, UserError, archive, console, load_settings
 from clustering.clustering import Clustering
 from clustering.partition import partition_at
 from consumers.cluster import clustering_of, parameters_of
-from local.services import services
 from stream.topics import ensure_topics
 
 
@@ -44,7 +43,7 @@ def sweep(
         raise UserError(f"eps from {first} to {end}: give 0 < from <= to <= {settings.clustering.eps_max} (eps_max)")
     if step <= 0:
         raise UserError(f"--step {step}: give a number larger than 0")
-    with services(settings, database=False, command="sweep") as running:
+    with archive(settings, database=False, command="sweep") as running:
         ensure_topics(running.kafka)
         clustering = clustering_of(running.kafka, parameters_of(settings.clustering))
     try:

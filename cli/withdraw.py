@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.common import Data, console, load_settings, now
-from local.services import services
+from cli.common import Data, archive, console, load_settings, now
 from producers.feed import Feed
 from stream.topics import ensure_topics
 
@@ -22,7 +21,7 @@ def withdraw(
 
     The pictures themselves stay where they are, and publishing them again brings their scans back.
     """
-    with services(load_settings(data), database=False, command="withdraw") as settings:
+    with archive(load_settings(data), database=False, command="withdraw") as settings:
         ensure_topics(settings.kafka)
         with Feed(settings.kafka, now) as feed:
             feed.withdraw(scan_ids)

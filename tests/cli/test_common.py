@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import sys
+from pathlib import Path
 
 import pytest
 import structlog
 
 from cli.common import UserError, load_settings, log_to_stderr
+from cli.main import main
 
 
 def test_log_lines_go_to_the_standard_error_there_is_not_to_one_that_was_closed(
@@ -32,3 +35,16 @@ def test_a_wrong_setting_is_named_as_it_was_set(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("FACESTREAM_MODELS__MAX_SIZE", "12")
     with pytest.raises(UserError, match=r"^FACESTREAM_MODELS__MAX_SIZE: Input should be .* 80, not '12'$"):
         load_settings(clustering={"eps": 0.4})
+
+
+@pytest.mark.parametrize("command", [["clusters"], ["status"], ["withdraw", "scan"], ["label", "face", "Ada"]])
+def test_a_folder_without_an_archive_is_told_and_none_is_begun_there(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "mistyped"
+    monkeypatch.setattr(sys, "argv", ["facestream", *command, "--data", str(folder)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith(f"facestream: no archive in {folder}: name its folder with --data")
+    assert not folder.exists()
