@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.common import Data, Json, UserError, load_settings, log_to_stderr, now
+from cli.common import Data, Json, UserError, errors, load_settings, log_to_stderr, now
 from cli.summary import print_summary
 from cli.system import System, system
 from producers.feed import Feed
@@ -43,6 +43,8 @@ def run(
         truth = build_sample(scans[0])
     listing = list_sources(scans, collection)
     with system(settings, "run") as running:
+        if listing.skipped:
+            errors.print(f"files that are passed over, being no images: {listing.skipped:,}", highlight=False)
         started = time.monotonic()
         running.feed(lambda: _publish(running, listing))
         running.wait_until_done()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 from kafka import KafkaConsumer
+from PIL import Image
 
 from local.services import services
 from settings import Settings
@@ -120,6 +121,18 @@ def test_a_second_run_on_a_folder_in_use_is_refused_with_one_line(johns: Path, t
     assert len(refused.stderr.strip().splitlines()) == 1
     assert "in use" in refused.stderr
     assert str(os.getpid()) in refused.stderr
+
+
+def test_a_person_is_told_how_many_files_are_no_images(tmp_path: Path) -> None:
+    album = tmp_path / "album"
+    album.mkdir()
+    Image.new("RGB", (120, 120), "white").save(album / "white.png")
+    for name in ("list.txt", "list.pdf"):
+        (album / name).write_text("a list of the photographs in this box")
+    done = facestream("run", album, "--data", tmp_path / "data", "--upsample", "0", "--json")
+    assert done.returncode == 0, done.stderr
+    assert "files that are passed over, being no images: 2" in done.stderr
+    assert json.loads(done.stdout)["scans"] == 1
 
 
 def test_a_folder_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
