@@ -31,8 +31,10 @@ _MANIFEST = "manifest.json"
 _VECTORS = "vectors.npy"
 _IDS = "ids.json"
 _GRAPH = "graph.hnsw"
-# What the state depends on, or what was said from it. The rest of the parameters may change between runs.
-_MUST_AGREE = ("shard", "shards", "eps_max", "m", "ef_construction", "seed")
+# What was said depends on these. The rest of the parameters may change between runs.
+_MUST_AGREE = ("shard", "shards", "eps_max")
+# With others of these the graph is built anew from the vectors, at the next batch.
+_OF_GRAPH = ("m", "ef_construction", "seed")
 
 
 class SnapshotRefused(Exception):
@@ -82,8 +84,8 @@ def save(index: FaceIndex, folder: Path, offset: int) -> Path:
 def load(folder: Path, parameters: Parameters) -> Restored:
     """The index of the newest snapshot in `folder` that is whole; an empty one at offset 0 where there is none.
 
-    Damaged ones are passed over and told in the result. Raises SnapshotRefused for one that was made with other
-    parameters: that is not an accident of the disk but of whoever started this.
+    Damaged ones are passed over and told in the result. Raises SnapshotRefused for one of another shard or eps_max:
+    that is not an accident of the disk but of whoever started this.
     """
     damaged: list[SnapshotRefused] = []
     for path in _newest_first(folder):
@@ -136,7 +138,8 @@ def _read(path: Path, said: Mapping[str, Any], parameters: Parameters) -> FaceIn
     ids = json.loads((path / _IDS).read_bytes())
     index.scans = {scan_id: LiveScan(analysis, tuple(slots)) for scan_id, (analysis, slots) in ids["scans"].items()}
     index.store = _store(np.load(path / _VECTORS, mmap_mode="r"), ids["face_ids"], index.scans)
-    if _GRAPH in said["files"]:
+    made_with, wanted = said["parameters"], _parameters(parameters)
+    if _GRAPH in said["files"] and all(made_with[name] == wanted[name] for name in _OF_GRAPH):
         index.graph = Graph.load(path / _GRAPH, parameters, live=index.store.faces)
         index.store.free_all_but(index.graph.slots())
     else:
@@ -162,7 +165,7 @@ def _newest_first(folder: Path) -> list[Path]:
 
 
 def _parameters(parameters: Parameters) -> dict[str, Any]:
-    return {name: getattr(parameters, name) for name in _MUST_AGREE}
+    return {name: getattr(parameters, name) for name in (*_MUST_AGREE, *_OF_GRAPH)}
 
 
 def _damaged(path: Path, why: str) -> SnapshotRefused:
