@@ -49,7 +49,7 @@ def tombstones_from(kafka: KafkaSettings, topic: str, now: datetime) -> int:
     try:
         kept_ms = int(_configs(admin, topic, ["delete.retention.ms"])["delete.retention.ms"]["value"])
         at = TopicPartition(topic, 0)
-        since = reader.offsets_for_times({at: now.timestamp() * 1000 - 0.9 * kept_ms})[at]
+        since = reader.offsets_for_times({at: max(0, now.timestamp() * 1000 - 0.9 * kept_ms)})[at]
         return int(reader.end_offsets([at])[at] if since is None else since.offset)
     finally:
         reader.close()
