@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +28,9 @@ console = Console()
 
 errors = Console(stderr=True)
 """Errors and progress, so that standard output can be piped."""
+
+archive = partial(services, existing=True)
+"""The services of an archive that is there: a command that asks or decides does not begin a new one."""
 
 
 class UserError(Exception):
@@ -53,21 +55,6 @@ def load_settings(data: Path | None = None, **groups: dict[str, Any]) -> Setting
             where = "--" + names[0].replace("_", "-")
         given = f", not {problem['input']!r}" if isinstance(problem["input"], str | int | float) else ""
         raise UserError(f"{where}: {problem['msg'].removeprefix('Value error, ')}{given}") from error
-
-
-@contextmanager
-def archive(settings: Settings, *, kafka: bool = True, database: bool = True, command: str) -> Iterator[Settings]:
-    """The services of an archive that is there, as `local.services` has them.
-
-    Raises UserError where the data folder holds none: a command that asks or decides does not begin a new one.
-    """
-    embedded = (kafka and settings.kafka.bootstrap_servers is None) or (database and settings.database.url is None)
-    if embedded and not any((settings.data / name).is_dir() for name in ("kafka", "postgres")):
-        raise UserError(
-            f"no archive in {settings.data}: name its folder with --data, or begin one with facestream run FOLDER"
-        )
-    with services(settings, kafka=kafka, database=database, command=command) as running:
-        yield running
 
 
 def now() -> datetime:

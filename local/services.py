@@ -19,18 +19,26 @@ __all__ = ["LocalServiceError", "services"]
 # The first start fetches the broker's jars, too.
 _OWNER_READY_WITHIN_S = 300.0
 _POLL_S = 0.2
+_KAFKA, _POSTGRES = "kafka", "postgres"
 
 
 @contextmanager
 def services(
-    settings: Settings, *, kafka: bool = True, database: bool = True, exclusive: bool = False, command: str
+    settings: Settings,
+    *,
+    kafka: bool = True,
+    database: bool = True,
+    exclusive: bool = False,
+    existing: bool = False,
+    command: str,
 ) -> Iterator[Settings]:
     """Settings with a broker and a database that answer, as far as these are asked for.
 
     What the settings name is used as it is. What they do not name runs embedded, with its data below `settings.data`.
     One process owns that folder: it starts the services and stops them at the end. `exclusive` wants to be the owner;
-    others share the services of the owner there is, and become it where there is none. `command` is what a person
-    who meets the owner is told. Enter this from the main thread, see `local.child.start`.
+    others share the services of the owner there is, and become it where there is none. `existing` refuses a folder in
+    which no service has its data yet. `command` is what a person who meets the owner is told. Enter this from the main
+    thread, see `local.child.start`.
 
     Raises LocalServiceError, whose text is one line for that person.
     """
@@ -40,6 +48,10 @@ def services(
         yield settings
         return
     data = settings.data.resolve()
+    if existing and not any((data / name).is_dir() for name in (_KAFKA, _POSTGRES)):
+        raise LocalServiceError(
+            f"no archive in {settings.data}: name its folder with --data, or begin one with facestream run FOLDER"
+        )
     deadline = time.monotonic() + _OWNER_READY_WITHIN_S
     while True:
         with try_to_own(data) as owned:
@@ -59,7 +71,7 @@ def services(
         if time.monotonic() > deadline:
             raise LocalServiceError(
                 f"{_in_use(data, owner_there)}, whose services are not up after {_OWNER_READY_WITHIN_S:.0f} s: "
-                f"see the logs in {data / 'kafka'} and {data / 'postgres'}"
+                f"see the logs in {data / _KAFKA} and {data / _POSTGRES}"
             )
         time.sleep(_POLL_S)
 
@@ -68,7 +80,7 @@ def services(
 def _started(data: Path, owner: Owner, kafka: bool, database: bool) -> Iterator[Owner]:
     announce(data, owner)
     with ExitStack() as stack:
-        kafka_folder, postgres_folder = data / "kafka", data / "postgres"
+        kafka_folder, postgres_folder = data / _KAFKA, data / _POSTGRES
         embedded_kafka.stop_orphan(kafka_folder)
         embedded_postgres.stop_orphan(postgres_folder)
         if kafka:
