@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from index.log import Analysed
 from index.parameters import DIMENSIONS
+from schemas.base import Event
 from schemas.faces import Face, Provenance, Quality, ScanAnalysed
 from schemas.scans import Box, ScanPublished
 
@@ -20,6 +22,16 @@ _THEN = datetime(1918, 2, 24, tzinfo=UTC)
 _BOX = Box(left=0.1, top=0.1, right=0.2, bottom=0.2)
 _LANDMARKS = ((0.12, 0.14), (0.14, 0.14), (0.18, 0.14), (0.16, 0.14), (0.15, 0.17))
 _QUALITY = Quality(size_px=80, sharpness=50)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record as the catalogue takes it."""
+
+    topic: str
+    partition: int
+    offset: int
+    message: Event
 
 
 class Archive:

@@ -21,12 +21,11 @@ from psycopg import Connection
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.archive import published
+from benchmarks.archive import Record, published
 from catalogue import reader
 from catalogue.connection import connect
 from catalogue.writer import write
 from local.services import services
-from schemas.base import Event
 from schemas.clusters import Change, ClusterChanged, FaceAssigned, Role
 from schemas.faces import Face, Provenance, Quality, ScanAnalysed
 from schemas.scans import Box
@@ -55,14 +54,6 @@ class Row:
     mib: float
 
 
-@dataclass(frozen=True)
-class _Record:
-    topic: str
-    partition: int
-    offset: int
-    message: Event
-
-
 def embeddings(count: int) -> npt.NDArray[np.float32]:
     """Vectors spread like those of faces: float32, shape (count, 128), about 8 a person.
 
@@ -78,24 +69,24 @@ def embeddings(count: int) -> npt.NDArray[np.float32]:
     return vectors
 
 
-def batches(vectors: npt.NDArray[np.float32]) -> Iterator[list[_Record]]:
+def batches(vectors: npt.NDArray[np.float32]) -> Iterator[list[Record]]:
     """The records about these faces, as the topics would bring them."""
     scans = len(vectors) // _FACES_A_SCAN
     for start in range(0, scans, _SCANS_A_BATCH):
-        records: list[_Record] = []
+        records: list[Record] = []
         for number in range(start, min(start + _SCANS_A_BATCH, scans)):
             scan_id = f"album/{number:08}.jpg"
             own = range(number * _FACES_A_SCAN, (number + 1) * _FACES_A_SCAN)
             faces = tuple(_face(f"{it:032x}", vectors[it]) for it in own)
-            records += [_Record("scans", number % 8, number // 8, published(scan_id))]
-            records += [_Record("faces", 0, number, _analysed(scan_id, faces))]
+            records += [Record("scans", number % 8, number // 8, published(scan_id))]
+            records += [Record("faces", 0, number, _analysed(scan_id, faces))]
             for face, it in zip(faces, own, strict=True):
                 cluster_id = f"{it // _FACES_A_PERSON * _FACES_A_PERSON:032x}"
                 assigned = FaceAssigned(
                     face_id=face.face_id, scan_id=scan_id, analysis=number, cluster_id=cluster_id, role=Role.CORE
                 )
                 changed = ClusterChanged(cluster_id=cluster_id, change=Change.GROWN, size=it % _FACES_A_PERSON + 1)
-                records += [_Record("assignments", it % 4, it // 4, assigned), _Record("clusters", 0, it, changed)]
+                records += [Record("assignments", it % 4, it // 4, assigned), Record("clusters", 0, it, changed)]
         yield records
 
 

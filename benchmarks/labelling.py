@@ -24,7 +24,7 @@ from psycopg import Connection
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.archive import analysed, published
+from benchmarks.archive import Record, analysed, published
 from benchmarks.label_speed import Speed, one_cluster, through_kafka
 from catalogue import suggestions, writer
 from catalogue.connection import connect
@@ -57,16 +57,6 @@ class Names:
     eps: float
     share: float
     names: int | None
-
-
-@dataclass(frozen=True)
-class _Record:
-    """A record as the catalogue takes it."""
-
-    topic: str
-    partition: int
-    offset: int
-    message: Event
 
 
 class Desk:
@@ -123,7 +113,7 @@ class Desk:
         records = []
         for event in events:
             topic = topic_of(event).name
-            records.append(_Record(topic, 0, self._offsets[topic], event))
+            records.append(Record(topic, 0, self._offsets[topic], event))
             self._offsets[topic] += 1
         writer.write(self.connection, records, {(topic, 0): offset for topic, offset in self._offsets.items()})
 
