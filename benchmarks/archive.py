@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from index.log import Analysed
+from index.entries import Analysed
 from index.parameters import DIMENSIONS
 from schemas.base import Event
 from schemas.faces import Face, Provenance, Quality, ScanAnalysed

@@ -19,12 +19,12 @@ from benchmarks.archive import Archive, analysed
 from benchmarks.measurement import Curves, Row, Watch
 from benchmarks.parameters import CLUSTERING, INDEX
 from clustering import snapshot as clustering_snapshot
-from clustering.clustering import Clustering, PartWithdrawn
-from clustering.partition import partition_at
+from clustering.clustering import Clustering, NeighboursWithdrawn
+from clustering.what_if import hypothetical_clusters
 from index import snapshot as index_snapshot
 from index.audit import audit
+from index.entries import Analysed, Withdrawn
 from index.face_index import FaceIndex
-from index.log import Analysed, Withdrawn
 from index.parameters import Parameters
 from schemas.faces import Quality
 from schemas.neighbours import FaceNeighbours, NeighboursFound, parse_neighbours_key
@@ -37,12 +37,14 @@ _POINTS = 50
 _QUALITY = Quality(size_px=80, sharpness=50)
 _THEN = datetime(1918, 2, 24, tzinfo=UTC)
 
-Said = NeighboursFound | PartWithdrawn
+ClusteringInput = NeighboursFound | NeighboursWithdrawn
 
 
-def said(found: Sequence[NeighboursFound | Tombstone]) -> list[Said]:
+def said(found: Sequence[NeighboursFound | Tombstone]) -> list[ClusteringInput]:
     """What the index says, as the clustering takes it."""
-    return [it if isinstance(it, NeighboursFound) else PartWithdrawn(*parse_neighbours_key(it.key)) for it in found]
+    return [
+        it if isinstance(it, NeighboursFound) else NeighboursWithdrawn(*parse_neighbours_key(it.key)) for it in found
+    ]
 
 
 class Stream:
@@ -59,7 +61,9 @@ class Stream:
         self._batch = batch
         self._sample: list[tuple[Analysed, NeighboursFound]] = []
 
-    def take(self, entries: list[Analysed | Withdrawn], index_watch: Watch, cluster_watch: Watch) -> list[Said]:
+    def take(
+        self, entries: list[Analysed | Withdrawn], index_watch: Watch, cluster_watch: Watch
+    ) -> list[ClusteringInput]:
         """A batch through both. What the index has said."""
         found = said(index_watch.time(self.index.apply, entries))
         cluster_watch.time(self.clustering.apply, found)
@@ -132,7 +136,7 @@ class Stream:
     def partition(self) -> Row:
         """All faces at another eps."""
         watch = Watch()
-        watch.time(partition_at, self.clustering, 0.34)
+        watch.time(hypothetical_clusters, self.clustering, 0.34)
         return watch.row("partition at another eps", self.index.faces)
 
     def restart(self) -> Iterator[Row]:
@@ -188,7 +192,7 @@ def one_person(faces: int) -> Row:
     largest = max(clustering.sizes().values())
     watch = Watch()
     for victim in generator.permutation(faces)[:_WITHDRAWN].tolist():
-        watch.time(clustering.apply, [PartWithdrawn(str(victim), 0)])
+        watch.time(clustering.apply, [NeighboursWithdrawn(str(victim), 0)])
     return watch.row(f"cluster, withdrawn faces of one cluster of {largest:,}", _WITHDRAWN)
 
 

@@ -18,8 +18,8 @@ from benchmarks.through_kafka import Consumers, fed
 from clustering.clustering import Clustering, Parameters
 from schemas.clusters import FaceAssigned
 from schemas.codec import encode
+from schemas.decisions import FaceNamed
 from schemas.faces import Quality
-from schemas.labels import FaceNamed
 from schemas.neighbours import FaceNeighbours, NeighboursFound
 from schemas.topics import ASSIGNMENTS, LABELS
 from stream import clients

@@ -28,13 +28,13 @@ from benchmarks.archive import Record, analysed, published
 from benchmarks.label_speed import Speed, one_cluster, through_kafka
 from catalogue import suggestions, writer
 from catalogue.connection import connect
-from clustering.clustering import Clustering, Delta, Parameters, Said
+from clustering.clustering import Clustering, ClusteringInput, Delta, Parameters
 from index.face_index import FaceIndex
 from index.parameters import Parameters as IndexParameters
 from local.services import services
 from schemas.base import Event
 from schemas.clusters import FaceAssigned
-from schemas.labels import FaceNamed
+from schemas.decisions import FaceNamed
 from schemas.neighbours import NeighboursFound
 from schemas.topics import topic_of
 from settings import Settings
@@ -104,7 +104,7 @@ class Desk:
         """The faces without a hard label, in the order of their ids."""
         return sorted(face_id for face_id, it in self.assigned.items() if it.hard_label is None)
 
-    def _apply(self, said: Sequence[Said]) -> None:
+    def _apply(self, said: Sequence[ClusteringInput]) -> None:
         delta: Delta = self._clustering.apply(said)
         self.assigned |= {it.face_id: it for it in delta.assignments}
         self._write(delta.assignments)

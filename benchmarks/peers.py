@@ -13,7 +13,7 @@ from sklearn.cluster import DBSCAN
 from benchmarks.in_process import Stream
 from benchmarks.measurement import Row, Watch
 from benchmarks.parameters import EPS
-from index.log import Withdrawn
+from index.entries import Withdrawn
 
 _BATCH = 256
 _WITHDRAWN = 50

@@ -27,7 +27,7 @@ from benchmarks.archive import Archive, analysed
 from benchmarks.measurement import Row, percentiles
 from cli.stages import STAGES
 from cli.supervisor import as_environment
-from index.log import Analysed
+from index.entries import Analysed
 from local import child
 from local.services import services
 from schemas.codec import encode

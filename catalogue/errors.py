@@ -1,7 +1,9 @@
-"""What can be wrong with the database, said for a person."""
+"""What can be wrong with the database, for a person."""
+
+from errors import FacestreamError
 
 
-class CatalogueError(Exception):
+class CatalogueError(FacestreamError):
     """The database or the request does not fit, and trying again does not help. The text is one line for a person."""
 
 

@@ -13,8 +13,8 @@ from psycopg.types.json import Jsonb
 from schemas.base import Event
 from schemas.clusters import ClusterChanged, FaceAssigned
 from schemas.dead_letters import DeadLetter
+from schemas.decisions import Decision
 from schemas.faces import Face, ScanAnalysed
-from schemas.labels import Decision
 from schemas.scans import ScanPublished
 from schemas.topics import Tombstone
 

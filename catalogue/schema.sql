@@ -77,7 +77,7 @@ CREATE TABLE cluster_changes (
 );
 CREATE INDEX changes_of_cluster ON cluster_changes (cluster_id, "offset" DESC);
 
--- Topic `labels`: what archivists decided. `kind` is that of `schemas.labels`; what a kind does not have is NULL.
+-- Topic `labels`: what archivists decided. `kind` is that of `schemas.decisions`; what a kind does not have is NULL.
 CREATE TABLE decisions (
     decision_id        text COLLATE "C" PRIMARY KEY,
     kind               text NOT NULL,

@@ -17,8 +17,8 @@ from catalogue.reader import offsets
 from schemas.base import Event
 from schemas.clusters import ClusterChanged, FaceAssigned
 from schemas.dead_letters import DeadLetter
+from schemas.decisions import Decision
 from schemas.faces import ScanAnalysed
-from schemas.labels import Decision
 from schemas.scans import ScanPublished
 from schemas.topics import ASSIGNMENTS, CLUSTERS, DEAD_LETTERS, FACES, LABELS, SCANS, Tombstone
 

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from cli.common import Data, Json, archive, console, errors, load_settings, log_to_stderr, now
 from consumers import index as index_consumer
-from consumers.audit import Audited
+from consumers.audit import AuditProgress
 from schemas.topics import FACES, NEIGHBOURS
 from settings import Settings
 from stream.lag import LagReader, lag_reader
@@ -52,8 +52,8 @@ def audit(
         _print_table(said)
 
 
-def _audited(reader: LagReader, shard: int, shards: int) -> Audited:
-    return Audited.of_note(reader.note(index_consumer.group_of(shard, shards), FACES))
+def _audited(reader: LagReader, shard: int, shards: int) -> AuditProgress:
+    return AuditProgress.from_metadata(reader.note(index_consumer.group_of(shard, shards), FACES))
 
 
 def _finish(settings: Settings, reader: LagReader, shards: int) -> None:
@@ -85,7 +85,7 @@ def _finish(settings: Settings, reader: LagReader, shards: int) -> None:
         run.result()
 
 
-def _said(audited: Sequence[Audited], left: int) -> dict[str, Any]:
+def _said(audited: Sequence[AuditProgress], left: int) -> dict[str, Any]:
     pairs, found = sum(it.pairs for it in audited), sum(it.found for it in audited)
     return {
         "scans": sum(it.scans for it in audited),

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from catalogue import labels, suggestions
+from catalogue import decisions, suggestions
 from catalogue.connection import connect
 from cli.common import Data, Json, archive, console, load_settings
 from cli.printing import figure, print_json
-from clustering.decisions import Person
-from producers.people import person_called
+from decisions.holding import Person
+from decisions.people import person_called
 
 
 def candidates(
@@ -34,7 +34,7 @@ def candidates(
         archive(settings, kafka=False, command="candidates") as running,
         connect(running.database) as connection,
     ):
-        people = {it.label_id: Person(it.label_id, it.name, it.authority) for it in labels.people(connection)}
+        people = {it.label_id: Person(it.label_id, it.name, it.authority) for it in decisions.people(connection)}
         person = person_called(name, people)
         found = suggestions.candidates(connection, person.label_id, reach, limit)
     if json_:

@@ -11,11 +11,11 @@ import typer
 from psycopg import Connection
 from rich.table import Table
 
-from catalogue import labels, reader
+from catalogue import decisions, reader
 from catalogue.connection import connect
 from catalogue.reader import CatalogueFace, Cluster
 from cli.common import Data, Json, archive, console, load_settings
-from clustering.partition import Partition, partition_at
+from clustering.what_if import HypotheticalClusters, hypothetical_clusters
 from consumers.cluster import clustering_of, parameters_of
 from settings import Settings
 from stream.topics import ensure_topics
@@ -75,10 +75,10 @@ def clusters(
             _print_table(counted, [_summed_up(*it) for it in found], _names(connection))
 
 
-def _partition(settings: Settings) -> Partition:
+def _partition(settings: Settings) -> HypotheticalClusters:
     ensure_topics(settings.kafka)
     parameters = parameters_of(settings.clustering)
-    return partition_at(clustering_of(settings.kafka, parameters), parameters.eps)
+    return hypothetical_clusters(clustering_of(settings.kafka, parameters), parameters.eps)
 
 
 def _as_they_are(connection: Connection, limit: int | None) -> Iterator[tuple[str, list[CatalogueFace]]]:
@@ -87,7 +87,7 @@ def _as_they_are(connection: Connection, limit: int | None) -> Iterator[tuple[st
 
 
 def _at_other_eps(
-    connection: Connection, partition: Partition, limit: int | None
+    connection: Connection, partition: HypotheticalClusters, limit: int | None
 ) -> Iterator[tuple[str, list[CatalogueFace]]]:
     """Each cluster with its faces as the catalogue has them, in the order of `_as_they_are`.
 
@@ -136,7 +136,7 @@ def _print_json(found: Iterable[tuple[str, Sequence[CatalogueFace]]]) -> None:
 
 
 def _names(connection: Connection) -> dict[str, str]:
-    return {it.label_id: it.name for it in labels.people(connection)}
+    return {it.label_id: it.name for it in decisions.people(connection)}
 
 
 def _print_table(counts: _Counts, shown: Sequence[Cluster], names: dict[str, str]) -> None:

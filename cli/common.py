@@ -14,6 +14,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
+from errors import UserError
 from local.services import services
 from settings import Settings
 
@@ -31,10 +32,6 @@ errors = Console(stderr=True)
 
 archive = partial(services, existing=True)
 """The services of an archive that is there: a command that asks or decides does not begin a new one."""
-
-
-class UserError(Exception):
-    """Something the person at the keyboard can put right. The text is what they read."""
 
 
 def load_settings(data: Path | None = None, **groups: dict[str, Any]) -> Settings:

@@ -15,11 +15,12 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.common import Data, UserError, load_settings, log_to_stderr, now
+from cli.common import Data, load_settings, log_to_stderr, now
 from consumers import catalogue as catalogue_consumer
 from consumers import cluster as cluster_consumer
 from consumers import detect as detect_consumer
 from consumers import index as index_consumer
+from errors import UserError
 from local.services import services
 from settings import Settings
 from stream.topics import ensure_topics

@@ -17,14 +17,15 @@ from psycopg import Connection
 
 from catalogue import reader
 from catalogue.connection import connect
-from cli.common import UserError, archive, console, errors, load_settings, now
-from clustering.decisions import Decisions
+from cli.common import archive, console, errors, load_settings, now
+from decisions.conflicts import AlreadySo, behind
+from decisions.holding import Decisions
+from decisions.people import cleaned
+from decisions.wording import told
+from errors import UserError
 from local.owner import announced
-from producers.conflicts import AlreadySo, behind
 from producers.decisions import decide, read_decisions
-from producers.people import cleaned
-from producers.words import told
-from schemas.labels import Decision, DecisionUndone, FaceNamed
+from schemas.decisions import Decision, DecisionUndone, FaceNamed
 from settings import Settings
 from stream.topics import ensure_topics
 

@@ -16,8 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from catalogue import reader
 from catalogue.connection import connect
 from catalogue.reader import RankedFace
-from cli.common import Data, UserError, archive, console, errors, load_settings
-from models.fetching import Unavailable, UnknownStore, fetch
+from cli.common import Data, archive, console, errors, load_settings
+from errors import UserError
+from models.fetching import UnavailablePicture, UnknownStore, fetch
 from models.images import RgbImage, UnreadableImage, decode
 from schemas.scans import Box
 
@@ -80,7 +81,7 @@ def _export(connection: Connection, folder: Path) -> tuple[int, int]:
         for faces in reader.faces_of_scans(connection):
             try:
                 picture = _picture(connection, faces[0].face.scan_id)
-            except (Unavailable, UnknownStore, UnreadableImage) as error:
+            except (UnavailablePicture, UnknownStore, UnreadableImage) as error:
                 _report(f"{faces[0].face.scan_id}: {error}")
                 missing += len(faces)
             else:
@@ -96,10 +97,10 @@ def _export(connection: Connection, folder: Path) -> tuple[int, int]:
 def _picture(connection: Connection, scan_id: str) -> RgbImage:
     scan = reader.scan(connection, scan_id)
     if scan is None:
-        raise Unavailable("withdrawn in the meantime")
+        raise UnavailablePicture("withdrawn in the meantime")
     data = fetch(scan.uri)
     if hashlib.sha256(data).hexdigest() != scan.sha256:
-        raise Unavailable(f"{scan.uri} is no longer the picture that was published")
+        raise UnavailablePicture(f"{scan.uri} is no longer the picture that was published")
     return decode(data, scan.page)
 
 

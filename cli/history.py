@@ -9,10 +9,10 @@ from rich.table import Table
 
 from cli.common import Data, Json, console
 from cli.deciding import FaceId, desk
-from clustering.decisions import Decisions
+from decisions.holding import Decisions
+from decisions.wording import describe_for_face
 from producers.decisions import shortened
-from producers.words import told_of
-from schemas.labels import Decision, DecisionUndone
+from schemas.decisions import Decision, DecisionUndone
 
 
 def history(face_id: FaceId, data: Data = None, json_: Json = False) -> None:
@@ -39,7 +39,9 @@ def _table(face_id: str, decisions: Sequence[Decision], held: Decisions) -> Tabl
     table.add_column("decision", no_wrap=True)
     for it in decisions:
         what = (
-            f"undoes {ids[it.undone_decision_id]}" if isinstance(it, DecisionUndone) else told_of(face_id, it, people)
+            f"undoes {ids[it.undone_decision_id]}"
+            if isinstance(it, DecisionUndone)
+            else describe_for_face(face_id, it, people)
         )
         when = f"{it.decided_at.astimezone():%Y-%m-%d %H:%M}"
         table.add_row(when, it.author, what, it.note or "", "yes" if held.holds(it) else "undone", ids[it.decision_id])

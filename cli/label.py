@@ -8,8 +8,8 @@ import typer
 
 from cli.common import Data, Json
 from cli.deciding import Author, Desk, FaceId, Fields, Note, decide_and_tell
-from producers.people import cleaned, person_called, person_meant
-from schemas.labels import Decision, FaceNamed, NameRejected, NameTakenBack
+from decisions.people import cleaned, person_called, person_meant
+from schemas.decisions import Decision, FaceNamed, NameRejected, NameTakenBack
 
 
 def label(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from cli.common import Data, Json, UserError
+from cli.common import Data, Json
 from cli.deciding import Author, Desk, FaceId, Note, OtherFaceId, decide_and_tell
-from schemas.labels import FacesLinked, FacesSeparated
+from errors import UserError
+from schemas.decisions import FacesLinked, FacesSeparated
 
 
 def link(

@@ -7,11 +7,10 @@ import sys
 
 import typer
 
-from catalogue.errors import CatalogueError
 from cli.audit import audit
 from cli.candidates import candidates
 from cli.clusters import clusters
-from cli.common import UserError, errors
+from cli.common import errors
 from cli.consume import catalogue, cluster, detect, index
 from cli.dead_letters import dead_letters
 from cli.export_faces import export_faces
@@ -31,10 +30,7 @@ from cli.suggest import suggest
 from cli.sweep import sweep
 from cli.undo import undo
 from cli.withdraw import withdraw
-from local.services import LocalServiceError
-from models.weights import WeightsError
-from producers.errors import InputError
-from stream.errors import Fatal
+from errors import FacestreamError
 
 app = typer.Typer(
     help="Keeps every face of a photo archive clustered by person, while new scans stream in through Kafka.",
@@ -87,7 +83,7 @@ def main() -> None:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     try:
         app()
-    except (UserError, InputError, LocalServiceError, CatalogueError, WeightsError, Fatal) as error:
+    except FacestreamError as error:
         errors.print(f"facestream: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
 

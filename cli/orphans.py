@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from catalogue import labels
+from catalogue import decisions
 from catalogue.connection import connect
 from cli.common import Data, Json, archive, console, load_settings
 from cli.printing import print_json
-from producers.words import clause
+from decisions.wording import clause
 
 
 def orphans(data: Data = None, json_: Json = False) -> None:
@@ -21,7 +21,7 @@ def orphans(data: Data = None, json_: Json = False) -> None:
         archive(load_settings(data), kafka=False, command="orphans") as settings,
         connect(settings.database) as connection,
     ):
-        found = labels.orphans(connection)
+        found = decisions.orphans(connection)
     if json_:
         print_json(found)
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from catalogue import labels
+from catalogue import decisions
 from catalogue.connection import connect
 from cli.common import Data, Json, archive, console, load_settings
 from cli.printing import print_json
@@ -16,7 +16,7 @@ def people(data: Data = None, json_: Json = False) -> None:
         archive(load_settings(data), kafka=False, command="people") as settings,
         connect(settings.database) as connection,
     ):
-        found = labels.people(connection)
+        found = decisions.people(connection)
     if json_:
         print_json(found)
         return

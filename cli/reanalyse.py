@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from cli.common import Data, Json, UserError, archive, console, errors, load_settings, now
+from cli.common import Data, Json, archive, console, errors, load_settings, now
+from errors import UserError
 from producers.reanalyse import chosen_scans, publish_again
 from stream.topics import ensure_topics
 

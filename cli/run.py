@@ -8,14 +8,15 @@ from typing import Annotated
 
 import typer
 
-from cli.common import Data, Json, UserError, errors, load_settings, log_to_stderr, now
+from cli.common import Data, Json, errors, load_settings, log_to_stderr, now
 from cli.summary import print_summary
 from cli.system import System, system
+from errors import UserError
 from producers.feed import Feed
 from producers.files import Listing, list_sources, scans_of
-from producers.sample import build_sample
-from producers.truth import Truth
 from producers.watch import watch as watch_folder
+from sample.archive import build_sample
+from sample.truth import Truth
 
 Paths = Annotated[
     list[Path] | None,

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from psycopg import Connection
 from rich.table import Table
 
-from catalogue import labels, reader
+from catalogue import decisions, reader
 from catalogue.connection import connect
-from catalogue.labels import Pair, Proposal, Rejection
+from catalogue.decisions import Pair, Proposal, Rejection
 from catalogue.reader import CatalogueFace
 from cli.common import Data, Json, archive, console, load_settings
 from cli.deciding import FaceId
@@ -21,10 +21,10 @@ class _Shown:
 
     def __init__(self, connection: Connection, face_id: str) -> None:
         self.face: CatalogueFace = reader.faces(connection, [face_id])[0]
-        self.name = labels.name_of(connection, self.face.label_id) if self.face.label_id is not None else None
-        self.proposals: list[Proposal] = labels.distribution(connection, face_id)
-        self.rejections: list[Rejection] = labels.rejections(connection, face_id)
-        self.pairs: list[Pair] = labels.pairs(connection, face_id)
+        self.name = decisions.name_of(connection, self.face.label_id) if self.face.label_id is not None else None
+        self.proposals: list[Proposal] = decisions.distribution(connection, face_id)
+        self.rejections: list[Rejection] = decisions.rejections(connection, face_id)
+        self.pairs: list[Pair] = decisions.pairs(connection, face_id)
 
 
 def show(face_id: FaceId, data: Data = None, json_: Json = False) -> None:

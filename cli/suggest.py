@@ -9,9 +9,10 @@ from rich.table import Table
 
 from catalogue import reader, suggestions
 from catalogue.connection import connect
-from cli.common import Data, Json, UserError, archive, console, load_settings
+from cli.common import Data, Json, archive, console, load_settings
 from cli.deciding import FaceId
 from cli.printing import figure, print_json
+from errors import UserError
 
 
 def suggest(

@@ -11,7 +11,7 @@ from catalogue import reader
 from cli.common import console
 from cli.system import System
 from producers.feed import Outcome
-from producers.truth import Score, Truth, score
+from sample.truth import Score, Truth, score
 
 _LARGEST = 10
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 import structlog
 from pydantic import SecretStr
 
-from cli.common import UserError
+from errors import UserError
 from local import child
 from local.child import Child
 from settings import Settings

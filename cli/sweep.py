@@ -11,10 +11,11 @@ import plotille
 import typer
 from rich.table import Table
 
-from cli.common import Data, Json, UserError, archive, console, load_settings
+from cli.common import Data, Json, archive, console, load_settings
 from clustering.clustering import Clustering
-from clustering.partition import partition_at
+from clustering.what_if import hypothetical_clusters
 from consumers.cluster import clustering_of, parameters_of
+from errors import UserError
 from stream.topics import ensure_topics
 
 
@@ -63,7 +64,7 @@ def sweep(
 
 def row_at(clustering: Clustering, eps: float) -> Row:
     """One row of the sweep. Raises ValueError when eps is larger than what neighbours were searched up to."""
-    partition = partition_at(clustering, eps)
+    partition = hypothetical_clusters(clustering, eps)
     sizes = list(partition.sizes().values())
     return Row(
         eps=eps,

@@ -9,7 +9,7 @@ import typer
 from cli.common import Data, Json
 from cli.deciding import Author, Desk, Fields, Note, decide_and_tell
 from producers.decisions import decision_of
-from schemas.labels import Decision, DecisionUndone
+from schemas.decisions import Decision, DecisionUndone
 
 
 def undo(

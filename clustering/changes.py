@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from clustering.arrays import Names, Slots
+from clustering.columns.arrays import Names, Slots
 from clustering.graph import Graph
-from clustering.grouping import Grouping
 from clustering.labelling import Labels
 from clustering.nodes import Nodes
+from clustering.published_clusters import PublishedClusters
 from schemas.clusters import Change, ClusterChanged, FaceAssigned, Role, Suggestion
 
 Roles = npt.NDArray[np.uint8]
@@ -45,7 +45,7 @@ class _Former:
     cluster_id: str
 
 
-def tell(graph: Graph, grouping: Grouping, nodes: Slots, died: Slots) -> Delta:
+def tell(graph: Graph, grouping: PublishedClusters, nodes: Slots, died: Slots) -> Delta:
     """Compare what is with what was last said of these nodes, and note that it is said now."""
     table = graph.nodes
     live = nodes[table.live[nodes]]
@@ -130,7 +130,7 @@ def _former(table: Nodes, live: Slots, clusters: Names, roles: Roles, died: Slot
     return former
 
 
-def _log(grouping: Grouping, former: dict[str, list[_Former]]) -> Iterator[ClusterChanged]:
+def _log(grouping: PublishedClusters, former: dict[str, list[_Former]]) -> Iterator[ClusterChanged]:
     before, after = grouping.before(), grouping.after()
     for name in sorted(before):
         yield from _fate(name, before[name], after.get(name, 0), former.get(name, []))

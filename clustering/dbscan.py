@@ -11,12 +11,12 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from clustering import links as linking
-from clustering.arrays import Mask, Slots, least, unique
+from clustering import active_edges
+from clustering.active_edges import Links
+from clustering.columns.arrays import Mask, Slots, least, unique
 from clustering.graph import Graph
-from clustering.links import Links
 from clustering.membership import Membership
-from clustering.separation import separate
+from clustering.split_search import separate
 
 _NO_ANCHOR = -1
 
@@ -50,7 +50,7 @@ class Dbscan:
         self._membership.move(links.died, np.full(len(links.died), -1))
         self._separate(links, lost)
         stray = self._strays(lost, unique(touched, *self._ends(links.moved)))
-        linking.make(self._graph, links)
+        active_edges.activate(self._graph, links)
         nodes.core[gained] = True
         nodes.anchor[gained] = _NO_ANCHOR
         self._membership.move(gained, np.full(len(gained), -1))

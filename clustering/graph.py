@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from clustering import records
-from clustering.arrays import Slots, joined, part, unique
-from clustering.lists import Lists
-from clustering.names import NameIndex
+from clustering.columns.arrays import Slots, joined, part, unique
+from clustering.columns.lists import Lists
+from clustering.columns.name_index import NameIndex
 from clustering.nodes import Edges, Nodes, Scans
 from clustering.parameters import Parameters
 from schemas.neighbours import NeighboursFound
@@ -30,7 +30,7 @@ _NEVER = -1
 
 
 @dataclass(frozen=True)
-class PartWithdrawn:
+class NeighboursWithdrawn:
     """A tombstone of `neighbours`: shard `shard` no longer knows the scan."""
 
     scan_id: str
@@ -98,7 +98,7 @@ class Graph:
         self.scan_slots = dict(zip(self.scans.scan_id[scans].tolist(), scans.tolist(), strict=True))
         self._name(self.nodes.taken())
 
-    def latest(self, batch: Sequence[NeighboursFound | PartWithdrawn]) -> dict[Key, NeighboursFound | None]:
+    def latest(self, batch: Sequence[NeighboursFound | NeighboursWithdrawn]) -> dict[Key, NeighboursFound | None]:
         """What a batch comes to: the last word on each (scan, shard), None where it was withdrawn.
 
         A record of an older analysis than the one the same shard has already given is ignored. Raises ValueError when
@@ -107,7 +107,7 @@ class Graph:
         held: dict[Key, NeighboursFound | None] = {}
         for said in batch:
             key = (said.scan_id, said.shard)
-            if isinstance(said, PartWithdrawn):
+            if isinstance(said, NeighboursWithdrawn):
                 held[key] = None
                 continue
             self._check(said)

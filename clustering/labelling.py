@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import coo_array, csr_array
 
-from clustering.arrays import NO_SLOTS, Mask, Slots, unique
-from clustering.decided import DecidedFaces
-from clustering.decisions import FaceLabels
+from clustering.columns.arrays import NO_SLOTS, Mask, Slots, unique
 from clustering.graph import Graph
-from clustering.grouping import Grouping
+from clustering.live_decisions import LiveDecisions
 from clustering.propagation import Probabilities, propagate
+from clustering.published_clusters import PublishedClusters
+from decisions.holding import FaceLabels
 
 # What is told of a distribution: so many names, with so many digits.
 _TOP = 5
@@ -33,7 +33,7 @@ class Labels:
 class Labelling:
     """Keeps the column `labels` of the graph's nodes: Labels, or None for a face that has none."""
 
-    def __init__(self, graph: Graph, grouping: Grouping, decided: DecidedFaces) -> None:
+    def __init__(self, graph: Graph, grouping: PublishedClusters, decided: LiveDecisions) -> None:
         """`graph`, `grouping` and `decided` are of one clustering."""
         self._graph = graph
         self._grouping = grouping

@@ -14,10 +14,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from clustering.arrays import NO_SLOTS, Mask, Names, Slots, joined, least, part, unique
-from clustering.lists import Lists
+from clustering.columns.arrays import NO_SLOTS, Mask, Names, Slots, joined, least, part, unique
+from clustering.columns.lists import Lists
+from clustering.columns.tables import Table
 from clustering.nodes import Nodes
-from clustering.tables import Table
 
 
 class Clusters(Table):

@@ -11,8 +11,8 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from clustering.arrays import Mask, Names, Slots
-from clustering.tables import Table
+from clustering.columns.arrays import Mask, Names, Slots
+from clustering.columns.tables import Table
 
 Int32 = npt.NDArray[np.int32]
 

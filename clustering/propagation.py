@@ -12,7 +12,7 @@ from scipy.sparse import csr_array, diags_array
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
-from clustering.arrays import Mask, Slots
+from clustering.columns.arrays import Mask, Slots
 
 Probabilities = npt.NDArray[np.float64]
 

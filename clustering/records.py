@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from clustering.arrays import Mask, Slots
+from clustering.columns.arrays import Mask, Slots
 from clustering.parameters import Parameters
 from schemas.neighbours import FaceNeighbours, NeighboursFound
 

@@ -18,19 +18,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clustering.arrays import Names
 from clustering.clustering import Clustering
+from clustering.columns.arrays import Names
 from clustering.parameters import Parameters
+from errors import SnapshotRefused
 
 _FORMAT = 1
 _KEPT = 2
 _PREFIX = "snapshot-"
 _ASIDE = "writing.npz"
 _NO_NAME = -1
-
-
-class SnapshotRefused(Exception):
-    """A snapshot that is not used: damaged, or of other parameters. The text says which and why."""
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ import structlog
 from pydantic import BaseModel, ConfigDict
 
 from index.audit import Audit, audit
+from index.entries import Analysed
 from index.face_index import FaceIndex
-from index.log import Analysed
 from schemas.faces import ScanAnalysed
 from schemas.neighbours import NeighboursFound
 from schemas.topics import FACES, NEIGHBOURS
@@ -37,7 +37,7 @@ _PAIRS = 2**24
 _MOST_RECORDS = 200
 
 
-class Audited(BaseModel):
+class AuditProgress(BaseModel):
     """How far the audit of one shard has come, and what it saw.
 
     offset: the next one of `neighbours`. analysis: the highest one audited. Of these analyses, scans: how many they
@@ -54,7 +54,7 @@ class Audited(BaseModel):
     found: int = 0
 
     @classmethod
-    def of_note(cls, note: str) -> Audited:
+    def from_metadata(cls, note: str) -> AuditProgress:
         """What stands in the note beside the offsets of an index."""
         return cls.model_validate_json(note) if note else cls()
 
@@ -63,9 +63,9 @@ class Audited(BaseModel):
         """The share of the pairs that had been said before the audit; 1 where there are none."""
         return self.found / self.pairs if self.pairs else 1.0
 
-    def and_then(self, offset: int, entries: Sequence[Analysed], seen: Audit) -> Audited:
+    def and_then(self, offset: int, entries: Sequence[Analysed], seen: Audit) -> AuditProgress:
         """After these analyses, which are higher than all before."""
-        return Audited(
+        return AuditProgress(
             offset=offset,
             analysis=max((it.analysis for it in entries), default=self.analysis),
             scans=self.scans + len(entries),
@@ -87,7 +87,7 @@ class Auditor(AbstractContextManager["Auditor"]):
 
     def go_on(self, index: FaceIndex, note: str) -> tuple[list[NeighboursFound], str]:
         """Audit the next few records: the fuller ones to publish, and the note to commit with them."""
-        before = Audited.of_note(note)
+        before = AuditProgress.from_metadata(note)
         most = max(1, min(_MOST_RECORDS, _PAIRS // max(1, index.faces)))
         received, offset = self._neighbours.next(before.offset, most)
         if offset == before.offset:
@@ -112,7 +112,7 @@ class Auditor(AbstractContextManager["Auditor"]):
             log.info("neighbours said again", scans=len(fuller), missed=seen.true - seen.found)
         return fuller, before.and_then(offset, first, seen).model_dump_json()
 
-    def _report(self, audited: Audited) -> None:
+    def _report(self, audited: AuditProgress) -> None:
         if self._tell:
             log.info("audited", scans=audited.scans, pairs=audited.pairs, recall=round(audited.recall, 6))
             self._tell = False

@@ -14,9 +14,9 @@ import psycopg
 from catalogue import reader, writer
 from catalogue.connection import connect
 from catalogue.errors import CatalogueError, CatalogueUnavailable
+from errors import Fatal, Retriable
 from schemas.topics import ASSIGNMENTS, CLUSTERS, DEAD_LETTERS, FACES, LABELS, SCANS
 from settings import DatabaseSettings, Settings
-from stream.errors import Fatal, Retriable
 from stream.records import Positions, Received
 from stream.sink import drain
 
@@ -65,7 +65,7 @@ class CatalogueSink(AbstractContextManager["CatalogueSink"]):
 
 
 def run(settings: Settings, member: str, stop: threading.Event, clock: Callable[[], datetime]) -> None:
-    """Run until `stop` is set. Raises stream.errors.Fatal."""
+    """Run until `stop` is set. Raises errors.Fatal."""
     with CatalogueSink(settings.database) as sink:
         drain(
             settings.kafka,

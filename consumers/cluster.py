@@ -13,16 +13,16 @@ from datetime import datetime
 from pathlib import Path
 
 from clustering import snapshot
-from clustering.clustering import Clustering, Delta, Forgotten, Parameters, PartWithdrawn, Said
+from clustering.clustering import Clustering, ClusteringInput, DecisionDeleted, Delta, NeighboursWithdrawn, Parameters
 from consumers.resume import batches, is_usable, since, snapshots_of
+from errors import Fatal
 from schemas.clusters import FaceAssigned
 from schemas.codec import encoded
 from schemas.neighbours import parse_neighbours_key
 from schemas.topics import ASSIGNMENTS, CLUSTERS, LABELS, NEIGHBOURS, Tombstone, Topic, of_generation
 from settings import ClusteringSettings, KafkaSettings, Settings
-from stream.errors import Fatal
 from stream.reading import latest_values, read_to_end, read_until
-from stream.records import Opened, Output, Positions, Received, Rejected
+from stream.records import Output, Positions, Received, Rejected, RestoredStep
 from stream.topics import ensure_topics
 from stream.transform import transform
 
@@ -41,12 +41,12 @@ def parameters_of(settings: ClusteringSettings) -> Parameters:
 
 def step(clustering: Clustering, batch: Sequence[Received]) -> list[Output]:
     """Take in what was found near new faces, and decided; say what changed. Raises Fatal when eps reaches too far."""
-    said: list[Said] = []
+    said: list[ClusteringInput] = []
     rejected: list[Output] = []
     for received in batch:
         message = received.message
         try:
-            if isinstance(message, Said):
+            if isinstance(message, ClusteringInput):
                 said.append(message)
             elif isinstance(message, Tombstone):
                 said.append(_taken_back(message))
@@ -59,10 +59,10 @@ def step(clustering: Clustering, batch: Sequence[Received]) -> list[Output]:
     return [*rejected, *outputs(delta)]
 
 
-def _taken_back(tombstone: Tombstone) -> Said:
+def _taken_back(tombstone: Tombstone) -> ClusteringInput:
     if tombstone.topic == LABELS:
-        return Forgotten(tombstone.key)
-    return PartWithdrawn(*parse_neighbours_key(tombstone.key))
+        return DecisionDeleted(tombstone.key)
+    return NeighboursWithdrawn(*parse_neighbours_key(tombstone.key))
 
 
 def outputs(delta: Delta) -> list[Output]:
@@ -97,7 +97,7 @@ def run(
 ) -> None:
     """Run until `stop` is set: the live clusterer, or one of a generation of its own beside it.
 
-    Raises stream.errors.Fatal.
+    Raises errors.Fatal.
     """
     parameters = parameters_of(settings.clustering)
     try:
@@ -109,9 +109,9 @@ def run(
     group = GROUP if generation is None else f"{GROUP}-{generation}"
     folder = snapshots_of(settings, group, NEIGHBOURS)
 
-    def open_step(positions: Positions) -> Opened:
+    def restore_step(positions: Positions) -> RestoredStep:
         clustering = _restored(settings, parameters, folder, positions, clock())
-        return Opened(
+        return RestoredStep(
             lambda batch: step(clustering, batch),
             difference(clustering.assignments(), latest_values(settings.kafka, written[0])),
             save=lambda at: _save(clustering, folder, at),
@@ -122,7 +122,7 @@ def run(
         group,
         member,
         TOPICS,
-        open_step,
+        restore_step,
         max_records=_MAX_RECORDS,
         stop=stop,
         clock=clock,

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from consumers.workers import Outcome, Unusable, Workers
+from errors import Fatal
 from models.analyse import EngineParameters
 from models.onnx_session import EngineError, accelerated
 from schemas.scans import ScanPublished
 from schemas.topics import FACES, SCANS, Tombstone
 from settings import Settings
-from stream.errors import Fatal
-from stream.records import Opened, Output, Received, Rejected
+from stream.records import Output, Received, Rejected, RestoredStep
 from stream.transform import transform
 
 GROUP = "detect"
@@ -46,7 +46,7 @@ def step(analyse: Analyse, batch: Sequence[Received]) -> list[Output]:
 
 
 def run(settings: Settings, member: str, stop: threading.Event, clock: Callable[[], datetime]) -> None:
-    """Run until `stop` is set. Raises stream.errors.Fatal."""
+    """Run until `stop` is set. Raises errors.Fatal."""
     models = settings.models
     cores = os.cpu_count() or 1
     try:
@@ -69,7 +69,7 @@ def run(settings: Settings, member: str, stop: threading.Event, clock: Callable[
             GROUP,
             member,
             [SCANS],
-            lambda _: Opened(lambda batch: step(workers.analyse, batch)),
+            lambda _: RestoredStep(lambda batch: step(workers.analyse, batch)),
             max_records=max_records,
             stop=stop,
             clock=clock,

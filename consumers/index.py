@@ -10,18 +10,17 @@ from pathlib import Path
 
 from consumers.audit import Auditor
 from consumers.resume import is_usable, since, snapshots_of
+from errors import Fatal, SnapshotRefused
 from index import snapshot
+from index.entries import Analysed, Withdrawn
 from index.face_index import FaceIndex
-from index.log import Analysed, Withdrawn
 from index.parameters import Parameters
-from index.snapshot import SnapshotRefused
 from schemas.codec import InvalidRecord
 from schemas.faces import ScanAnalysed
 from schemas.topics import FACES, Tombstone
 from settings import KafkaSettings, Settings
-from stream.errors import Fatal
 from stream.groups import known_groups
-from stream.records import Opened, Output, Positions, Received, Rejected
+from stream.records import Output, Positions, Received, Rejected, RestoredStep
 from stream.transform import transform
 
 GROUP = "index"
@@ -64,7 +63,7 @@ def run(
     shard: int = 0,
     shards: int = 1,
 ) -> None:
-    """Run one shard until `stop` is set. Raises stream.errors.Fatal."""
+    """Run one shard until `stop` is set. Raises errors.Fatal."""
     group = group_of(shard, shards)
     _refuse_other_shards(settings, shards)
     parameters = Parameters(
@@ -74,15 +73,17 @@ def run(
 
     with Auditor(settings.kafka) as auditor:
 
-        def open_step(positions: Positions) -> Opened:
+        def restore_step(positions: Positions) -> RestoredStep:
             index = _restored(settings, parameters, folder, positions, clock())
-            return Opened(
+            return RestoredStep(
                 lambda batch: step(index, batch),
                 idle=lambda note: auditor.go_on(index, note),
                 save=lambda at: _save(index, folder, at),
             )
 
-        transform(settings.kafka, group, member, [FACES], open_step, max_records=_MAX_RECORDS, stop=stop, clock=clock)
+        transform(
+            settings.kafka, group, member, [FACES], restore_step, max_records=_MAX_RECORDS, stop=stop, clock=clock
+        )
 
 
 def _restored(

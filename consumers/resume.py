@@ -12,9 +12,9 @@ from typing import Protocol
 
 import structlog
 
+from errors import Fatal
 from schemas.topics import Topic
 from settings import KafkaSettings, Settings
-from stream.errors import Fatal
 from stream.reading import read_until
 from stream.records import Positions, Received
 from stream.topics import tombstones_from, topic_id

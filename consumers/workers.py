@@ -20,14 +20,14 @@ from multiprocessing import get_context, parent_process
 from types import TracebackType
 from typing import Self
 
+from errors import Fatal
 from models.analyse import Engine, EngineParameters, analyse_scans, load_engine
-from models.fetching import Unavailable, UnknownStore, fetch
+from models.fetching import UnavailablePicture, UnknownStore, fetch
 from models.images import RgbImage, UnreadableImage, decode
 from models.onnx_session import EngineError, NetworkFailed
 from models.weights import WeightsError
 from schemas.faces import ScanAnalysed
 from schemas.scans import ScanPublished
-from stream.errors import Fatal
 
 # Tasks for each process in a batch of scans, so that one with small scans takes over from one with large ones.
 _TASKS = 2
@@ -49,7 +49,7 @@ class Workers:
     """A pool of analysing processes. Use it as a context: they end with it, and with this process however it ends.
 
     `lanes` is the number of threads in each of them that take scans through the analysis. Entering raises
-    stream.errors.Fatal where the networks cannot be loaded.
+    errors.Fatal where the networks cannot be loaded.
     """
 
     def __init__(self, parameters: EngineParameters, processes: int, lanes: int = 1) -> None:
@@ -165,7 +165,7 @@ def _analyse(scans: Sequence[ScanPublished]) -> list[Outcome]:
         for place, scan in enumerate(scans):
             try:
                 yield scan, _picture(scan)
-            except (Unavailable, UnknownStore, UnreadableImage) as error:
+            except (UnavailablePicture, UnknownStore, UnreadableImage) as error:
                 unusable[place] = Unusable(str(error))
 
     analysed = iter(analyse_scans(engine, readable()))
@@ -176,5 +176,5 @@ def _picture(scan: ScanPublished) -> RgbImage:
     data = fetch(scan.uri)
     digest = hashlib.sha256(data).hexdigest()
     if digest != scan.sha256:
-        raise Unavailable(f"{scan.uri} has the sha256 {digest}, the scan was published with {scan.sha256}")
+        raise UnavailablePicture(f"{scan.uri} has the sha256 {digest}, the scan was published with {scan.sha256}")
     return decode(data, scan.page)

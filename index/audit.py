@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from index.entries import Analysed
 from index.face_index import FaceIndex
-from index.log import Analysed
 from schemas.neighbours import FaceNeighbours, NeighboursFound
 
 

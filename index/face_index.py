@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from index import exact
+from index.entries import Analysed, Withdrawn
 from index.exact import Distances, Numbers, Vectors
-from index.graph import Graph
-from index.log import Analysed, Withdrawn
+from index.hnsw import Hnsw
 from index.parameters import DIMENSIONS, Parameters, shard_of
 from index.rebuild import Rebuild
 from index.store import Store
@@ -38,7 +38,7 @@ class FaceIndex:
         self.parameters = parameters
         self.store = Store()
         self.scans: dict[str, LiveScan] = {}
-        self.graph: Graph | None = None
+        self.hnsw: Hnsw | None = None
         self._rebuild: Rebuild | None = None
 
     @property
@@ -133,8 +133,8 @@ class FaceIndex:
             return
         slots = np.array(live.slots, dtype=np.int64)
         self.store.drop(slots)
-        if self.graph is not None:
-            self.graph.mark(slots)
+        if self.hnsw is not None:
+            self.hnsw.mark(slots)
         else:
             self.store.free(slots)
 
@@ -158,34 +158,34 @@ class FaceIndex:
             end = start + sum(mine)
             self.scans[entry.scan_id] = LiveScan(entry.analysis, tuple(slots[start:end].tolist()))
             start = end
-        if self.graph is not None and len(slots):
-            self.graph.add(self.store.vectors[slots], slots)
+        if self.hnsw is not None and len(slots):
+            self.hnsw.add(self.store.vectors[slots], slots)
         if self._rebuild is not None:
             self._rebuild.add(slots)
 
     def _maintain(self) -> None:
-        if self.graph is None:
+        if self.hnsw is None:
             if self.faces > self.parameters.exact_below:
                 slots = self.store.live_slots()
-                self.graph = Graph(self.parameters, capacity=2 * len(slots))
-                self.graph.add(self.store.vectors[slots], slots)
+                self.hnsw = Hnsw(self.parameters, capacity=2 * len(slots))
+                self.hnsw.add(self.store.vectors[slots], slots)
         elif self._rebuild is not None:
             if self._rebuild.ready:
                 self.finish_rebuild()
-        elif self.graph.marked > self.parameters.marked_share * self.graph.nodes:
+        elif self.hnsw.marked > self.parameters.marked_share * self.hnsw.nodes:
             if self.faces > self.parameters.exact_below:
                 self._rebuild = Rebuild(self.store, self.parameters)
             else:
-                self.graph = None
+                self.hnsw = None
                 self.store.free_all_but(np.empty(0, dtype=np.int64))
 
     def finish_rebuild(self) -> None:
         """Wait for the rebuild in the background, if there is one, and search its graph from now on."""
         if self._rebuild is None:
             return
-        self.graph = self._rebuild.finish()
+        self.hnsw = self._rebuild.finish()
         self._rebuild = None
-        self.store.free_all_but(self.graph.slots())
+        self.store.free_all_but(self.hnsw.slots())
 
     def _tombstone(self, scan_id: str) -> Tombstone:
         return Tombstone(NEIGHBOURS, neighbours_key(scan_id, self.parameters.shard))
@@ -208,8 +208,8 @@ class FaceIndex:
         eps_max = self.parameters.eps_max
         left = np.arange(len(queries))
         rows = slots = np.empty(0, dtype=np.int64)
-        if self.graph is not None and self.faces > self.parameters.exact_below and not exactly:
-            rows, slots, left = self.graph.candidates(queries, eps_max)
+        if self.hnsw is not None and self.faces > self.parameters.exact_below and not exactly:
+            rows, slots, left = self.hnsw.candidates(queries, eps_max)
         if len(left):
             more_rows, more_slots = exact.candidates(queries[left], self.store.vectors[: self.store.used], eps_max)
             live = self.store.live[more_slots]

@@ -17,7 +17,7 @@ from collections import deque
 import numpy as np
 
 from index.exact import Numbers
-from index.graph import Graph
+from index.hnsw import Hnsw
 from index.parameters import Parameters
 from index.store import Store
 
@@ -32,7 +32,7 @@ class Rebuild:
         self._store = store
         self._parameters = parameters
         self._to_add: deque[Numbers] = deque([store.live_slots()])
-        self._graph = Graph(parameters, capacity=max(2 * store.faces, _AT_ONCE))
+        self._graph = Hnsw(parameters, capacity=max(2 * store.faces, _AT_ONCE))
         self._added: list[Numbers] = []
         self._stop = threading.Event()
         self._failure: BaseException | None = None
@@ -48,7 +48,7 @@ class Rebuild:
         """Whether `finish` will return at once."""
         return not self._thread.is_alive()
 
-    def finish(self) -> Graph:
+    def finish(self) -> Hnsw:
         """Wait for the thread. The new graph, in which all faces that are live now can be found."""
         self._thread.join()
         if self._failure is not None:

@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from errors import SnapshotRefused
 from index.face_index import FaceIndex, LiveScan
-from index.graph import Graph
+from index.hnsw import Hnsw
 from index.parameters import Parameters
 from index.store import Store
 
@@ -35,10 +36,6 @@ _GRAPH = "graph.hnsw"
 _MUST_AGREE = ("shard", "shards", "eps_max")
 # With others of these the graph is built anew from the vectors, at the next batch.
 _OF_GRAPH = ("m", "ef_construction", "seed")
-
-
-class SnapshotRefused(Exception):
-    """A snapshot that cannot be used: damaged, or of another index. The text says which, why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +60,8 @@ def save(index: FaceIndex, folder: Path, offset: int) -> Path:
     np.save(aside / _VECTORS, index.store.vectors[: index.store.used])
     ids = {"face_ids": index.store.face_ids[: index.store.used].tolist(), "scans": index.scans}
     (aside / _IDS).write_text(json.dumps(ids, separators=(",", ":")), encoding="utf-8")
-    if index.graph is not None:
-        index.graph.save(aside / _GRAPH)
+    if index.hnsw is not None:
+        index.hnsw.save(aside / _GRAPH)
     files = {path.name: _sha256(path) for path in sorted(aside.iterdir())}
     said = {"format": _FORMAT, "offset": offset, "parameters": _parameters(index.parameters), "files": files}
     (aside / _MANIFEST).write_text(json.dumps({"said": said, "sha256": _sha256_of(said)}), encoding="utf-8")
@@ -140,8 +137,8 @@ def _read(path: Path, said: Mapping[str, Any], parameters: Parameters) -> FaceIn
     index.store = _store(np.load(path / _VECTORS, mmap_mode="r"), ids["face_ids"], index.scans)
     made_with, wanted = said["parameters"], _parameters(parameters)
     if _GRAPH in said["files"] and all(made_with[name] == wanted[name] for name in _OF_GRAPH):
-        index.graph = Graph.load(path / _GRAPH, parameters, live=index.store.faces)
-        index.store.free_all_but(index.graph.slots())
+        index.hnsw = Hnsw.load(path / _GRAPH, parameters, live=index.store.faces)
+        index.store.free_all_but(index.hnsw.slots())
     else:
         index.store.free_all_but(np.empty(0, dtype=np.int64))
     return index

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from errors import FacestreamError
 
-class LocalServiceError(Exception):
+
+class LocalServiceError(FacestreamError):
     """An embedded service cannot be had. The text is one line for the person who asked: what, why, what to do."""

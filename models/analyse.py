@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,16 +15,14 @@ from scipy import ndimage
 
 from models import weights
 from models.dlib_engine import DlibDetector, DlibEmbedder, DlibLandmarks
+from models.face_ids import face_ids
 from models.images import RgbImage
 from models.jitter import jittered
 from models.onnx_engine import OnnxDetector, OnnxEmbedder
 from models.onnx_session import Execution
 from models.protocols import Chip, Detection, Detector, Embedder, LandmarkPredictor, Points
 from schemas.faces import Face, Provenance, Quality, ScanAnalysed
-from schemas.scans import Box, KeptFace, ScanPublished
-
-# A face found again is the same face from this overlap on.
-_SAME_FACE_IOU = 0.5
+from schemas.scans import Box, ScanPublished
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,7 @@ def _find(engine: Engine, waiting: Iterator[tuple[ScanPublished, RgbImage]]) -> 
 def _analysed(engine: Engine, found: _Found, vectors: Sequence[npt.NDArray[np.float32]]) -> ScanAnalysed:
     scan, width, height = found.scan, found.width, found.height
     boxes = [_relative(it, width, height) for it in found.faces]
-    ids = _name(scan, found.faces, boxes)
+    ids = face_ids(scan, found.faces, boxes)
     faces = [
         Face(
             face_id=face_id,
@@ -195,33 +192,3 @@ def _quality(face: Detection, chip: Chip) -> Quality:
         size_px=min(face.right - face.left, face.bottom - face.top),
         sharpness=float(ndimage.laplace(gray).var()),
     )
-
-
-def _name(scan: ScanPublished, found: Sequence[Detection], boxes: Sequence[Box]) -> list[str]:
-    """A face found again keeps its id, best overlap first; another's id is made of the scan's id and its box."""
-    kept = _kept(scan.keep, boxes)
-    taken = {face.face_id for face in scan.keep}
-    ids = []
-    for number, face in enumerate(found):
-        face_id = kept.get(number) or _new_id(scan.scan_id, face, taken)
-        taken.add(face_id)
-        ids.append(face_id)
-    return ids
-
-
-def _kept(keep: Sequence[KeptFace], boxes: Sequence[Box]) -> dict[int, str]:
-    overlaps = sorted(
-        (-box.overlap(face.box), face.face_id, number) for number, box in enumerate(boxes) for face in keep
-    )
-    kept: dict[int, str] = {}
-    for overlap, face_id, number in overlaps:
-        if -overlap >= _SAME_FACE_IOU and number not in kept and face_id not in kept.values():
-            kept[number] = face_id
-    return kept
-
-
-def _new_id(scan_id: str, face: Detection, taken: set[str]) -> str:
-    text = f"{scan_id}\n{face.left},{face.top},{face.right},{face.bottom}"
-    while (face_id := hashlib.sha256(text.encode()).hexdigest()[:20]) in taken:
-        text += "'"
-    return face_id

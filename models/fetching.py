@@ -9,12 +9,14 @@ from urllib.parse import unquote_to_bytes, urlsplit
 import fsspec.core
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 
+from errors import FacestreamError
 
-class Unavailable(Exception):
+
+class UnavailablePicture(FacestreamError):
     """Nothing can be had from there. The text says why, for a person."""
 
 
-class UnknownStore(Exception):
+class UnknownStore(FacestreamError):
     """The uri is of a kind that this installation cannot read. The text says why, for a person."""
 
 
@@ -23,15 +25,15 @@ _PASSING = (ConnectionError, TimeoutError, InterruptedError)
 
 
 def fetch(uri: str) -> bytes:
-    """The bytes at a uri. Raises Unavailable, after four tries where the trouble may pass, and UnknownStore."""
+    """The bytes at a uri. Raises UnavailablePicture, after four tries where the trouble may pass, and UnknownStore."""
     try:
         return _read(uri)
     except (ImportError, ValueError) as error:
         raise UnknownStore(f"{uri}: {error}") from error
     except FileNotFoundError as error:
-        raise Unavailable(f"nothing is at {uri}") from error
+        raise UnavailablePicture(f"nothing is at {uri}") from error
     except Exception as error:  # every store of fsspec has its own kinds of error
-        raise Unavailable(f"{uri} could not be read: {error or type(error).__name__}") from error
+        raise UnavailablePicture(f"{uri} could not be read: {error or type(error).__name__}") from error
 
 
 @retry(

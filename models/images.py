@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from errors import FacestreamError
+
 RgbImage = npt.NDArray[np.uint8]
 """A picture: uint8, shape (height, width, 3), red, green, blue."""
 
@@ -23,7 +25,7 @@ MAX_PIXELS = 500_000_000
 _FORMATS = ("JPEG", "PNG", "TIFF", "JPEG2000", "WEBP")
 
 
-class UnreadableImage(Exception):
+class UnreadableImage(FacestreamError):
     """These bytes are not a picture that can be used. The text says why, for a person."""
 
 

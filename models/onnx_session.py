@@ -11,6 +11,8 @@ import numpy.typing as npt
 import onnxruntime as ort
 from onnxruntime.capi.onnxruntime_pybind11_state import EPFail, Fail, RuntimeException
 
+from errors import FacestreamError
+
 _PROCESSOR = "CPUExecutionProvider"
 _PROVIDERS = {
     "tensorrt": "TensorrtExecutionProvider",
@@ -30,11 +32,11 @@ _OPTIONS = {
 }
 
 
-class EngineError(Exception):
+class EngineError(FacestreamError):
     """The engine that was asked for cannot be had here. The text is for a person."""
 
 
-class NetworkFailed(Exception):
+class NetworkFailed(EngineError):
     """A network did not get through, for want of memory or because its device is gone. The text is for a person."""
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from errors import FacestreamError
+
 DETECTOR = "mmod_human_face_detector.dat"
 LANDMARKS = "shape_predictor_5_face_landmarks.dat"
 EMBEDDER = "dlib_face_recognition_resnet_model_v1.dat"
@@ -18,7 +20,7 @@ _PINNED = {
 }
 
 
-class WeightsError(Exception):
+class WeightsError(FacestreamError):
     """A weight file that is not there or not what it should be. The text is for a person."""
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from clustering.decisions import Decisions, Forgotten
-from producers.conflicts import check
-from producers.errors import InputError
+from decisions.conflicts import check
+from decisions.holding import DecisionDeleted, Decisions
+from errors import UserError
 from producers.publisher import Publisher
-from schemas.labels import Decision, DecisionUndone
+from schemas.decisions import Decision, DecisionUndone
 from schemas.topics import LABELS, Tombstone
 from settings import KafkaSettings
 from stream.reading import read_to_end
@@ -18,18 +18,18 @@ _SHORT_ID = 8
 
 
 def read_decisions(kafka: KafkaSettings) -> Decisions:
-    """All that was decided until now. Raises stream.errors.Fatal."""
+    """All that was decided until now. Raises errors.Fatal."""
     held = Decisions()
     messages = (received.message for received in read_to_end(kafka, LABELS))
-    said = (Forgotten(it.key) if isinstance(it, Tombstone) else it for it in messages)
-    held.take(it for it in said if isinstance(it, Decision | Forgotten))
+    said = (DecisionDeleted(it.key) if isinstance(it, Tombstone) else it for it in messages)
+    held.take(it for it in said if isinstance(it, Decision | DecisionDeleted))
     return held
 
 
 def decide(kafka: KafkaSettings, held: Decisions, decision: Decision, now: Callable[[], datetime]) -> Decision:
     """Publish a decision that was made knowing `held`; once this returns, Kafka has it. The decision as published.
 
-    Raises producers.conflicts.ConflictError and AlreadySo, having published nothing, and stream.errors.Fatal.
+    Raises decisions.conflicts.ConflictError and AlreadySo, having published nothing, and errors.Fatal.
     """
     decision = _after(held, decision)
     check(held, decision)
@@ -41,16 +41,16 @@ def decide(kafka: KafkaSettings, held: Decisions, decision: Decision, now: Calla
 
 
 def decision_of(held: Decisions, prefix: str) -> Decision:
-    """The one decision whose id is this or begins with this. Raises InputError where there is none or more than one."""
+    """The one decision whose id is this or begins with this. Raises UserError where there is none or more than one."""
     exact = held.get(prefix)
     if exact is not None:
         return exact
     found = [it for it in held if it.decision_id.startswith(prefix)]
     if not found:
-        raise InputError(f"there is no decision {prefix!r}")
+        raise UserError(f"there is no decision {prefix!r}")
     if len(found) > 1:
         one, other, *_ = sorted(it.decision_id for it in found)
-        raise InputError(f"{prefix!r} is the beginning of more than one decision's id, {one} and {other} among them")
+        raise UserError(f"{prefix!r} is the beginning of more than one decision's id, {one} and {other} among them")
     return found[0]
 
 

@@ -16,7 +16,7 @@ from hashlib import blake2b
 from types import TracebackType
 from typing import Self
 
-from producers.errors import InputError
+from errors import UserError
 from producers.files import UNREADABLE_SHA256
 from producers.kept import with_faces
 from producers.publisher import Publisher
@@ -116,11 +116,11 @@ class Feed:
     def withdraw(self, scan_ids: Sequence[str]) -> None:
         """Take scans back: their faces leave every topic and table. All of them, or none.
 
-        Raises InputError where one is not published, or was withdrawn before.
+        Raises UserError where one is not published, or was withdrawn before.
         """
         for scan_id in scan_ids:
             if scan_id not in self._known:
-                raise InputError(f"no scan {scan_id!r} is published: nothing was withdrawn")
+                raise UserError(f"no scan {scan_id!r} is published: nothing was withdrawn")
         for scan_id in dict.fromkeys(scan_ids):
             self._changed.pop(scan_id, None)
             self._send(Tombstone(SCANS, scan_id))

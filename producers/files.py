@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from models.fetching import Unavailable, UnknownStore, fetch
+from errors import UserError
+from models.fetching import UnavailablePicture, UnknownStore, fetch
 from models.images import UnreadableImage, inspect
-from producers.errors import InputError
 from producers.manifest import SUFFIXES as MANIFEST_SUFFIXES
 from producers.manifest import Row, read_manifest
 from schemas.scans import ScanPublished
@@ -71,14 +71,14 @@ class Listing:
 def list_sources(paths: Iterable[Path | str], collection: str | None = None) -> Listing:
     """What is to be published from folders (recursively, sorted), image files and manifests. Reads no image.
 
-    Raises InputError when a path cannot be used, holds no image, or two files would be one scan.
+    Raises UserError when a path cannot be used, holds no image, or two files would be one scan.
     """
     listings = [_list_path(str(path), collection) for path in paths]
     by_id: dict[str, Source] = {}
     for source in (source for listing in listings for source in listing.sources):
         other = by_id.setdefault(source.scan_id, source)
         if other != source:
-            raise InputError(
+            raise UserError(
                 f"{other.uri} and {source.uri} would both be the scan {source.scan_id}: publish them one after the "
                 "other, each with its own --collection, or give each a scan_id in a manifest"
             )
@@ -89,7 +89,7 @@ def scans_of(source: Source, now: Callable[[], datetime]) -> Iterator[ScanPublis
     """The scans of one file, published now: several where it has several pages.
 
     A file that cannot be read is published all the same, with the sha256 that its manifest gives, or else
-    UNREADABLE_SHA256. Raises InputError when the uri is of a kind that this installation cannot read.
+    UNREADABLE_SHA256. Raises UserError when the uri is of a kind that this installation cannot read.
     """
     media_type, sha256, pages = source.media_type, source.sha256, 1
     # A manifest that says all there is to say spares the feed from reading the file.
@@ -116,13 +116,13 @@ def scans_of(source: Source, now: Callable[[], datetime]) -> Iterator[ScanPublis
 def find_images(folder: Path) -> tuple[list[Path], int]:
     """The images below a folder, sorted, hidden ones left out, and how many other files there are.
 
-    Links are followed, each folder once. Raises InputError when a folder cannot be read.
+    Links are followed, each folder once. Raises UserError when a folder cannot be read.
     """
 
     def refuse(error: OSError) -> None:
         if isinstance(error, FileNotFoundError):
             return  # It was taken away while we looked.
-        raise InputError(f"{error.filename}: the folder cannot be read ({error.strerror})") from error
+        raise UserError(f"{error.filename}: the folder cannot be read ({error.strerror})") from error
 
     images: list[Path] = []
     skipped = 0
@@ -147,7 +147,7 @@ def is_image(path: Path) -> bool:
 
 
 def source_in_folder(path: Path, folder: Path, collection: str | None = None) -> Source:
-    """An image below a folder; both paths are absolute. Raises InputError when its name is too long for an id."""
+    """An image below a folder; both paths are absolute. Raises UserError when its name is too long for an id."""
     collection = collection or _name_of(folder)
     return _checked(Source(path.as_uri(), f"{collection}/{_readable(path.relative_to(folder))}", collection))
 
@@ -159,21 +159,21 @@ def absolute(path: Path | str) -> Path:
 
 def _list_path(given: str, collection: str | None) -> Listing:
     if _SCHEME.match(given):
-        raise InputError(f"{given}: remote scans are given in a manifest, a CSV or JSON-lines file with a column uri")
+        raise UserError(f"{given}: remote scans are given in a manifest, a CSV or JSON-lines file with a column uri")
     path = absolute(given)
     if path.is_dir():
         images, skipped = find_images(path)
         if not images:
             others = f" ({skipped} other files)" if skipped else ""
-            raise InputError(f"{given}: no images in this folder{others}; taken are {', '.join(MEDIA_TYPES)}")
+            raise UserError(f"{given}: no images in this folder{others}; taken are {', '.join(MEDIA_TYPES)}")
         return Listing(tuple(source_in_folder(image, path, collection) for image in images), skipped)
     if not path.exists():
-        raise InputError(f"{given}: no such file or folder")
+        raise UserError(f"{given}: no such file or folder")
     if path.suffix.lower() in MANIFEST_SUFFIXES:
         return Listing(tuple(_manifest(path, collection)))
     if is_image(path):
         return Listing((source_in_folder(path, path.parent, collection),))
-    raise InputError(
+    raise UserError(
         f"{given}: neither an image ({', '.join(MEDIA_TYPES)}) nor a manifest ({', '.join(MANIFEST_SUFFIXES)})"
     )
 
@@ -183,14 +183,14 @@ def _manifest(path: Path, collection: str | None) -> Iterator[Source]:
     for line, row in read_manifest(path):
         try:
             source = _source_of_row(row, path.parent, collection)
-        except InputError as error:
-            raise InputError(f"{path}, line {line}: {error}") from error
+        except UserError as error:
+            raise UserError(f"{path}, line {line}: {error}") from error
         if source.scan_id in lines:
-            raise InputError(f"{path}, line {line}: the scan {source.scan_id} is in line {lines[source.scan_id]} too")
+            raise UserError(f"{path}, line {line}: the scan {source.scan_id} is in line {lines[source.scan_id]} too")
         lines[source.scan_id] = line
         yield source
     if not lines:
-        raise InputError(f"{path}: no rows in this manifest")
+        raise UserError(f"{path}: no rows in this manifest")
 
 
 def _source_of_row(row: Row, folder: Path, collection: str | None) -> Source:
@@ -216,7 +216,7 @@ def _source_of_row(row: Row, folder: Path, collection: str | None) -> Source:
 
 def _checked(source: Source) -> Source:
     if len(source.scan_id) > _MAX_SCAN_ID:
-        raise InputError(
+        raise UserError(
             f"{source.uri}: its scan id would have {len(source.scan_id)} characters, {_MAX_SCAN_ID} are allowed; "
             "give it a scan_id in a manifest"
         )
@@ -225,7 +225,7 @@ def _checked(source: Source) -> Source:
 
 def _name_of(folder: Path) -> str:
     if not folder.name:
-        raise InputError(f"{folder}: this folder has no name to call the collection after; give --collection")
+        raise UserError(f"{folder}: this folder has no name to call the collection after; give --collection")
     return _readable(PurePosixPath(folder.name))
 
 
@@ -238,10 +238,10 @@ def _read(uri: str) -> bytes | None:
     """The bytes at a uri, None if they cannot be had: detect meets that again and says why."""
     try:
         return fetch(uri)
-    except Unavailable:
+    except UnavailablePicture:
         return None
     except UnknownStore as error:
-        raise InputError(str(error)) from error
+        raise UserError(str(error)) from error
 
 
 def _look_into(data: bytes) -> tuple[str | None, int]:

@@ -14,7 +14,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from producers.errors import InputError
+from errors import UserError
 
 _CSV = ".csv"
 _JSON_LINES = (".jsonl", ".ndjson")
@@ -55,22 +55,22 @@ class Row(BaseModel):
 def read_manifest(path: Path) -> Iterator[tuple[int, Row]]:
     """The rows of a manifest, each with the number of its line in the file (from 1; a CSV's header is line 1).
 
-    Raises InputError with file, line and reason at the first row that cannot be used.
+    Raises UserError with file, line and reason at the first row that cannot be used.
     """
     read = _csv if path.suffix.lower() == _CSV else _json_lines
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         line = path.read_bytes().count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}, line {line}: not UTF-8; save the manifest as UTF-8") from error
+        raise UserError(f"{path}, line {line}: not UTF-8; save the manifest as UTF-8") from error
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     for line, cells in read(path, text):
         filled = {name: value for name, value in cells.items() if value not in ("", None)}
         try:
             yield line, Row.model_validate(filled)
         except ValidationError as error:
-            raise InputError(f"{path}, line {line}: {_problem(error)}") from error
+            raise UserError(f"{path}, line {line}: {_problem(error)}") from error
 
 
 def _csv(path: Path, text: str) -> Iterator[tuple[int, dict[str, object]]]:
@@ -78,17 +78,17 @@ def _csv(path: Path, text: str) -> Iterator[tuple[int, dict[str, object]]]:
     try:
         columns = next(reader, [])
         if "uri" not in columns:
-            raise InputError(f"{path}, line 1: no column uri; the columns are: {', '.join(columns) or 'none'}")
+            raise UserError(f"{path}, line 1: no column uri; the columns are: {', '.join(columns) or 'none'}")
         if len(set(columns)) < len(columns):
-            raise InputError(f"{path}, line 1: two columns have the same name; they are: {', '.join(columns)}")
+            raise UserError(f"{path}, line 1: two columns have the same name; they are: {', '.join(columns)}")
         for cells in reader:
             if not cells:
                 continue
             if len(cells) != len(columns):
-                raise InputError(f"{path}, line {reader.line_num}: {len(cells)} cells, the header has {len(columns)}")
+                raise UserError(f"{path}, line {reader.line_num}: {len(cells)} cells, the header has {len(columns)}")
             yield reader.line_num, dict(zip(columns, cells, strict=True))
     except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
+        raise UserError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
 
 
 def _json_lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, object]]]:
@@ -100,11 +100,11 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, object]]
             cells = json.loads(content)
             json.dumps(cells, ensure_ascii=False).encode()
         except json.JSONDecodeError as error:
-            raise InputError(f"{path}, line {line}: not JSON ({error.msg}, column {error.colno})") from error
+            raise UserError(f"{path}, line {line}: not JSON ({error.msg}, column {error.colno})") from error
         except UnicodeEncodeError as error:
-            raise InputError(f"{path}, line {line}: holds half a character, which is no text ({error})") from error
+            raise UserError(f"{path}, line {line}: holds half a character, which is no text ({error})") from error
         if not isinstance(cells, dict):
-            raise InputError(f'{path}, line {line}: not a JSON object, such as {{"uri": "page1.jpg"}}')
+            raise UserError(f'{path}, line {line}: not a JSON object, such as {{"uri": "page1.jpg"}}')
         yield line, cells
 
 

@@ -10,12 +10,12 @@ from uuid import uuid4
 
 from kafka.errors import KafkaError
 
+from errors import Fatal
 from schemas.base import Event
 from schemas.codec import encode
 from schemas.topics import Tombstone, topic_of
 from settings import KafkaSettings
 from stream import clients
-from stream.errors import Fatal
 
 _CLOSE_S = 5.0
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from producers.errors import InputError
+from errors import UserError
 from producers.kept import with_faces
 from producers.publisher import Publisher
 from schemas.scans import ScanPublished
@@ -22,7 +22,7 @@ def chosen_scans(
 ) -> dict[str, ScanPublished]:
     """The published scans of these ids and of this collection, by id; all scans where neither is given.
 
-    Raises InputError where there is no such scan, and stream.errors.Fatal.
+    Raises UserError where there is no such scan, and errors.Fatal.
     """
     everything = not scan_ids and collection is None
     wanted = set(scan_ids)
@@ -35,9 +35,9 @@ def chosen_scans(
             found.pop(scan.key, None)
     for scan_id in scan_ids:
         if scan_id not in found:
-            raise InputError(f"no scan {scan_id!r} is published: nothing is analysed again")
+            raise UserError(f"no scan {scan_id!r} is published: nothing is analysed again")
     if collection is not None and not any(scan.collection == collection for scan in found.values()):
-        raise InputError(f"no scan of a collection {collection!r} is published: nothing is analysed again")
+        raise UserError(f"no scan of a collection {collection!r} is published: nothing is analysed again")
     return found
 
 
@@ -46,7 +46,7 @@ def publish_again(
 ) -> Iterator[ScanPublished]:
     """Publish these scans with the faces to keep, one for each that is asked for; at the end Kafka has them all.
 
-    Raises stream.errors.Fatal.
+    Raises errors.Fatal.
     """
     advice = "do the same again when it answers: a scan that is analysed twice keeps its faces"
     with Publisher(kafka, now, "scans", advice) as publisher:

@@ -12,7 +12,7 @@ from time import monotonic
 from watchfiles import Change
 from watchfiles import watch as changes_in
 
-from producers.errors import InputError
+from errors import UserError
 from producers.feed import Feed, Outcome
 from producers.files import absolute, find_images, is_image, scans_of, source_in_folder
 from schemas.scans import ScanPublished
@@ -32,7 +32,7 @@ def watch(
 ) -> None:
     """Publish what is in a folder and what is put into it, until `stop` is set.
 
-    `report` is told of each scan after the broker has confirmed it. Raises InputError when there is no such folder,
+    `report` is told of each scan after the broker has confirmed it. Raises UserError when there is no such folder,
     and what Feed raises.
     """
     folder = absolute(folder)
@@ -54,11 +54,11 @@ def completed(folder: Path, stop: Event, settle_s: float = 1.0) -> Iterator[list
     """The images in a folder and below as they are complete: sizes and times unchanged for `settle_s` seconds.
 
     What is there at the start comes first. A file that is written again comes again. Ends when `stop` is set.
-    Raises InputError when the folder is not there, or no longer.
+    Raises UserError when the folder is not there, or no longer.
     The system tells of changes, except on network drives: there WATCHFILES_FORCE_POLLING=true makes it look itself.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder to watch")
+        raise UserError(f"{folder}: no such folder to watch")
     settling = Settling(settle_s)
     changes = changes_in(
         folder,
@@ -74,7 +74,7 @@ def completed(folder: Path, stop: Event, settle_s: float = 1.0) -> Iterator[list
     settling.see(find_images(folder)[0], monotonic())
     for batch in changes:
         if not folder.is_dir():
-            raise InputError(f"{folder}: the watched folder is gone")
+            raise UserError(f"{folder}: the watched folder is gone")
         for change, name in sorted(batch):
             if change is not Change.deleted:
                 settling.see(_images_at(Path(name), folder), monotonic())

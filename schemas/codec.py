@@ -10,13 +10,14 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
+from errors import FacestreamError
 from schemas.base import Event
 from schemas.topics import Record, Tombstone, Topic
 
 SOURCE = "facestream"
 
 
-class InvalidRecord(Exception):
+class InvalidRecord(FacestreamError):
     """This record can never be understood, however often it is tried. The text says why, for a person."""
 
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 from schemas.base import Event
 from schemas.clusters import ClusterChanged, FaceAssigned
+from schemas.decisions import DecisionUndone, FaceNamed, FacesLinked, FacesSeparated, NameRejected, NameTakenBack
 from schemas.faces import ScanAnalysed
-from schemas.labels import DecisionUndone, FaceNamed, FacesLinked, FacesSeparated, NameRejected, NameTakenBack
 from schemas.neighbours import NeighboursFound
 from schemas.scans import ScanPublished
 

@@ -8,8 +8,8 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
+from errors import Fatal
 from settings import KafkaSettings
-from stream.errors import Fatal
 from stream.reasons import reason
 
 MAX_RECORD_BYTES = 32 * 1024 * 1024

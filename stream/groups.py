@@ -5,9 +5,9 @@ from __future__ import annotations
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from errors import Fatal
 from settings import KafkaSettings
 from stream import clients
-from stream.errors import Fatal
 
 
 def known_groups(kafka: KafkaSettings) -> set[str]:

@@ -18,10 +18,10 @@ from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.structs import OffsetAndMetadata
 from tenacity import Retrying, retry_if_exception_type, sleep_using_event, stop_when_event_set, wait_exponential
 
+from errors import Fatal, Retriable
 from schemas.topics import Topic
 from settings import KafkaSettings
 from stream import clients
-from stream.errors import Fatal, Retriable
 from stream.reading import understand
 from stream.records import Positions, Received, Rejected
 

@@ -55,7 +55,7 @@ note is at most 4 KB (the broker's offset.metadata.max.bytes) and stands beside 
 
 
 @dataclass(frozen=True)
-class Opened:
+class RestoredStep:
     """A step whose state stands for all records before its positions.
 
     outputs: what it has to say before the first record. idle: see `Idle`. save: keeps the state, which then stands for

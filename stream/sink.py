@@ -15,11 +15,11 @@ import structlog
 from kafka import KafkaProducer
 from kafka.errors import CommitFailedError, FencedInstanceIdError, KafkaError
 
+from errors import Fatal, Retriable
 from schemas.dead_letters import encode_dead_letter
 from schemas.topics import DEAD_LETTERS, Topic
 from settings import KafkaSettings
 from stream import clients
-from stream.errors import Fatal, Retriable
 from stream.member import Batch, Member
 from stream.records import Positions, Received, Rejected
 from stream.transform import dead_letter

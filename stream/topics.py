@@ -10,10 +10,10 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import TopicAlreadyExistsError
 
+from errors import Fatal
 from schemas.topics import TOPICS, Topic
 from settings import KafkaSettings
 from stream import clients
-from stream.errors import Fatal
 
 
 def ensure_topics(kafka: KafkaSettings, topics: Iterable[Topic] = TOPICS) -> None:

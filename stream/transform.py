@@ -32,14 +32,14 @@ from kafka.errors import (
     ProducerFencedError,
 )
 
+from errors import Fatal, Retriable
 from schemas.codec import encode
 from schemas.dead_letters import DeadLetter, encode_dead_letter
 from schemas.topics import DEAD_LETTERS, Record, Tombstone, Topic, of_generation, topic_of
 from settings import KafkaSettings
 from stream import clients
-from stream.errors import Fatal, Retriable
 from stream.member import Batch, Member, as_offsets
-from stream.records import Opened, Output, Positions, Rejected
+from stream.records import Output, Positions, Rejected, RestoredStep
 
 log = structlog.get_logger()
 
@@ -60,7 +60,7 @@ def transform(
     group: str,
     member_name: str,
     topics: Sequence[Topic],
-    open_step: Callable[[Positions], Opened],
+    restore_step: Callable[[Positions], RestoredStep],
     *,
     max_records: int,
     stop: threading.Event,
@@ -69,9 +69,9 @@ def transform(
 ) -> None:
     """Run a step over topics until `stop` is set; the batch at hand is then brought to its end.
 
-    `open_step` is called whenever partitions come or go: it gives a step whose state stands for all records before the
-    positions it is given. Each batch has at most `max_records` records. Outputs go to the topics of `generation`, dead
-    letters to the one there is. Raises Fatal.
+    `restore_step` is called whenever partitions come or go: it gives a step whose state stands for all records before
+    the positions it is given. Each batch has at most `max_records` records. Outputs go to the topics of `generation`,
+    dead letters to the one there is. Raises Fatal.
     """
     producer = clients.producer(
         kafka, transactional_id=f"{group}-{member_name}", transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS
@@ -79,7 +79,7 @@ def transform(
     member = Member(kafka, group, member_name, topics, stop)
     try:
         producer.init_transactions()
-        _Loop(group, member, producer, open_step, max_records, clock, generation).run(stop)
+        _Loop(group, member, producer, restore_step, max_records, clock, generation).run(stop)
     except (ProducerFencedError, InvalidProducerEpochError, FencedInstanceIdError) as error:
         raise Fatal(f"another {group} has taken over as member {member_name!r}: give each its own --member") from error
     except KafkaError as error:
@@ -95,7 +95,7 @@ class _Loop:
         group: str,
         member: Member,
         producer: KafkaProducer,
-        open_step: Callable[[Positions], Opened],
+        restore_step: Callable[[Positions], RestoredStep],
         max_records: int,
         clock: Callable[[], datetime],
         generation: str | None,
@@ -104,7 +104,7 @@ class _Loop:
         self._generation = generation
         self._member = member
         self._producer = producer
-        self._open_step = open_step
+        self._open_step = restore_step
         self._max_records = max_records
         self._clock = clock
         self._opened = _STANDBY
@@ -230,4 +230,4 @@ def _refuse(_: Sequence[object]) -> Sequence[Output]:
     raise Fatal("a standby was given records")
 
 
-_STANDBY = Opened(_refuse)
+_STANDBY = RestoredStep(_refuse)

@@ -13,17 +13,17 @@ from uuid import uuid4
 import pytest
 from psycopg import Connection
 
-from catalogue import labels, reader
+from catalogue import decisions, reader
 from consumers import catalogue
+from errors import Fatal, Retriable
 from schemas.base import Event
 from schemas.codec import encode
 from schemas.topics import ASSIGNMENTS, FACES, SCANS, Record, Tombstone, topic_of
 from settings import DatabaseSettings, KafkaSettings, Settings
 from stream import clients
-from stream.errors import Fatal, Retriable
 from stream.lag import lag_reader
 from tests.catalogue.said import THEN, analysed, assigned, face, published
-from tests.clustering.test_decisions import named, undone
+from tests.decisions.test_holding import named, undone
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_all_topics_reach_the_tables_over_restarts_and_lost_connections(
     )
     (cluster,) = reader.clusters(connection)
     assert (cluster.size, cluster.scans) == (299, 299)
-    assert [it.label_id for it in labels.people(connection)] == ["grace"]
+    assert [it.label_id for it in decisions.people(connection)] == ["grace"]
     (letter,) = reader.dead_letters(connection)
     assert (letter.topic, letter.key, letter.consumer) == ("assignments", "x", "catalogue")
 

@@ -9,7 +9,7 @@ from psycopg import Connection
 
 from catalogue import reader
 from catalogue.writer import write
-from clustering.clustering import Clustering, Parameters, PartWithdrawn
+from clustering.clustering import Clustering, NeighboursWithdrawn, Parameters
 from clustering.redirects import Redirects
 from index.face_index import FaceIndex
 from index.parameters import Parameters as IndexParameters
@@ -33,7 +33,7 @@ def test_every_id_leads_to_the_same_living_cluster_or_to_nothing(connection: Con
     gave_way = 0
     for entry in log:
         (found,) = index.apply([entry])
-        part = found if isinstance(found, NeighboursFound) else PartWithdrawn(*parse_neighbours_key(found.key))
+        part = found if isinstance(found, NeighboursFound) else NeighboursWithdrawn(*parse_neighbours_key(found.key))
         delta = clustering.apply([part])
         redirects.follow(delta.changes)
         if delta.changes:

@@ -7,10 +7,10 @@ from psycopg import Connection
 
 from catalogue import suggestions
 from catalogue.errors import CatalogueError
-from schemas.labels import FacesSeparated, NameRejected
+from schemas.decisions import FacesSeparated, NameRejected
 from schemas.topics import SCANS, Tombstone
 from tests.catalogue.said import analysed, assigned, face, published, say, suggested
-from tests.clustering.test_decisions import named, said
+from tests.decisions.test_holding import named, said
 
 
 @pytest.fixture

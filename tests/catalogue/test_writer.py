@@ -31,7 +31,7 @@ from tests.catalogue.said import (
     published,
     suggested,
 )
-from tests.clustering.test_decisions import named, undone
+from tests.decisions.test_holding import named, undone
 
 TABLES = ("scans", "analyses", "faces", "assignments", "decisions", "cluster_changes", "dead_letters", "offsets")
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.catalogue.said import analysed, assigned, face, published
 from tests.cli.conftest import Facestream, Say
-from tests.clustering.test_decisions import named
+from tests.decisions.test_holding import named
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from cli.common import UserError, load_settings, log_to_stderr
+from cli.common import load_settings, log_to_stderr
 from cli.main import main
+from errors import UserError
 
 
 def test_log_lines_go_to_the_standard_error_there_is_not_to_one_that_was_closed(

@@ -11,7 +11,7 @@ import pytest
 from cli.common import now
 from producers.decisions import read_decisions
 from producers.publisher import Publisher
-from schemas.labels import Decision
+from schemas.decisions import Decision
 from schemas.topics import LABELS, Tombstone
 from settings import KafkaSettings
 from tests.catalogue.said import analysed, face, published

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from schemas.labels import FacesLinked, FacesSeparated, NameRejected
+from schemas.decisions import FacesLinked, FacesSeparated, NameRejected
 from tests.catalogue.said import analysed, assigned, face, published, suggested
 from tests.cli.conftest import Facestream, Say
-from tests.clustering.test_decisions import named, said
+from tests.decisions.test_holding import named, said
 
 pytestmark = pytest.mark.usefixtures("album")
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from sklearn.cluster import DBSCAN
 
-from cli.common import UserError
 from cli.sweep import row_at, sweep
 from clustering.clustering import Clustering, Parameters
+from errors import UserError
+from index.entries import Analysed
 from index.face_index import FaceIndex
-from index.log import Analysed
 from index.parameters import Parameters as IndexParameters
 from schemas.neighbours import NeighboursFound
 from tests.consumers.test_index_and_cluster import analysed

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clustering.decisions import Decisions
+from decisions.holding import Decisions
 from schemas.clusters import Suggestion
 
 Home = int | None

@@ -10,18 +10,18 @@ import numpy.typing as npt
 import pytest
 from sklearn.cluster import DBSCAN
 
-from clustering.clustering import Clustering, Delta, Parameters, PartWithdrawn
-from clustering.decisions import Decisions
+from clustering.clustering import Clustering, Delta, NeighboursWithdrawn, Parameters
+from decisions.holding import Decisions
 from schemas.clusters import Change, FaceAssigned, Role
+from schemas.decisions import Decision
 from schemas.faces import Quality
-from schemas.labels import Decision
 from schemas.neighbours import FaceNeighbours, NeighboursFound
 from tests.clustering.deciding import World, labelled, with_decisions
 
 Edge = tuple[str, int, float]
 """Face id, analysis, distance."""
 Held = dict[tuple[str, int], NeighboursFound]
-Said = NeighboursFound | PartWithdrawn
+Said = NeighboursFound | NeighboursWithdrawn
 
 GOOD = Quality(size_px=100.0, sharpness=100.0)
 BLURRED = Quality(size_px=100.0, sharpness=1.0)
@@ -66,7 +66,7 @@ def hold(held: Held, batch: Iterable[Said]) -> None:
     """Keep the latest record of each (scan, shard), as a compacted topic does."""
     for said in batch:
         key = (said.scan_id, said.shard)
-        if isinstance(said, PartWithdrawn):
+        if isinstance(said, NeighboursWithdrawn):
             held.pop(key, None)
         elif key not in held or said.analysis >= held[key].analysis:
             held[key] = said

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from sklearn.cluster import DBSCAN
 
-from clustering.clustering import Clustering, Parameters, PartWithdrawn
+from clustering.clustering import Clustering, NeighboursWithdrawn, Parameters
 from schemas.clusters import Role
 from tests.clustering.oracle import Said, Subscriber, assigned, record
 
@@ -38,7 +38,7 @@ class Shards:
     def withdraw(self, scan_id: str) -> None:
         self.points = {face: point for face, point in self.points.items() if point[0] != scan_id}
         for shard, said in enumerate(self.said):
-            said.append(PartWithdrawn(scan_id, shard))
+            said.append(NeighboursWithdrawn(scan_id, shard))
 
     def analyse(self, scan_id: str, faces: dict[str, Points]) -> None:
         """A scan, for the first time or anew; its faces may keep their ids."""
@@ -179,7 +179,7 @@ def test_on_real_faces_it_is_dbscan_after_inserting_and_after_deleting_a_third(
     assert_is_dbscan(clustering, names, distances)
     assert subscriber.assignments == assigned(clustering)
     for start in range(0, 900, 50):
-        gone = [PartWithdrawn(names[i], 0) for i in order[start : start + 50]]
+        gone = [NeighboursWithdrawn(names[i], 0) for i in order[start : start + 50]]
         subscriber.read(clustering.apply(gone))
     left = sorted(order[900:].tolist())
     assert_is_dbscan(clustering, [names[i] for i in left], distances[np.ix_(left, left)])

@@ -9,10 +9,10 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clustering.clustering import Clustering, Parameters, PartWithdrawn, Said
-from clustering.decisions import Forgotten
-from clustering.partition import partition_at
-from schemas.labels import (
+from clustering.clustering import Clustering, ClusteringInput, NeighboursWithdrawn, Parameters
+from clustering.what_if import hypothetical_clusters
+from decisions.holding import DecisionDeleted
+from schemas.decisions import (
     Decision,
     DecisionUndone,
     FaceNamed,
@@ -23,7 +23,7 @@ from schemas.labels import (
 )
 from schemas.neighbours import NeighboursFound
 from tests.clustering.oracle import Held, Subscriber, assigned, check, hold, record
-from tests.clustering.test_decisions import NOON, said
+from tests.decisions.test_holding import NOON, said
 
 _SCANS = 4
 _FACES = [f"{scan}{letter}" for scan in range(_SCANS) for letter in "abc"]
@@ -79,24 +79,24 @@ def test_after_every_batch_the_assignments_are_what_records_and_decisions_come_t
     clustering, subscriber, held = Clustering(parameters), Subscriber(), Held()
     decided: dict[str, Decision] = {}
     for size in sizes:
-        batch: list[Said] = []
+        batch: list[ClusteringInput] = []
         for _ in range(size):
             chance = rng.random()
             if chance < 0.5:
                 batch.append(decision(rng, rng.randrange(20)))
             elif chance < 0.55:
-                batch.append(Forgotten(f"{rng.randrange(20):02}"))
+                batch.append(DecisionDeleted(f"{rng.randrange(20):02}"))
             elif chance < 0.6:
-                batch.append(PartWithdrawn(f"scan {rng.randrange(_SCANS)}", 0))
+                batch.append(NeighboursWithdrawn(f"scan {rng.randrange(_SCANS)}", 0))
             else:
                 batch.append(found(rng, rng.randrange(_SCANS), rng.choice([0, 0, 0, 1])))
         for it in batch:
             if isinstance(it, Decision):
                 decided[it.decision_id] = it
-            elif isinstance(it, Forgotten):
+            elif isinstance(it, DecisionDeleted):
                 decided.pop(it.decision_id, None)
         subscriber.read(clustering.apply(batch))
-        hold(held, [it for it in batch if not isinstance(it, Decision | Forgotten)])
+        hold(held, [it for it in batch if not isinstance(it, Decision | DecisionDeleted)])
         check(clustering, subscriber, held, decided.values())
 
 
@@ -112,7 +112,7 @@ def test_any_interleaving_of_faces_decisions_and_undos_comes_to_the_same(
     records, decisions = _of_faces_and_decisions(rng)
     outcomes = []
     for _ in range(3):
-        everything: list[Said] = [*records, *decisions]
+        everything: list[ClusteringInput] = [*records, *decisions]
         rng.shuffle(everything)
         clustering = Clustering(parameters)
         while everything:
@@ -121,7 +121,7 @@ def test_any_interleaving_of_faces_decisions_and_undos_comes_to_the_same(
             everything = everything[size:]
         outcomes.append((assigned(clustering), clustering.sizes()))
     assert outcomes[0] == outcomes[1] == outcomes[2]
-    partition = partition_at(clustering, parameters.eps)
+    partition = hypothetical_clusters(clustering, parameters.eps)
     assert dict(zip(partition.face_ids, partition.cluster_ids, strict=True)) == {
         face_id: it.cluster_id for face_id, it in assigned(clustering).items()
     }
@@ -136,16 +136,16 @@ def test_when_all_decisions_are_undone_or_forgotten_the_clusters_are_dbscans_aga
     plain, clustering, subscriber = Clustering(parameters), Clustering(parameters), Subscriber()
     plain.apply(records)
     subscriber.read(clustering.apply([*records, *decisions]))
-    end: Sequence[Said] = [
+    end: Sequence[ClusteringInput] = [
         said(DecisionUndone, 60, decision_id=f"end of {it.decision_id}", undone_decision_id=it.decision_id)
         if not isinstance(it, DecisionUndone)
-        else Forgotten(it.decision_id)
+        else DecisionDeleted(it.decision_id)
         for it in decisions
     ]
     subscriber.read(clustering.apply(end))
     assert subscriber.assignments == assigned(clustering) == assigned(plain)
     assert clustering.sizes() == subscriber.sizes == plain.sizes()
-    subscriber.read(clustering.apply([PartWithdrawn(it.scan_id, 0) for it in records]))
+    subscriber.read(clustering.apply([NeighboursWithdrawn(it.scan_id, 0) for it in records]))
     assert not subscriber.assignments
-    assert not clustering.grouping._group_of
-    assert clustering.grouping.parts.clusters.rows == 0
+    assert not clustering.published_clusters._group_of
+    assert clustering.published_clusters.parts.clusters.rows == 0

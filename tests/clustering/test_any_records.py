@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clustering.clustering import Clustering, Parameters, PartWithdrawn
+from clustering.clustering import Clustering, NeighboursWithdrawn, Parameters
 from tests.clustering.oracle import Held, Said, Subscriber, check, hold, record
 
 _SCANS = 5
@@ -45,7 +45,7 @@ class World:
     def record(self, rng: random.Random) -> Said:
         scan, version, shard = rng.randrange(_SCANS), rng.randrange(_ANALYSES), rng.choice([0, 0, 0, 1, 2])
         if rng.random() < 0.2:
-            return PartWithdrawn(f"scan {scan}", shard)
+            return NeighboursWithdrawn(f"scan {scan}", shard)
         names, blurred, minute = self.faces[scan, version]
         edges = {name: [self.edge(rng) for _ in range(rng.choice([0, 1, 1, 2, 4]))] for name in names}
         analysis = self.analysis(scan, version)
@@ -83,7 +83,7 @@ def test_when_everything_is_withdrawn_nothing_is_left(rng: random.Random, parame
     keys = list(held)
     rng.shuffle(keys)
     for key in keys:
-        subscriber.read(clustering.apply([PartWithdrawn(*key)]))
+        subscriber.read(clustering.apply([NeighboursWithdrawn(*key)]))
     check(clustering, subscriber, {})
     graph = clustering.graph
     assert (graph.scans.rows, graph.nodes.rows, graph.edges.rows) == (0, 0, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clustering.clustering import Clustering, Delta, Parameters, PartWithdrawn
+from clustering.clustering import Clustering, Delta, NeighboursWithdrawn, Parameters
 from clustering.redirects import Redirects
 from schemas.clusters import Change, ClusterChanged, Role
 from tests.clustering.oracle import Edge, Said, assigned, record
@@ -18,7 +18,7 @@ def face(face_id: str, analysis: int, *edges: Edge, minute: int | None = None) -
 
 
 def without(face_id: str) -> Said:
-    return PartWithdrawn(f"scan of {face_id}", 0)
+    return NeighboursWithdrawn(f"scan of {face_id}", 0)
 
 
 def log(delta: Delta) -> Log:
@@ -160,9 +160,9 @@ def test_a_scan_lives_while_any_shard_holds_it() -> None:
     clustering = Clustering(Parameters(eps=1.0))
     parts = [record("s", 0, {"a": []}, shard=shard, shards=2) for shard in (0, 1)]
     clustering.apply(parts)
-    assert clustering.apply([PartWithdrawn("s", 1)]) == Delta()
-    assert clustering.apply([PartWithdrawn("s", 0)]).gone == ("a",)
-    assert clustering.apply([PartWithdrawn("s", 0), PartWithdrawn("never seen", 0)]) == Delta()
+    assert clustering.apply([NeighboursWithdrawn("s", 1)]) == Delta()
+    assert clustering.apply([NeighboursWithdrawn("s", 0)]).gone == ("a",)
+    assert clustering.apply([NeighboursWithdrawn("s", 0), NeighboursWithdrawn("never seen", 0)]) == Delta()
 
 
 def test_a_blurred_face_does_not_chain_two_people_together() -> None:

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from clustering.clustering import Clustering, Parameters, PartWithdrawn
+from clustering.clustering import Clustering, NeighboursWithdrawn, Parameters
+from index.entries import Analysed, Withdrawn
 from index.face_index import FaceIndex
-from index.log import Analysed, Withdrawn
 from index.parameters import Parameters as IndexParameters
 from schemas.clusters import FaceAssigned
 from schemas.neighbours import NeighboursFound, parse_neighbours_key
@@ -69,7 +69,7 @@ class System:
     def take(self, batch: Sequence[Analysed | Withdrawn]) -> None:
         for index, waiting in zip(self.indexes, self.waiting, strict=True):
             waiting += [
-                it if isinstance(it, NeighboursFound) else PartWithdrawn(*parse_neighbours_key(it.key))
+                it if isinstance(it, NeighboursFound) else NeighboursWithdrawn(*parse_neighbours_key(it.key))
                 for it in index.apply(batch)
             ]
 

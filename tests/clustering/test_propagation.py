@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from sklearn.semi_supervised import LabelPropagation
 
-from clustering.arrays import Slots
+from clustering.columns.arrays import Slots
 from clustering.propagation import propagate
 
 Dense = npt.NDArray[np.float64]

@@ -9,7 +9,7 @@ import pytest
 
 from clustering import snapshot
 from clustering.clustering import Clustering, Parameters
-from clustering.partition import partition_at
+from clustering.what_if import hypothetical_clusters
 from tests.clustering.oracle import Held, Subscriber, assigned, check, hold, record
 from tests.clustering.test_any_records import World
 
@@ -42,7 +42,7 @@ def test_a_restored_clustering_goes_on_as_the_saved_one_does(seed: int, tmp_path
         hold(held, batch)
         check(restored.clustering, subscriber, held)
     assert restored.clustering.sizes() == clustering.sizes()
-    assert partition_at(restored.clustering, 1.0).sizes() == partition_at(clustering, 1.0).sizes()
+    assert hypothetical_clusters(restored.clustering, 1.0).sizes() == hypothetical_clusters(clustering, 1.0).sizes()
 
 
 def test_names_of_all_scripts_come_back(tmp_path: Path) -> None:

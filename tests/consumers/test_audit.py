@@ -13,8 +13,8 @@ import pytest
 
 from cli.supervisor import as_environment
 from consumers import cluster, index
-from consumers.audit import Audited
-from index.log import Analysed
+from consumers.audit import AuditProgress
+from index.entries import Analysed
 from schemas.neighbours import NeighboursFound
 from schemas.topics import FACES, NEIGHBOURS, Tombstone
 from settings import Settings
@@ -44,9 +44,9 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
         )
 
 
-def audited(settings: Settings, shard: int = 0, shards: int = 1) -> Audited:
+def audited(settings: Settings, shard: int = 0, shards: int = 1) -> AuditProgress:
     with lag_reader(settings.kafka) as reader:
-        return Audited.of_note(reader.note(index.group_of(shard, shards), FACES))
+        return AuditProgress.from_metadata(reader.note(index.group_of(shard, shards), FACES))
 
 
 def wait_for_audit(settings: Settings, shards: int = 1, within_s: float = 60) -> None:

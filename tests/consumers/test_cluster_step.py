@@ -8,12 +8,12 @@ import pytest
 
 from clustering.clustering import Clustering
 from consumers.cluster import parameters_of, step
+from errors import Fatal
 from schemas.clusters import FaceAssigned, Role
 from schemas.codec import encode
 from schemas.neighbours import NeighboursFound
 from schemas.topics import NEIGHBOURS
 from settings import Settings
-from stream.errors import Fatal
 from stream.records import Received
 from tests.clustering.oracle import record
 from tests.consumers.test_index_and_cluster import NOON

@@ -18,13 +18,13 @@ from PIL import Image
 
 from consumers import detect
 from consumers.workers import Outcome, Unusable, Workers
+from errors import Fatal
 from models.analyse import EngineParameters
 from schemas.codec import encode
 from schemas.faces import ScanAnalysed
 from schemas.scans import ScanPublished
 from schemas.topics import FACES, SCANS, Tombstone
 from settings import Settings
-from stream.errors import Fatal
 from stream.records import Received, Rejected
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

@@ -17,6 +17,7 @@ import pytest
 from sklearn.cluster import DBSCAN
 
 from consumers import cluster, index
+from errors import Fatal
 from schemas.base import Event
 from schemas.clusters import FaceAssigned
 from schemas.codec import encode, encoded
@@ -26,7 +27,6 @@ from schemas.scans import Box
 from schemas.topics import ASSIGNMENTS, CLUSTERS, FACES, NEIGHBOURS, Tombstone, Topic, of_generation, topic_of
 from settings import KafkaSettings, Settings
 from stream import clients
-from stream.errors import Fatal
 from stream.lag import lag_reader
 from stream.reading import read_to_end
 from stream.records import Received

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.distance import cdist
 
-from index.log import Analysed, Withdrawn
+from index.entries import Analysed, Withdrawn
 from schemas.faces import Face, Provenance, Quality, ScanAnalysed
 from schemas.neighbours import NeighboursFound
 from schemas.scans import Box

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from index.audit import audit
+from index.entries import Analysed, Withdrawn
 from index.face_index import FaceIndex
-from index.log import Analysed, Withdrawn
 from index.parameters import Parameters
 from schemas.neighbours import NeighboursFound
 from schemas.topics import Tombstone

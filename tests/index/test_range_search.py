@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from index.entries import Analysed
 from index.face_index import FaceIndex
-from index.log import Analysed
 from index.parameters import Parameters
 from schemas.neighbours import NeighboursFound
 from tests.index.archive import analysed, edges_said, in_batches, people, scans_of, true_edges
@@ -128,6 +128,6 @@ def test_an_index_grows_far_beyond_its_first_capacity() -> None:
     index = FaceIndex(Parameters(exact_below=100))
     records = [record for batch in in_batches(log, 500) for record in index.apply(batch)]
     assert index.faces == 3_000
-    assert index.graph is not None
-    assert index.graph.nodes == 3_000
+    assert index.hnsw is not None
+    assert index.hnsw.nodes == 3_000
     assert len(edges_said(records, log)) >= 0.999 * len(true_edges(log))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from index import rebuild
+from index.entries import Analysed, Withdrawn
 from index.face_index import FaceIndex
-from index.graph import Graph
-from index.log import Analysed, Withdrawn
+from index.hnsw import Hnsw
 from index.parameters import Parameters
 from tests.index.archive import Vectors, analysed, edges_said, in_batches, live, people, scans_of, true_edges
 
@@ -21,14 +21,14 @@ PARAMETERS = Parameters(exact_below=50, marked_share=0.25)
 def held_back(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Rebuilds wait for this before they insert anything."""
     go_on = threading.Event()
-    add = Graph.add
+    add = Hnsw.add
 
-    def add_later(graph: Graph, vectors: Vectors, slots: np.ndarray, threads: int | None = None) -> None:
+    def add_later(graph: Hnsw, vectors: Vectors, slots: np.ndarray, threads: int | None = None) -> None:
         if threading.current_thread().name == "index-rebuild":
             assert go_on.wait(timeout=20)
         add(graph, vectors, slots, threads)
 
-    monkeypatch.setattr(Graph, "add", add_later)
+    monkeypatch.setattr(Hnsw, "add", add_later)
     return go_on
 
 
@@ -39,8 +39,8 @@ def test_after_a_rebuild_no_node_is_marked_and_every_pair_is_found() -> None:
     gone = [Withdrawn(f"scan-{number}") for number in range(0, 600, 2)]
     index.apply(gone)
     index.finish_rebuild()
-    assert index.graph is not None
-    assert (index.graph.nodes, index.graph.marked) == (600, 0)
+    assert index.hnsw is not None
+    assert (index.hnsw.nodes, index.hnsw.marked) == (600, 0)
     left = live([*log, *gone])
     assert edges_said(index.search(left), left).keys() == true_edges(left).keys()
 
@@ -61,8 +61,8 @@ def test_what_comes_and_goes_during_a_rebuild_is_in_its_graph(held_back: threadi
     log += meanwhile
     held_back.set()
     index.finish_rebuild()
-    assert index.graph is not None
-    assert index.graph.live == index.faces == len(live(log))
+    assert index.hnsw is not None
+    assert index.hnsw.live == index.faces == len(live(log))
     more = [analysed(5_000 + number, f"late-{number}", vectors[1_500 + number, None]) for number in range(100)]
     said += index.apply(more)
     log += more
@@ -79,8 +79,8 @@ def test_the_stream_takes_the_new_graph_by_itself_when_it_is_ready() -> None:
             thread.join(timeout=20)
     index.apply([])
     assert not index.rebuilding
-    assert index.graph is not None
-    assert index.graph.nodes == 200
+    assert index.hnsw is not None
+    assert index.hnsw.nodes == 200
 
 
 def test_an_archive_analysed_again_and_again_takes_no_more_room() -> None:
@@ -99,9 +99,9 @@ def test_an_archive_analysed_again_and_again_takes_no_more_room() -> None:
 def test_few_faces_left_are_searched_exactly_again() -> None:
     index = FaceIndex(PARAMETERS)
     index.apply(scans_of(people(200, a_person=20), 1))
-    assert index.graph is not None
+    assert index.hnsw is not None
     index.apply([Withdrawn(f"scan-{number}") for number in range(170)])
-    assert index.graph is None
+    assert index.hnsw is None
     assert index.faces == 30
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from errors import SnapshotRefused
+from index.entries import Analysed, Withdrawn
 from index.face_index import FaceIndex
-from index.log import Analysed, Withdrawn
 from index.parameters import Parameters
-from index.snapshot import SnapshotRefused, load, save
+from index.snapshot import load, save
 from tests.index.archive import analysed, people, scans_of
 
 EXACT = Parameters(shard=1, shards=2)
@@ -136,7 +137,7 @@ def test_what_only_a_search_depends_on_may_change_over_a_restart(tmp_path: Path)
     save(filled(EXACT), tmp_path, offset=5)
     restored = load(tmp_path, replace(HNSW, ef=128))
     restored.index.apply(later())
-    assert restored.index.graph is not None
+    assert restored.index.hnsw is not None
 
 
 @pytest.mark.parametrize(("other", "anew"), [(HNSW, False), (replace(HNSW, m=8), True), (replace(HNSW, seed=1), True)])
@@ -147,7 +148,7 @@ def test_with_another_number_of_links_or_seed_the_graph_is_built_anew_from_the_v
     restored = load(tmp_path, other)
     assert (restored.offset, restored.refused) == (330, ())
     restored.index.apply([analysed(5_000, "new", VECTORS[700, None])])
-    assert restored.index.graph is not None
-    assert restored.index.graph.live == restored.index.faces
+    assert restored.index.hnsw is not None
+    assert restored.index.hnsw.live == restored.index.faces
     # A graph that was kept has the nodes of what was withdrawn, too.
-    assert (restored.index.graph.marked == 0) == anew
+    assert (restored.index.hnsw.marked == 0) == anew

@@ -8,15 +8,15 @@ from uuid import uuid4
 
 import pytest
 
-from producers.conflicts import AlreadySo, ConflictError
+from decisions.conflicts import AlreadySo, ConflictError
+from errors import UserError
 from producers.decisions import decide, decision_of, read_decisions, shortened
-from producers.errors import InputError
 from producers.publisher import Publisher
-from schemas.labels import Decision, DecisionUndone, NameRejected
+from schemas.decisions import Decision, DecisionUndone, NameRejected
 from schemas.topics import LABELS, Tombstone
 from settings import KafkaSettings
 from stream.reading import read_to_end
-from tests.clustering.test_decisions import NOON, named, said, taken, undone
+from tests.decisions.test_holding import NOON, named, said, taken, undone
 
 
 @pytest.fixture
@@ -80,9 +80,9 @@ def test_a_decision_whose_record_was_deleted_was_never_made(
 def test_a_decision_is_found_by_the_beginning_of_its_id() -> None:
     held = taken(named(1, "f", "grace", decision_id="abc1"), named(2, "f", "eileen", decision_id="abd2"))
     assert decision_of(held, "abc").decision_id == "abc1"
-    with pytest.raises(InputError, match="'ab' is the beginning of more than one decision's id, abc1 and abd2 among"):
+    with pytest.raises(UserError, match="'ab' is the beginning of more than one decision's id, abc1 and abd2 among"):
         decision_of(held, "ab")
-    with pytest.raises(InputError, match="there is no decision 'x'"):
+    with pytest.raises(UserError, match="there is no decision 'x'"):
         decision_of(held, "x")
     assert shortened(held, "abc1") == "abc1"
     held.take([named(4, "f", "grace", decision_id=f"1234567{end}") for end in ("80", "89", "9a")])

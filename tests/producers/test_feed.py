@@ -15,7 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cli.ingest import ingest
-from producers.errors import InputError
+from errors import Fatal, UserError
 from producers.feed import Feed, Outcome, Summary
 from producers.files import UNREADABLE_SHA256
 from producers.watch import watch
@@ -25,7 +25,6 @@ from schemas.scans import Box, KeptFace, ScanPublished
 from schemas.topics import SCANS, Tombstone, topic_of
 from settings import KafkaSettings
 from stream.clients import producer
-from stream.errors import Fatal
 from stream.reading import read_to_end
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -246,10 +245,10 @@ def test_scans_are_withdrawn_all_or_none_and_may_come_back(kafka: KafkaSettings,
     one, other = scan(collection, "1.jpg"), scan(collection, "2.jpg")
     publish(kafka, one, other)
     with Feed(kafka, lambda: NOON) as feed:
-        with pytest.raises(InputError, match=r"no scan 'unknown' is published: nothing was withdrawn"):
+        with pytest.raises(UserError, match=r"no scan 'unknown' is published: nothing was withdrawn"):
             feed.withdraw([one.scan_id, "unknown"])
         feed.withdraw([one.scan_id, one.scan_id])
-        with pytest.raises(InputError):
+        with pytest.raises(UserError):
             feed.withdraw([one.scan_id])
     withdrawn = [it.message.key for it in read_to_end(kafka, SCANS) if isinstance(it.message, Tombstone)]
     assert [key for key in withdrawn if key.startswith(collection)] == [one.scan_id]

@@ -10,7 +10,7 @@ import fsspec
 import pytest
 from PIL import Image
 
-from producers.errors import InputError
+from errors import UserError
 from producers.files import UNREADABLE_SHA256, list_sources, scans_of
 from schemas.scans import ScanPublished
 
@@ -194,7 +194,7 @@ def test_a_path_that_cannot_be_used_is_named_with_the_reason_in_one_line(tmp_pat
     (tmp_path / "rows.csv").write_text("uri\n")
     (tmp_path / "twice.csv").write_text("uri,scan_id\na.jpg,x\nb.jpg,x\n")
     (tmp_path / "long.csv").write_text(f"uri\n{'x' * 1200}.jpg\n")
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(UserError) as caught:
         list_sources([tmp_path / name])
     assert name in str(caught.value)
     assert said in str(caught.value)
@@ -202,19 +202,19 @@ def test_a_path_that_cannot_be_used_is_named_with_the_reason_in_one_line(tmp_pat
 
 
 def test_a_remote_path_is_told_to_go_into_a_manifest() -> None:
-    with pytest.raises(InputError, match="given in a manifest"):
+    with pytest.raises(UserError, match="given in a manifest"):
         list_sources(["s3://bucket/a.jpg"])
 
 
 def test_a_uri_of_an_unknown_kind_is_refused_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("uri\nnosuch://a.jpg\n")
-    with pytest.raises(InputError, match=r"nosuch://a.jpg: .*nosuch"):
+    with pytest.raises(UserError, match=r"nosuch://a.jpg: .*nosuch"):
         scans(tmp_path / "m.csv")
 
 
 def test_two_files_that_would_be_one_scan_are_refused(tmp_path: Path) -> None:
     image(tmp_path / "1" / "box" / "a.jpg")
     image(tmp_path / "2" / "box" / "a.jpg")
-    with pytest.raises(InputError, match=r"would both be the scan box/a\.jpg"):
+    with pytest.raises(UserError, match=r"would both be the scan box/a\.jpg"):
         list_sources([tmp_path / "1" / "box", tmp_path / "2" / "box"])
     assert len(scans(tmp_path / "1" / "box", tmp_path / "1" / "box")) == 1

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from producers.errors import InputError
+from errors import UserError
 from producers.manifest import read_manifest
 
 DIGEST = "ab" * 32
@@ -61,7 +61,7 @@ def test_a_row_that_cannot_be_used_is_named_with_its_line_and_reason(
     tmp_path: Path, name: str, text: str | bytes, said: str
 ) -> None:
     path = written(tmp_path, name, text)
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(UserError) as caught:
         list(read_manifest(path))
     assert str(caught.value).startswith(str(path))
     assert said in str(caught.value)

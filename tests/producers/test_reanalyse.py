@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from producers.errors import InputError
+from errors import UserError
 from producers.reanalyse import chosen_scans, publish_again
 from schemas.scans import KeptFace
 from schemas.topics import SCANS, Tombstone
@@ -42,7 +42,7 @@ def test_scans_are_chosen_by_id_or_by_collection_and_withdrawn_ones_are_not(
         [*names[:2], f"elsewhere/{collection}.jpg"]
     )
     assert {*names[:2], f"elsewhere/{collection}.jpg"} <= set(chosen_scans(kafka))
-    with pytest.raises(InputError, match=f"no scan '{names[2]}' is published: nothing is analysed again"):
+    with pytest.raises(UserError, match=f"no scan '{names[2]}' is published: nothing is analysed again"):
         chosen_scans(kafka, [names[0], names[2]])
-    with pytest.raises(InputError, match="no scan of a collection 'nowhere' is published: nothing is analysed again"):
+    with pytest.raises(UserError, match="no scan of a collection 'nowhere' is published: nothing is analysed again"):
         chosen_scans(kafka, collection="nowhere")

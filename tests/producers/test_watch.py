@@ -8,7 +8,7 @@ from time import monotonic
 
 import pytest
 
-from producers.errors import InputError
+from errors import UserError
 from producers.watch import Settling, completed
 
 Watch = Callable[[Path], "Queue[Path]"]
@@ -99,7 +99,7 @@ def test_a_file_written_again_comes_again(tmp_path: Path, watching: Watch) -> No
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nothing: no such folder"):
+    with pytest.raises(UserError, match="nothing: no such folder"):
         next(completed(tmp_path / "nothing", threading.Event()))
 
 
@@ -111,7 +111,7 @@ def test_a_folder_that_goes_away_is_an_error_and_not_silence(tmp_path: Path) -> 
     assert next(found) == [folder / "a.jpg"]
     (folder / "a.jpg").unlink()
     folder.rmdir()
-    with pytest.raises(InputError, match="box: the watched folder is gone"):
+    with pytest.raises(UserError, match="box: the watched folder is gone"):
         next(found)
 
 

@@ -16,7 +16,7 @@ from schemas.faces import Provenance, ScanAnalysed
 from schemas.scans import ScanPublished
 from schemas.topics import FACES, SCANS, Tombstone
 from settings import KafkaSettings
-from stream.records import Opened, Output, Received, Rejected
+from stream.records import Output, Received, Rejected, RestoredStep
 from stream.transform import transform
 
 GROUP = "echo"
@@ -58,7 +58,7 @@ if __name__ == "__main__":
         GROUP,
         sys.argv[2],
         [SCANS],
-        lambda _: Opened(_slow_echo),
+        lambda _: RestoredStep(_slow_echo),
         max_records=10,
         stop=stop,
         clock=lambda: datetime.now(UTC),

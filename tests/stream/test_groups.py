@@ -9,9 +9,9 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.errors import CoordinatorLoadInProgressError, GroupAuthorizationFailedError, KafkaError
 
+from errors import Fatal
 from settings import KafkaSettings
 from stream import clients
-from stream.errors import Fatal
 from stream.groups import known_groups
 
 

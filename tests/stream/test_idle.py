@@ -11,7 +11,7 @@ from settings import KafkaSettings
 from stream.groups import known_groups
 from stream.lag import lag_reader
 from stream.reading import Log, read_to_end
-from stream.records import Opened, Output
+from stream.records import Output, RestoredStep
 from tests.conftest import broker
 from tests.stream import echo
 from tests.stream.test_transform import analysed, publish, running, scan, wait_until_done
@@ -32,13 +32,13 @@ class Counting:
 def test_a_note_is_committed_with_what_was_said_and_found_again_after_a_restart(kafka: KafkaSettings) -> None:
     first, second = Counting(), Counting()
     publish(kafka, [scan("note-1")])
-    with running(kafka, "notes", lambda _: Opened(echo.echo, idle=first.idle)):
+    with running(kafka, "notes", lambda _: RestoredStep(echo.echo, idle=first.idle)):
         deadline = time.monotonic() + 30
         while "5" not in first.notes:
             assert time.monotonic() < deadline
             time.sleep(0.1)
     publish(kafka, [scan("note-2")])
-    with running(kafka, "notes", lambda _: Opened(echo.echo, idle=second.idle)):
+    with running(kafka, "notes", lambda _: RestoredStep(echo.echo, idle=second.idle)):
         wait_until_done(kafka, "notes")
         while not second.notes:
             time.sleep(0.1)
@@ -51,7 +51,7 @@ def test_a_note_is_committed_with_what_was_said_and_found_again_after_a_restart(
 
 def test_a_log_is_read_here_and_there(kafka: KafkaSettings) -> None:
     publish(kafka, [scan(f"log-{number}") for number in range(30)])
-    with running(kafka, "log", lambda _: Opened(echo.echo)):
+    with running(kafka, "log", lambda _: RestoredStep(echo.echo)):
         wait_until_done(kafka, "log")
     there = list(read_to_end(kafka, FACES))
     with Log(kafka, FACES) as log:
@@ -79,7 +79,7 @@ def test_a_group_that_nobody_knows_has_no_members_and_no_note(kafka: KafkaSettin
 def test_the_groups_of_a_broker_that_has_just_started_are_waited_for(tmp_path: Path) -> None:
     with broker(tmp_path) as first:
         publish(first, [scan("loading-1")])
-        with running(first, "loading", lambda _: Opened(echo.echo)):
+        with running(first, "loading", lambda _: RestoredStep(echo.echo)):
             wait_until_done(first, "loading")
     with broker(tmp_path) as again:
         assert known_groups(again) == {"loading"}

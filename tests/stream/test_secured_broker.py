@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from kafka import KafkaAdminClient
 
+from errors import Fatal
 from local import kafka as embedded
 from local.jars import java
 from schemas.topics import TOPICS
 from settings import KafkaSettings
-from stream.errors import Fatal
 from stream.groups import known_groups
 from stream.topics import ensure_topics
 

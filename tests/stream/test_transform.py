@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import pytest
 
+from errors import Fatal, Retriable
 from schemas.codec import encode
 from schemas.dead_letters import DeadLetter
 from schemas.faces import ScanAnalysed
@@ -23,15 +24,14 @@ from schemas.scans import ScanPublished
 from schemas.topics import DEAD_LETTERS, FACES, SCANS, Record, Tombstone
 from settings import KafkaSettings
 from stream import clients
-from stream.errors import Fatal, Retriable
 from stream.lag import lag_reader
 from stream.member import Member
 from stream.reading import read_to_end, read_until
-from stream.records import Opened, Output, Positions, Received
+from stream.records import Output, Positions, Received, RestoredStep
 from stream.transform import transform
 from tests.stream import echo
 
-OpenStep = Callable[[Positions], Opened]
+OpenStep = Callable[[Positions], RestoredStep]
 
 
 def now() -> datetime:
@@ -67,12 +67,12 @@ def wait_until_done(kafka: KafkaSettings, group: str, within_s: float = 30) -> N
 
 @contextmanager
 def running(
-    kafka: KafkaSettings, group: str, open_step: OpenStep, member: str = "0", max_records: int = 10
+    kafka: KafkaSettings, group: str, restore_step: OpenStep, member: str = "0", max_records: int = 10
 ) -> Iterator[Future[None]]:
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(
-            transform, kafka, group, member, [SCANS], open_step, max_records=max_records, stop=stop, clock=now
+            transform, kafka, group, member, [SCANS], restore_step, max_records=max_records, stop=stop, clock=now
         )
         try:
             yield run
@@ -127,7 +127,7 @@ def test_a_bad_record_becomes_a_dead_letter_and_the_rest_goes_through(kafka: Kaf
     good = [scan(f"bad-{number}") for number in range(5)]
     garbage = Record(b"bad-x", b"\xff\xfenot json", (("ce_specversion", b"1.0"), ("ce_type", scan("x").type.encode())))
     publish(kafka, [*good[:2], garbage, scan("bad-y", "unusable"), *good[2:]])
-    with running(kafka, "bad", lambda _: Opened(echo.echo)):
+    with running(kafka, "bad", lambda _: RestoredStep(echo.echo)):
         wait_until_done(kafka, "bad")
     assert analysed(kafka, "bad-") == {it.scan_id: 1 for it in good}
     by_key = {letter.original.key: letter for letter in letters(kafka, "bad") if letter.original.key}
@@ -139,7 +139,7 @@ def test_a_bad_record_becomes_a_dead_letter_and_the_rest_goes_through(kafka: Kaf
 
 def test_a_withdrawal_goes_through_in_order(kafka: KafkaSettings) -> None:
     publish(kafka, [scan("gone"), Tombstone(SCANS, "gone")])
-    with running(kafka, "withdrawal", lambda _: Opened(echo.echo)):
+    with running(kafka, "withdrawal", lambda _: RestoredStep(echo.echo)):
         wait_until_done(kafka, "withdrawal")
     said = [it.message for it in read_to_end(kafka, FACES) if it.message and it.record.key == b"gone"]
     assert isinstance(said[-1], Tombstone)
@@ -155,7 +155,7 @@ def test_a_retriable_error_is_waited_out(kafka: KafkaSettings) -> None:
             raise Retriable("the store is away")
         return echo.echo(batch)
 
-    with running(kafka, "retry", lambda _: Opened(sometimes), max_records=10_000):
+    with running(kafka, "retry", lambda _: RestoredStep(sometimes), max_records=10_000):
         wait_until_done(kafka, "retry")
     assert len(tries) >= 3
     assert analysed(kafka, "retry-") == {"retry-1": 1}
@@ -169,7 +169,7 @@ def test_a_retriable_error_does_not_hold_up_the_end(kafka: KafkaSettings) -> Non
         tried.set()
         raise Retriable("the store is away for good")
 
-    with running(kafka, "never", lambda _: Opened(never)) as run:
+    with running(kafka, "never", lambda _: RestoredStep(never)) as run:
         assert tried.wait(20)
     run.result(timeout=0)
     assert analysed(kafka, "never-") == {}
@@ -181,7 +181,7 @@ def test_a_step_that_fails_commits_nothing(kafka: KafkaSettings) -> None:
     def fails(_: Sequence[Received]) -> list[Output]:
         raise Fatal("the index is of another shard")
 
-    with running(kafka, "fails", lambda _: Opened(fails)) as run, pytest.raises(Fatal, match="another shard"):
+    with running(kafka, "fails", lambda _: RestoredStep(fails)) as run, pytest.raises(Fatal, match="another shard"):
         run.result(timeout=30)
     with lag_reader(kafka) as reader:
         assert reader.lags({"fails": [SCANS]})["fails"] > 0
@@ -191,15 +191,15 @@ def test_a_state_is_opened_at_the_committed_offsets(kafka: KafkaSettings) -> Non
     publish(kafka, [scan(f"state-{number}") for number in range(20)])
     opened: list[tuple[int, set[str]]] = []
 
-    def open_step(positions: Positions) -> Opened:
+    def restore_step(positions: Positions) -> RestoredStep:
         before = {it.message.key for it in read_until(kafka, positions) if isinstance(it.message, ScanPublished)}
         opened.append((sum(positions.values()), before))
-        return Opened(echo.echo)
+        return RestoredStep(echo.echo)
 
-    with running(kafka, "state", open_step):
+    with running(kafka, "state", restore_step):
         wait_until_done(kafka, "state")
     publish(kafka, [scan("state-new")])
-    with running(kafka, "state", open_step):
+    with running(kafka, "state", restore_step):
         wait_until_done(kafka, "state")
     (first, nothing), (second, known) = opened[0], opened[-1]
     assert (first, nothing) == (0, set())
@@ -211,15 +211,15 @@ def test_a_state_is_opened_at_the_committed_offsets(kafka: KafkaSettings) -> Non
 
 def test_what_a_step_says_on_opening_is_published(kafka: KafkaSettings) -> None:
     publish(kafka, [scan("opening-1")])
-    with running(kafka, "opening", lambda _: Opened(echo.echo, [Tombstone(FACES, "reconciled")])):
+    with running(kafka, "opening", lambda _: RestoredStep(echo.echo, [Tombstone(FACES, "reconciled")])):
         wait_until_done(kafka, "opening")
     assert [it for it in read_to_end(kafka, FACES) if it.message == Tombstone(FACES, "reconciled")]
 
 
 def test_a_second_member_of_one_name_ends_the_first_with_a_clear_line(kafka: KafkaSettings) -> None:
-    with running(kafka, "twins", lambda _: Opened(echo.echo)) as first:
+    with running(kafka, "twins", lambda _: RestoredStep(echo.echo)) as first:
         wait_until_done(kafka, "twins")
-        with running(kafka, "twins", lambda _: Opened(echo.echo)) as second:
+        with running(kafka, "twins", lambda _: RestoredStep(echo.echo)) as second:
             time.sleep(2)
             publish(kafka, [scan(f"twins-{number}") for number in range(20)])
             with pytest.raises(Fatal, match="give each its own --member"):
@@ -243,9 +243,9 @@ def test_a_member_whose_heartbeat_has_ended_stops_with_a_clear_line(kafka: Kafka
 
 def test_a_standby_takes_over(kafka: KafkaSettings) -> None:
     publish(kafka, [scan("standby-1")])
-    with running(kafka, "standby", lambda _: Opened(echo.echo), "a"):
+    with running(kafka, "standby", lambda _: RestoredStep(echo.echo), "a"):
         wait_until_done(kafka, "standby")
     publish(kafka, [scan("standby-2")])
-    with running(kafka, "standby", lambda _: Opened(echo.echo), "b"):
+    with running(kafka, "standby", lambda _: RestoredStep(echo.echo), "b"):
         wait_until_done(kafka, "standby")
     assert analysed(kafka, "standby-") == {"standby-1": 1, "standby-2": 1}

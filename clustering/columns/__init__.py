@@ -1,0 +1,1 @@
+"""Arrays, tables, lists and a name index: the columns that the clustering is kept in. They know nothing of faces."""

@@ -1,0 +1,110 @@
+"""Decisions in a real PostgreSQL: which hold, and what they come to."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg import Connection
+
+from catalogue import decisions as catalogue_decisions
+from decisions.holding import Decisions
+from schemas.decisions import Decision, FaceNamed, FacesLinked, FacesSeparated, NameRejected
+from schemas.topics import LABELS, Tombstone
+from tests.catalogue.said import analysed, assigned, face, published, say, suggested
+from tests.decisions.test_holding import decisions_of_all_kinds, named, said, taken, undone
+
+
+def holding(connection: Connection) -> set[str]:
+    return {row[0] for row in connection.execute("SELECT decision_id FROM holding_decisions")}
+
+
+def as_the_tables_say(connection: Connection, face_id: str) -> tuple[object, ...]:
+    pairs = catalogue_decisions.pairs(connection, face_id)
+    return (
+        {it.label_id for it in catalogue_decisions.rejections(connection, face_id)},
+        {it.face_id for it in pairs if it.kind == "linked"},
+        {it.face_id for it in pairs if it.kind == "separated"},
+    )
+
+
+def as_the_decisions_say(held: Decisions, face_id: str) -> tuple[object, ...]:
+    return set(held.labels(face_id).rejected), set(held.linked(face_id)), held.separated(face_id)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(decisions=st.lists(decisions_of_all_kinds, max_size=12, unique_by=lambda it: it.decision_id))
+def test_the_views_say_what_the_decisions_in_memory_say(connection: Connection, decisions: list[Decision]) -> None:
+    connection.execute("TRUNCATE decisions")
+    say(connection, "labels", *decisions)
+    held = taken(*decisions)
+    assert holding(connection) == {it.decision_id for it in decisions if held.holds(it)}
+    for face_id in "fgh":
+        assert as_the_tables_say(connection, face_id) == as_the_decisions_say(held, face_id)
+    found = {it.label_id: (it.name, it.authority) for it in catalogue_decisions.people(connection)}
+    assert found == {it.label_id: (it.name, it.authority) for it in held.people().values()}
+
+
+def test_a_decision_is_a_row_with_author_time_and_note_and_its_tombstone_takes_it_out(connection: Connection) -> None:
+    decision = named(1, "f", "grace", note="the caption says so", authority="https://viaf.org/viaf/12345")
+    say(connection, "labels", decision)
+    found = connection.execute("SELECT * FROM decisions").fetchall()
+    what = ("f", None, "grace", "Grace", "https://viaf.org/viaf/12345", None)
+    assert found == [("001", "named", "Ann", decision.decided_at, "the caption says so", *what)]
+    say(connection, "labels", Tombstone(LABELS, "001"))
+    assert holding(connection) == set()
+
+
+def test_a_decision_with_an_id_that_no_index_holds_is_noted_and_passed_over(connection: Connection) -> None:
+    say(connection, "labels", named(1, "f", "x" * 2000), named(2, "f", "grace"))
+    assert holding(connection) == {"002"}
+    assert connection.execute("SELECT reason FROM dead_letters").fetchall() == [
+        (f"an id of more than 1300 bytes: {'x' * 60}…",)
+    ]
+
+
+@pytest.fixture
+def album(connection: Connection) -> Connection:
+    """Two people named, one of them proposed for two faces, one of these on a withdrawn scan."""
+    say(connection, "scans", published("s1"))
+    say(connection, "faces", analysed("s1", face("f"), face("g"), face("h")), analysed("s2", face("w")))
+    say(connection, "assignments", assigned("f", "s1", "f", name="grace"), assigned("h", "s1", "h", name="eileen"))
+    say(connection, "assignments", suggested("g", "s1", "f", ("grace", 0.75), ("unheard-of", 0.25)))
+    say(connection, "assignments", suggested("w", "s2", "f", ("grace", 1.0)))
+    say(connection, "labels", named(1, "f", "grace", name="Grace Hopper"), named(2, "h", "eileen"))
+    return connection
+
+
+def test_people_count_their_named_and_proposed_faces_of_published_scans(album: Connection) -> None:
+    assert catalogue_decisions.people(album) == [
+        catalogue_decisions.NamedPerson("eileen", "Eileen", None, hard=1, soft=0),
+        catalogue_decisions.NamedPerson("grace", "Grace Hopper", None, hard=1, soft=1),
+    ]
+
+
+def test_proposals_have_the_name_that_people_read_and_a_named_face_has_none(album: Connection) -> None:
+    assert catalogue_decisions.distribution(album, "g") == [
+        catalogue_decisions.Proposal("grace", "Grace Hopper", 0.75),
+        catalogue_decisions.Proposal("unheard-of", "unheard-of", 0.25),
+    ]
+    assert catalogue_decisions.distribution(album, "f") == []
+    assert catalogue_decisions.name_of(album, "grace") == "Grace Hopper"
+
+
+def test_orphans_are_decisions_that_hold_about_faces_that_are_not_there(album: Connection) -> None:
+    say(album, "labels", named(3, "gone", "grace"), said(NameRejected, 4, face_id="g", label_id="grace"))
+    say(
+        album, "labels", said(FacesLinked, 5, face_id="w", other_face_id="f"), named(6, "w", "eileen"), undone(7, "006")
+    )
+    say(album, "labels", said(FacesSeparated, 8, face_id="gone", other_face_id="w"))
+    found = [(it.missing_face_id, it.decision_id, it.kind, it.name) for it in catalogue_decisions.orphans(album)]
+    assert found == [
+        ("gone", "003", "named", "Grace"),
+        ("w", "005", "linked", None),
+        ("gone", "008", "separated", None),
+        ("w", "008", "separated", None),
+    ]
+
+
+def test_kinds_are_the_words_of_the_types() -> None:
+    assert FaceNamed.type.split(".")[2] == named(1, "f", "grace").kind == "named"

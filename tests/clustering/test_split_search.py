@@ -1,0 +1,69 @@
+"""Deletions in larger clusters: every way of looking for the parts finds the same ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from clustering import split_search
+from clustering.clustering import Clustering, NeighboursWithdrawn, Parameters
+from tests.clustering.oracle import Held, Subscriber, check, hold, record
+
+Pairs = set[tuple[int, int]]
+
+_SEARCH_ONLY, _AS_IT_IS, _WHOLE_ONLY = 0, split_search._STEP, 10**9
+
+
+def _random(count: int, pairs: int, seed: int) -> Pairs:
+    rng = np.random.default_rng(seed)
+    return {(max(i, j), min(i, j)) for i, j in rng.integers(0, count, (pairs, 2)).tolist() if i != j}
+
+
+def _path(count: int) -> Pairs:
+    return {(i, i - 1) for i in range(1, count)}
+
+
+def _star(count: int) -> Pairs:
+    return {(i, 0) for i in range(1, count)}
+
+
+def _blobs_with_a_bridge(count: int, seed: int) -> Pairs:
+    half = count // 2
+    one = _random(half, half * 4, seed)
+    return one | {(i + half, j + half) for i, j in one} | {(half, 0)}
+
+
+@pytest.mark.parametrize("step", [_SEARCH_ONLY, _AS_IT_IS, _WHOLE_ONLY])
+@pytest.mark.parametrize("min_samples", [1, 3])
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        _random(90, 110, 1),
+        _random(90, 180, 2),
+        _path(60),
+        _path(40) | {(39, 0)},
+        _star(60),
+        _blobs_with_a_bridge(60, 3),
+    ],
+    ids=["sparse", "denser", "path", "ring", "star", "bridge"],
+)
+def test_what_is_left_after_each_deletion_is_what_the_records_come_to(
+    pairs: Pairs, min_samples: int, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(split_search, "_STEP", step)
+    count = 1 + max(i for i, _ in pairs)
+    clustering, subscriber, held = Clustering(Parameters(eps=1.0, min_samples=min_samples)), Subscriber(), Held()
+    said = [
+        record(str(i), i, {f"{i:03}": [(f"{b:03}", b, 0.5 + (i * b % 7) / 20) for a, b in sorted(pairs) if a == i]})
+        for i in range(count)
+    ]
+    subscriber.read(clustering.apply(said))
+    hold(held, said)
+    check(clustering, subscriber, held)
+    order = [0, *np.random.default_rng(count).permutation(np.arange(1, count)).tolist()]
+    for start in range(0, 24, 2):
+        gone = [NeighboursWithdrawn(str(i), 0) for i in order[start : start + 1 + start % 4]]
+        subscriber.read(clustering.apply(gone))
+        hold(held, gone)
+        check(clustering, subscriber, held)
+    assert (clustering.graph.nodes.mark[: clustering.graph.nodes.used] == -1).all()

@@ -1,0 +1,65 @@
+"""Every eps up to eps_max, from the graph alone."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clustering.clustering import Clustering, Parameters
+from clustering.what_if import hypothetical_clusters
+from schemas.clusters import Role
+from tests.clustering.oracle import Held, expected, hold, record
+from tests.clustering.test_any_records import World
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    eps=st.sampled_from([0.5, 1.0, 2.0, 3.0, 7.5]),
+    min_samples=st.integers(1, 5),
+    gate=st.sampled_from([None, 50.0]),
+    same_scan_eps=st.sampled_from([None, 1.0]),
+)
+def test_the_partition_at_another_eps_is_what_a_clustering_with_that_eps_says(
+    seed: int, eps: float, min_samples: int, gate: float | None, same_scan_eps: float | None
+) -> None:
+    rng = random.Random(seed)
+    world = World.drawn(rng)
+    live = Clustering(Parameters(eps=2.0, min_samples=2, min_sharpness=gate, same_scan_eps=same_scan_eps))
+    held = Held()
+    for _ in range(6):
+        batch = [world.record(rng) for _ in range(6)]
+        live.apply(batch)
+        hold(held, batch)
+    partition = hypothetical_clusters(live, eps, min_samples)
+    right = expected(held, Parameters(eps, min_samples, min_sharpness=gate, same_scan_eps=same_scan_eps))
+    assert dict(zip(partition.face_ids, partition.cluster_ids, strict=True)) == {
+        face_id: it.cluster_id for face_id, it in right.items()
+    }
+    assert dict(zip(partition.face_ids, partition.core.tolist(), strict=True)) == {
+        face_id: it.role is Role.CORE for face_id, it in right.items()
+    }
+
+
+def test_the_live_clustering_is_not_disturbed() -> None:
+    clustering = Clustering(Parameters(eps=1.0))
+    clustering.apply([record("1", 0, {"a": [], "b": [("a", 0, 2.0)]})])
+    assert hypothetical_clusters(clustering, 2.0).sizes() == {"a": 2}
+    assert clustering.sizes() == {"a": 1, "b": 1}
+    assert hypothetical_clusters(clustering, 1.0).sizes() == clustering.sizes()
+
+
+def test_an_empty_graph_has_an_empty_partition() -> None:
+    partition = hypothetical_clusters(Clustering(Parameters()), 0.3)
+    assert (len(partition.face_ids), len(partition.core)) == (0, 0)
+    assert partition.sizes() == {}
+
+
+def test_an_eps_beyond_eps_max_is_refused() -> None:
+    clustering = Clustering(Parameters(eps=0.4))
+    clustering.apply([record("1", 0, {"a": []}, eps_max=0.5)])
+    with pytest.raises(ValueError, match=r"eps 0.6 is larger than eps_max 0.5"):
+        hypothetical_clusters(clustering, 0.6)

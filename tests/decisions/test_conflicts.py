@@ -1,0 +1,197 @@
+"""What speaks against a decision, told by the earlier decisions that it conflicts with."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from decisions.conflicts import AlreadySo, ConflictError, check
+from decisions.holding import Decisions
+from schemas.decisions import Decision, FacesLinked, FacesSeparated, NameRejected, NameTakenBack
+from tests.decisions.test_holding import decisions_of_all_kinds, named, said, taken, undone
+
+
+def linked(minute: int, one: str, other: str) -> Decision:
+    return said(FacesLinked, minute, face_id=one, other_face_id=other)
+
+
+def separated(minute: int, one: str, other: str) -> Decision:
+    return said(FacesSeparated, minute, face_id=one, other_face_id=other)
+
+
+def rejected(minute: int, face_id: str, label_id: str) -> Decision:
+    return said(NameRejected, minute, face_id=face_id, label_id=label_id)
+
+
+def taken_back(minute: int, face_id: str) -> Decision:
+    return said(NameTakenBack, minute, face_id=face_id)
+
+
+def conflict(decision: Decision, *earlier: Decision) -> str:
+    """What is said against a decision; nothing of it is left behind."""
+    held = taken(*earlier)
+    with pytest.raises(ConflictError) as raised:
+        check(held, decision)
+    assert len(held) == len(earlier)
+    return str(raised.value)
+
+
+def already(decision: Decision, *earlier: Decision) -> str:
+    with pytest.raises(AlreadySo) as raised:
+        check(taken(*earlier), decision)
+    return str(raised.value)
+
+
+def test_a_face_cannot_be_named_as_a_person_rejected_for_it() -> None:
+    assert conflict(named(9, "f", "grace"), named(1, "g", "grace"), rejected(2, "f", "grace")) == (
+        "that face f is Grace conflicts with what was decided before: face f is never Grace (Ann, 2026-01-02, "
+        "decision 002); to take that back first: facestream undo 002"
+    )
+
+
+def test_the_name_that_a_face_has_cannot_be_rejected() -> None:
+    said_against = conflict(rejected(9, "f", "grace"), named(1, "f", "grace"))
+    assert said_against.startswith("that face f is never Grace conflicts with what was decided before: face f is Grace")
+    assert said_against.endswith("facestream undo 001")
+
+
+@pytest.mark.parametrize("one_face_first", [True, False])
+def test_separated_faces_cannot_be_linked(one_face_first: bool) -> None:
+    link = linked(9, "f", "g") if one_face_first else linked(9, "g", "f")
+    assert "faces f and g are different people (Ann, 2026-01-02, decision 001)" in conflict(
+        link, separated(1, "f", "g")
+    )
+
+
+def test_faces_separated_at_the_ends_of_a_chain_of_links_cannot_be_linked() -> None:
+    assert conflict(linked(9, "b", "c"), linked(1, "a", "b"), linked(2, "c", "d"), separated(3, "a", "d")) == (
+        "that faces b and c are one person conflicts with what was decided before: faces a and d are different people "
+        "(Ann, 2026-01-02, decision 003) and faces a and b are one person (Ann, 2026-01-02, decision 001) and faces c "
+        "and d are one person (Ann, 2026-01-02, decision 002); to take that back first: facestream undo 003 or "
+        "facestream undo 001 or facestream undo 002"
+    )
+
+
+def test_linked_faces_cannot_be_separated_also_through_a_chain() -> None:
+    assert "decision 001" in conflict(separated(9, "a", "b"), linked(1, "b", "a"))
+    said_against = conflict(separated(9, "a", "c"), linked(1, "a", "b"), linked(2, "b", "c"))
+    assert "facestream undo 001 or facestream undo 002" in said_against
+
+
+def test_faces_of_two_names_cannot_be_linked_also_through_chains() -> None:
+    names = [named(1, "f", "grace"), named(2, "g", "eileen")]
+    assert "face f is Grace (Ann, 2026-01-02, decision 001) and face g is Eileen" in conflict(
+        linked(9, "f", "g"), *names
+    )
+    said_against = conflict(linked(9, "h", "i"), *names, linked(3, "f", "h"), linked(4, "i", "g"))
+    assert "decision 003" in said_against and "decision 004" in said_against
+
+
+def test_a_face_cannot_be_named_differently_from_one_it_is_linked_with() -> None:
+    said_against = conflict(named(9, "f", "eileen"), named(1, "h", "grace"), linked(2, "f", "g"), linked(3, "g", "h"))
+    assert said_against.startswith("that face f is Eileen conflicts with what was decided before: face h is Grace (Ann")
+    check(taken(named(1, "h", "grace"), linked(2, "f", "h")), named(9, "f", "grace"))
+
+
+def test_a_face_cannot_have_the_name_of_one_it_is_separated_from() -> None:
+    said_against = conflict(named(9, "f", "grace"), named(1, "g", "grace"), separated(2, "f", "g"))
+    assert said_against == (
+        "that face f is Grace conflicts with what was decided before: faces f and g are different people (Ann, "
+        "2026-01-02, decision 002) and face g is Grace (Ann, 2026-01-02, decision 001); to take that back first: "
+        "facestream undo 002 or facestream undo 001"
+    )
+    through_links = [named(1, "h", "grace"), separated(2, "g", "f"), linked(3, "g", "h")]
+    assert "decision 003" in conflict(named(9, "f", "grace"), *through_links)
+
+
+def test_faces_of_one_name_cannot_be_separated() -> None:
+    said_against = conflict(separated(9, "f", "g"), named(1, "f", "grace"), named(2, "g", "grace"))
+    assert said_against.endswith("facestream undo 001 or facestream undo 002")
+
+
+def test_a_name_rejected_for_a_face_is_rejected_for_those_linked_with_it() -> None:
+    earlier = [rejected(1, "g", "grace"), linked(2, "f", "g")]
+    assert "face g is never grace" in conflict(named(9, "f", "grace", name="grace"), *earlier)
+    assert "decision 001" in conflict(linked(9, "f", "g"), named(1, "f", "grace"), rejected(2, "g", "grace"))
+    assert "decision 002" in conflict(rejected(9, "g", "grace"), named(1, "f", "grace"), linked(2, "f", "g"))
+
+
+def test_a_face_may_be_given_another_name_and_a_separated_one_too() -> None:
+    check(taken(named(1, "f", "grace")), named(9, "f", "eileen"))
+    check(taken(named(1, "f", "grace"), separated(2, "f", "g")), named(9, "g", "eileen"))
+    check(taken(rejected(1, "f", "grace"), named(2, "f", "eileen")), taken_back(9, "f"))
+
+
+def test_what_is_so_already_is_told_by_the_decision_that_says_so() -> None:
+    assert already(named(9, "f", "grace"), named(1, "f", "grace")) == "face f is Grace (Ann, 2026-01-02, decision 001)"
+    assert "decision 001" in already(rejected(9, "f", "grace"), rejected(1, "f", "grace"), rejected(2, "f", "eileen"))
+    assert "decision 001" in already(linked(9, "g", "f"), linked(1, "f", "g"), linked(2, "f", "h"))
+    assert "decision 001" in already(separated(9, "f", "g"), separated(1, "f", "g"))
+    assert "decision 002" in already(taken_back(9, "f"), named(1, "f", "grace"), taken_back(2, "f"))
+    assert already(taken_back(9, "f")) == "face f has no name"
+
+
+def test_a_new_display_name_or_authority_is_no_repetition() -> None:
+    before = taken(named(1, "f", "grace"))
+    check(before, named(9, "f", "grace", name="Grace Brewster Murray Hopper"))
+    check(before, named(9, "f", "grace", authority="https://viaf.org/viaf/12345"))
+
+
+def test_only_a_decision_that_is_there_and_holds_can_be_undone() -> None:
+    assert conflict(undone(9, "001")) == "there is no decision 001"
+    assert conflict(undone(9, "001"), named(1, "f", "grace"), undone(2, "001")) == (
+        "that was undone before: decision 001 is undone (Ann, 2026-01-02, decision 002); "
+        "to restore it: facestream undo 002"
+    )
+    check(taken(named(1, "f", "grace")), undone(9, "001"))
+
+
+def test_what_would_conflict_now_cannot_be_restored() -> None:
+    assert conflict(undone(9, "002"), linked(1, "f", "g"), undone(2, "001"), separated(3, "f", "g")) == (
+        "that faces f and g are one person, again, conflicts with what was decided before: faces f and g are "
+        "different people (Ann, 2026-01-02, decision 003); to take that back first: facestream undo 003"
+    )
+    since = [named(3, "g", "eileen"), linked(4, "f", "g")]
+    assert "decision 003" in conflict(undone(9, "002"), named(1, "f", "grace"), undone(2, "001"), *since)
+    check(taken(named(1, "f", "grace"), undone(2, "001"), named(3, "f", "grace")), undone(9, "002"))
+
+
+def test_what_a_later_decision_would_keep_from_taking_effect_cannot_be_restored() -> None:
+    earlier = [named(1, "f", "grace"), undone(2, "001"), named(3, "f", "eileen")]
+    assert "face f is Eileen (Ann, 2026-01-02, decision 003)" in conflict(undone(9, "002"), *earlier)
+    earlier = [rejected(1, "f", "grace"), undone(2, "001"), named(3, "f", "grace"), taken_back(4, "f")]
+    assert "decision" in conflict(undone(9, "002"), *earlier)
+
+
+def test_an_undo_cannot_uncover_what_conflicts_with_what_was_decided_since() -> None:
+    earlier = [named(1, "f", "grace"), named(2, "f", "eileen"), named(3, "g", "eileen"), linked(4, "f", "g")]
+    assert conflict(undone(9, "002"), *earlier).startswith(
+        "undoing that face f is Eileen conflicts with what was decided before: face f is Grace (Ann, 2026-01-02, "
+    )
+
+
+def test_where_decisions_conflict_already_nothing_keeps_people_from_putting_it_right() -> None:
+    # Two archivists decided at the same moment.
+    held = taken(named(1, "f", "grace"), named(2, "g", "eileen"), linked(3, "f", "g"), separated(4, "g", "h"))
+    held.take([linked(5, "h", "f"), named(6, "f", "grace", authority="https://viaf.org/viaf/12345")])
+    for minute in range(1, 7):
+        check(held, undone(9, f"00{minute}"))
+    check(held, taken_back(9, "f"))
+
+
+@given(st.lists(decisions_of_all_kinds, max_size=8, unique_by=lambda it: it.decision_id), decisions_of_all_kinds)
+def test_checking_any_decision_after_any_others_ends_in_one_of_three_ways_and_leaves_no_trace(
+    earlier: list[Decision], decision: Decision
+) -> None:
+    held, untouched = taken(*earlier), taken(*earlier)
+    decision = decision.model_copy(update={"decision_id": "new"})
+    try:
+        check(held, decision)
+    except (ConflictError, AlreadySo) as error:
+        assert str(error)
+    assert everything(held) == everything(untouched)
+
+
+def everything(held: Decisions) -> list[object]:
+    return [(held.labels(it), held.linked(it), held.separated(it), held.history(it)) for it in "fgh"]
