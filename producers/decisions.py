@@ -22,21 +22,21 @@ def read_decisions(kafka: KafkaSettings) -> Decisions:
     held = Decisions()
     messages = (received.message for received in read_to_end(kafka, LABELS))
     said = (DecisionDeleted(it.key) if isinstance(it, Tombstone) else it for it in messages)
-    held.take(it for it in said if isinstance(it, Decision | DecisionDeleted))
+    held.apply(it for it in said if isinstance(it, Decision | DecisionDeleted))
     return held
 
 
 def decide(kafka: KafkaSettings, held: Decisions, decision: Decision, now: Callable[[], datetime]) -> Decision:
     """Publish a decision that was made knowing `held`; once this returns, Kafka has it. The decision as published.
 
-    Raises decisions.conflicts.ConflictError and AlreadySo, having published nothing, and errors.Fatal.
+    Raises decisions.conflicts.ConflictError and AlreadyHolds, having published nothing, and errors.Fatal.
     """
     decision = _after(held, decision)
     check(held, decision)
     advice = f"see `facestream history` for decision {decision.decision_id}, and decide again if it is not there"
     with Publisher(kafka, now, "decisions", advice) as publisher:
         publisher.send(decision)
-    held.take([decision])
+    held.apply([decision])
     return decision
 
 
