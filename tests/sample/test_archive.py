@@ -11,7 +11,7 @@ from sample import archive as sample_archive
 from sample.archive import build_sample, read_truth
 from sample.truth import Score, TrueFace, Truth, score
 from schemas.scans import Box
-from tests.producers.test_files import NOON
+from tests.builders.clock import NOON
 
 HOPPER, COLLINS = "Grace Hopper", "Eileen Collins"
 
