@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 from kafka import KafkaConsumer
@@ -16,19 +17,12 @@ from PIL import Image
 
 from local.services import services
 from settings import Settings
-from tests.e2e.conftest import Finished, facestream
+from tests.builders.commands import Finished, facestream, facestream_json
 
 
-def clusters(data: Path) -> list[dict[str, object]]:
-    done = facestream("clusters", "--data", data, "--json")
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def people_of(cluster: dict[str, object]) -> set[str]:
-    faces = cluster["faces"]
-    assert isinstance(faces, list)
-    return {str(face["scan_id"]).split("/")[1] for face in faces}
+def people_of(cluster: dict[str, Any]) -> set[str]:
+    """Whose photographs the faces of a cluster are on."""
+    return {str(face["scan_id"]).split("/")[1] for face in cluster["faces"]}
 
 
 def test_every_scan_is_accounted_for(johns_run: Finished) -> None:
@@ -39,8 +33,8 @@ def test_every_scan_is_accounted_for(johns_run: Finished) -> None:
 
 
 def test_every_cluster_holds_one_person(johns_run: Finished) -> None:
-    found = clusters(johns_run.data)
-    assert sum(int(str(cluster["size"])) for cluster in found) == johns_run.summary["faces"]
+    found = facestream_json("clusters", "--data", johns_run.data)
+    assert sum(cluster["size"] for cluster in found) == johns_run.summary["faces"]
     assert all(len(people_of(cluster)) == 1 for cluster in found)
     assert {person for cluster in found[:5] for person in people_of(cluster)} == {
         "John_Savage",
@@ -52,12 +46,12 @@ def test_every_cluster_holds_one_person(johns_run: Finished) -> None:
 
 
 def test_the_same_folder_again_adds_nothing(johns_run: Finished, johns: Path) -> None:
-    before = clusters(johns_run.data)
+    before = facestream_json("clusters", "--data", johns_run.data)
     again = facestream("run", johns, "--data", johns_run.data, "--upsample", "0", "--json")
     assert again.returncode == 0, again.stderr
     summary = json.loads(again.stdout)
     assert (summary["published"], summary["already_there"], summary["changed"]) == (0, 55, 0)
-    assert clusters(johns_run.data) == before
+    assert facestream_json("clusters", "--data", johns_run.data) == before
 
 
 def test_a_subscriber_without_our_code_reads_assignments(johns_run: Finished) -> None:
@@ -71,7 +65,9 @@ def test_a_subscriber_without_our_code_reads_assignments(johns_run: Finished) ->
         )
         latest = {record.key.decode(): json.loads(record.value) for record in subscriber}
         subscriber.close()
-    sizes = {cluster["cluster_id"]: cluster["size"] for cluster in clusters(johns_run.data)}
+    sizes = {
+        cluster["cluster_id"]: cluster["size"] for cluster in facestream_json("clusters", "--data", johns_run.data)
+    }
     assert len(latest) == johns_run.summary["faces"]
     for cluster_id, size in sizes.items():
         assert sum(assignment["cluster_id"] == cluster_id for assignment in latest.values()) == size

@@ -11,7 +11,7 @@ from producers.files import list_sources, scans_of
 from producers.sample import build_sample, read_truth
 from producers.truth import Score, TrueFace, Truth, score
 from schemas.scans import Box
-from tests.producers.test_files import NOON
+from tests.builders.clock import NOON
 
 HOPPER, COLLINS = "Grace Hopper", "Eileen Collins"
 
