@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decisions.conflicts import AlreadySo, ConflictError, check
+from decisions.conflicts import AlreadyHolds, ConflictError, check
 from decisions.holding import Decisions
 from schemas.decisions import Decision, NameRejected, NameTakenBack
 from tests.builders.decisions import (
@@ -40,7 +40,7 @@ def conflict(decision: Decision, *earlier: Decision) -> str:
 
 def already(decision: Decision, *earlier: Decision) -> str:
     """What makes a decision needless."""
-    with pytest.raises(AlreadySo) as raised:
+    with pytest.raises(AlreadyHolds) as raised:
         check(decisions_from(*earlier), decision)
     return str(raised.value)
 
@@ -176,7 +176,7 @@ def test_an_undo_cannot_uncover_what_conflicts_with_what_was_decided_since() -> 
 def test_where_decisions_conflict_already_nothing_keeps_people_from_putting_it_right() -> None:
     # Two archivists decided at the same moment.
     held = decisions_from(named(1, "f", "grace"), named(2, "g", "eileen"), linked(3, "f", "g"), separated(4, "g", "h"))
-    held.take([linked(5, "h", "f"), named(6, "f", "grace", authority="https://viaf.org/viaf/12345")])
+    held.apply([linked(5, "h", "f"), named(6, "f", "grace", authority="https://viaf.org/viaf/12345")])
     for minute in range(1, 7):
         check(held, undone(9, f"00{minute}"))
     check(held, unnamed(9, "f"))
@@ -190,7 +190,7 @@ def test_checking_any_decision_after_any_others_ends_in_one_of_three_ways_and_le
     decision = decision.model_copy(update={"decision_id": "new"})
     try:
         check(held, decision)
-    except (ConflictError, AlreadySo) as error:
+    except (ConflictError, AlreadyHolds) as error:
         assert str(error)
     assert everything(held) == everything(untouched)
 

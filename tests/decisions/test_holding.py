@@ -44,7 +44,7 @@ def test_an_undo_uncovers_the_decision_before() -> None:
 def test_an_undo_can_be_undone() -> None:
     held = decisions_from(named(1, "f", "grace"), undone(2, "001"), undone(3, "002"))
     assert held.labels("f").hard == "grace"
-    held.take([undone(4, "003")])
+    held.apply([undone(4, "003")])
     assert held.labels("f").hard is None
 
 
@@ -80,22 +80,22 @@ def test_of_a_pair_the_last_decision_counts_whichever_face_comes_first() -> None
     apart = a_decision(FacesSeparated, 2, face_id="g", other_face_id="f")
     held = decisions_from(link, apart)
     assert (held.linked("f"), held.separated("f"), held.separated("g")) == ({}, {"g"}, {"f"})
-    held.take([undone(3, "002")])
+    held.apply([undone(3, "002")])
     assert (held.linked("g"), held.separated("f")) == ({"f": link.order}, set())
 
 
 def test_taking_in_decisions_tells_the_faces_that_they_may_change() -> None:
     held = Decisions()
-    assert held.take([a_decision(FacesLinked, 1, face_id="f", other_face_id="g")]) == {"f", "g"}
-    assert held.take([undone(2, "001")]) == {"f", "g"}
-    assert held.take([undone(3, "not known yet")]) == set()
-    assert held.take([named(1, "h", "grace", decision_id="not known yet")]) == {"h"}
+    assert held.apply([a_decision(FacesLinked, 1, face_id="f", other_face_id="g")]) == {"f", "g"}
+    assert held.apply([undone(2, "001")]) == {"f", "g"}
+    assert held.apply([undone(3, "not known yet")]) == set()
+    assert held.apply([named(1, "h", "grace", decision_id="not known yet")]) == {"h"}
     assert held.labels("h").hard is None
 
 
 def test_a_forgotten_decision_was_never_made() -> None:
     held = decisions_from(named(1, "f", "grace"), named(2, "f", "eileen"))
-    assert held.take([DecisionDeleted("002"), DecisionDeleted("never heard of")]) == {"f"}
+    assert held.apply([DecisionDeleted("002"), DecisionDeleted("never heard of")]) == {"f"}
     assert held.labels("f").hard == "grace"
     assert len(held) == 1
 
@@ -139,7 +139,7 @@ def test_any_order_and_batches_of_the_same_decisions_come_to_the_same(
     rng.shuffle(shuffled)
     one_by_one = Decisions()
     for decision in shuffled:
-        one_by_one.take([decision])
+        one_by_one.apply([decision])
     for face_id in "fgh":
         assert one_by_one.labels(face_id) == at_once.labels(face_id)
         assert one_by_one.linked(face_id) == at_once.linked(face_id)

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from decisions.conflicts import AlreadySo, ConflictError
+from decisions.conflicts import AlreadyHolds, ConflictError
 from errors import UserError
 from producers.decisions import decide, decision_of, read_decisions, shortened
 from producers.publisher import Publisher
@@ -48,7 +48,7 @@ def test_a_decision_is_on_the_topic_once_it_is_decided(kafka: KafkaSettings, fac
 def test_what_conflicts_or_is_so_already_is_not_published(kafka: KafkaSettings, face_id: str) -> None:
     decide(kafka, read_decisions(kafka), named(1, face_id, "grace", decision_id=uuid4().hex), lambda: NOON)
     before = published(kafka)
-    with pytest.raises(AlreadySo):
+    with pytest.raises(AlreadyHolds):
         decide(kafka, read_decisions(kafka), named(2, face_id, "grace", decision_id=uuid4().hex), lambda: NOON)
     rejection = a_decision(NameRejected, 2, face_id=face_id, label_id="grace", decision_id=uuid4().hex)
     with pytest.raises(ConflictError):
@@ -86,9 +86,9 @@ def test_a_decision_is_found_by_the_beginning_of_its_id() -> None:
     with pytest.raises(UserError, match="there is no decision 'x'"):
         decision_of(held, "x")
     assert shortened(held, "abc1") == "abc1"
-    held.take([named(4, "f", "grace", decision_id=f"1234567{end}") for end in ("80", "89", "9a")])
+    held.apply([named(4, "f", "grace", decision_id=f"1234567{end}") for end in ("80", "89", "9a")])
     assert [shortened(held, f"1234567{end}") for end in ("80", "89", "9a")] == ["123456780", "123456789", "12345679"]
-    held.take([named(3, "f", "grace", decision_id="ab")])
+    held.apply([named(3, "f", "grace", decision_id="ab")])
     assert decision_of(held, "ab").decision_id == "ab"
 
 
