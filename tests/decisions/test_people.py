@@ -1,4 +1,4 @@
-"""Who is meant by a name."""
+"""Which person a typed name stands for."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_new_persons_label_id_is_made_from_the_name_in_its_script(name: str, l
     assert person_to_name(name, None, {}) == Person(label_id, name, None)
 
 
-def test_a_known_person_is_meant_whatever_the_case_and_the_spaces() -> None:
+def test_a_known_person_is_found_whatever_the_case_and_the_spaces() -> None:
     assert person_to_name("GRACE  hopper", None, PEOPLE) == GRACE
     assert known_person(" grace hopper ", PEOPLE) == GRACE
     assert known_person("grace-hopper", PEOPLE) == GRACE
@@ -60,7 +60,7 @@ def test_a_person_who_was_never_named_is_unknown() -> None:
     ("text", "answer"),
     [("", "the name is empty"), (" \n\t", "the name is empty"), ("J\udce4rvi", "the name is not text in UTF-8: J.rvi")],
 )
-def test_text_that_is_none_is_refused(text: str, answer: str) -> None:
+def test_unusable_text_is_refused(text: str, answer: str) -> None:
     with pytest.raises(UserError, match=answer):
         normalize_spaces(text, "the name")
 
@@ -74,6 +74,6 @@ def test_text_that_is_none_is_refused(text: str, answer: str) -> None:
         ("Anna", " ", "the label id is empty"),
     ],
 )
-def test_a_label_id_that_is_none_is_refused(name: str, label_id: str | None, answer: str) -> None:
+def test_an_unusable_label_id_is_refused(name: str, label_id: str | None, answer: str) -> None:
     with pytest.raises(UserError, match=answer):
         person_to_name(name, label_id, PEOPLE)
