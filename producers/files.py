@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from errors import UserError
-from models.fetching import UnavailablePicture, UnknownStore, fetch
+from models.fetching import UnavailableImage, UnknownStore, fetch
 from models.images import UnreadableImage, inspect
 from producers.manifest import SUFFIXES as MANIFEST_SUFFIXES
 from producers.manifest import Row, read_manifest
@@ -238,7 +238,7 @@ def _read(uri: str) -> bytes | None:
     """The bytes at a uri, None if they cannot be had: detect meets that again and says why."""
     try:
         return fetch(uri)
-    except UnavailablePicture:
+    except UnavailableImage:
         return None
     except UnknownStore as error:
         raise UserError(str(error)) from error
