@@ -148,6 +148,7 @@ def assert_consistent_sizes(settings: Settings) -> dict[str, int]:
 
 def assert_ended_as(settings: Settings, undisturbed: dict[str, FaceAssigned]) -> None:
     """The topics hold what an undisturbed run comes to, and nothing twice."""
+    assert undisturbed
     assert assert_nothing_repeated(settings) == undisturbed
     counted = Counter(it.cluster_id for it in undisturbed.values())
     assert assert_consistent_sizes(settings) == counted

@@ -65,9 +65,8 @@ def test_the_faces_of_scans_know_the_rank_and_size_of_their_cluster(album: Conne
 
 
 def test_other_questions_may_be_asked_while_faces_are_read(album: Connection) -> None:
-    for faces in reader.faces_of_scans(album):
-        scan = reader.scan(album, faces[0].face.scan_id)
-        assert scan == published(faces[0].face.scan_id, faces[0].face.uri)
+    scans = [reader.scan(album, faces[0].face.scan_id) for faces in reader.faces_of_scans(album)]
+    assert scans == [published(f"s{number}", f"file:///s{number}.jpg") for number in (1, 2, 3)]
 
 
 def test_a_face_is_found_by_the_beginning_of_its_id(album: Connection) -> None:

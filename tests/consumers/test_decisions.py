@@ -74,6 +74,7 @@ class Decided:
 
     def assert_honoured(self, assigned: dict[str, FaceAssigned]) -> None:
         """Everything is there and honoured."""
+        assert self.hard and self.rejected and self.linked and self.separated
         for face_id, label in self.hard.items():
             assert assigned[face_id].hard_label == label
         for face_id, label in self.rejected.items():

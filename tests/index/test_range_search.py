@@ -104,6 +104,7 @@ def test_neighbours_are_sorted_by_distance_then_id(parameters: Parameters) -> No
     vectors[:, 0] = np.repeat([0.0, 0.1, 0.2, 0.3], 10)
     names = [f"{number:02}" for number in np.random.default_rng(2).permutation(40)]
     [record] = found(FaceIndex(parameters), [analysed(0, "s", vectors, names)])
+    assert len(record.faces) == 40
     for face in record.faces:
         columns = list(zip(face.distances, face.neighbours, strict=True))
         assert len(columns) == 39

@@ -192,6 +192,7 @@ def test_after_kill_9_of_the_servers_too_and_with_orphans_about_the_next_owner_h
     with services(Settings(data=data), exclusive=True, command="run") as first:
         write(first)
         running = [(server.cmdline(), server.cwd(), server.username()) for server in servers_of(data)]
+        assert len(running) >= 2, "a broker and a database"
         for server in servers_of(data):
             server.kill()
     # The same servers once more, tied to nobody: what a system without the kernel's help leaves behind.
