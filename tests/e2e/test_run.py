@@ -14,9 +14,9 @@ from typing import Any
 import psutil
 from kafka import KafkaConsumer
 from PIL import Image
-from producers.sample import build_sample
 
 from local.services import services
+from sample.archive import build_sample
 from settings import Settings
 from tests.builders.clock import wait_until
 from tests.builders.commands import Finished, facestream, facestream_json
