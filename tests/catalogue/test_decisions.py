@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import Connection
 
-from catalogue import decisions as catalogue_decisions as catalogue_decisions
+from catalogue import decisions as catalogue_decisions
 from decisions.holding import Decisions
 from schemas.decisions import Decision, FaceNamed, FacesLinked, FacesSeparated, NameRejected
 from schemas.topics import LABELS, Tombstone

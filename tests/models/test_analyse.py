@@ -130,7 +130,7 @@ def test_scans_analysed_together_have_what_each_has_alone_and_their_faces_are_em
     pictures = [photographs["lfw"], blank, photographs["group"], photographs["portrait"]]
     together = analyse_scans(replace(engine, embedder=Watched()), [(scan(), it) for it in pictures])
     assert batches == [sum(len(it.faces) for it in together)]
-    assert [len(it.faces) > 0 for it in together] == [True, False, True, True]
+    assert [len(it.faces) > 0 for it in together] == [True, False, True, False]
     for analysed, picture in zip(together, pictures, strict=True):
         alone = analyse(engine, scan(), picture)
         assert [it.model_copy(update={"embedding": b""}) for it in analysed.faces] == [

@@ -13,8 +13,9 @@ import onnx
 import pytest
 
 from models import onnx_convert, weights
-from models.dlib_file import Convolution, read_detector, read_embedder
+from models.dlib_file import read_detector, read_embedder
 from models.dlib_stream import DlibStream, Unexpected
+from models.network import Convolution
 from models.onnx_engine import OnnxDetector
 from models.onnx_session import EngineError, Execution, providers
 from models.weights import WeightFile, WeightsError

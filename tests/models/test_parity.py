@@ -14,8 +14,9 @@ from PIL import Image
 from models import planes, pyramid, weights
 from models.analyse import Engine
 from models.dlib_engine import DlibDetector, DlibEmbedder
-from models.dlib_file import Convolution, FullyConnected, read_detector, read_embedder
+from models.dlib_file import read_detector, read_embedder
 from models.images import RgbImage
+from models.network import Convolution, FullyConnected
 from models.onnx_engine import OnnxDetector, OnnxEmbedder
 from models.onnx_session import Execution, run
 from models.protocols import Detection
@@ -205,7 +206,7 @@ def test_a_point_on_a_level_is_where_dlib_has_it_in_the_picture() -> None:
         middle = (level.left + level.width // 2, level.top + level.height // 2)
         box = np.array([[middle[0] - 3.0, middle[1] - 4.0, middle[0] + 3.0, middle[1] + 4.0]])
         expected = down.rect_up(dlib.drectangle(*(box[0] - np.tile([level.left, level.top], 2))), number)
-        got = pyramid.to_picture(tiled, box)[0]
+        got = pyramid.to_image(tiled, box)[0]
         assert got.tolist() == pytest.approx([expected.left(), expected.top(), expected.right(), expected.bottom()])
 
 
