@@ -1,4 +1,4 @@
-"""From a picture to its faces: in the scan's own coordinates, with ids that stay."""
+"""From an image to its faces, in the scan's own coordinates; test_face_ids.py has more on their ids."""
 
 from __future__ import annotations
 
@@ -72,32 +72,6 @@ def test_a_face_that_was_there_keeps_its_id(engine: Engine, group_photo: RgbImag
     moved = Box(left=box.left + 0.01, top=box.top - 0.01, right=box.right + 0.01, bottom=box.bottom)
     again = analyse(engine, scan(KeptFace(face_id="named", box=moved)), group_photo)
     assert [it.face_id for it in again.faces] == [analysed.faces[0].face_id, "named", analysed.faces[2].face_id]
-
-
-def test_the_better_overlap_keeps_the_id_and_a_face_gone_gives_its_to_nobody(
-    engine: Engine, group_photo: RgbImage, analysed: ScanAnalysed
-) -> None:
-    box = analysed.faces[0].box
-    near = Box(left=box.left + 0.03, top=box.top, right=box.right + 0.03, bottom=box.bottom)
-    nowhere = Box(left=0.0, top=0.9, right=0.05, bottom=1.0)
-    keep = (
-        KeptFace(face_id="near", box=near),
-        KeptFace(face_id="exact", box=box),
-        KeptFace(face_id="gone", box=nowhere),
-    )
-    ids = [it.face_id for it in analyse(engine, scan(*keep), group_photo).faces]
-    assert ids[0] == "exact"
-    assert not {"near", "gone"} & set(ids)
-    assert len(set(ids)) == 3
-
-
-def test_a_new_face_never_gets_an_id_that_is_kept(
-    engine: Engine, group_photo: RgbImage, analysed: ScanAnalysed
-) -> None:
-    first, second, _ = analysed.faces
-    swapped = analyse(engine, scan(KeptFace(face_id=first.face_id, box=second.box)), group_photo)
-    assert swapped.faces[1].face_id == first.face_id
-    assert swapped.faces[0].face_id != first.face_id
 
 
 def test_a_large_scan_is_searched_smaller_and_its_boxes_are_in_its_own_pixels(

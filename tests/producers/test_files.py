@@ -177,7 +177,7 @@ def test_a_remote_store_is_read_through_fsspec(tmp_path: Path) -> None:
     ("name", "said"),
     [
         ("nothing", "no such file or folder"),
-        ("empty", "no images in this folder; taken are .jpg"),
+        ("empty", "no images in this folder; supported are .jpg"),
         ("texts", "no images in this folder (1 other files)"),
         ("texts/notes.txt", "neither an image (.jpg"),
         ("rows.csv", "no rows in this manifest"),
@@ -200,7 +200,7 @@ def test_a_path_that_cannot_be_used_is_named_with_the_reason_in_one_line(tmp_pat
 
 
 def test_a_remote_path_is_told_to_go_into_a_manifest() -> None:
-    with pytest.raises(UserError, match="given in a manifest"):
+    with pytest.raises(UserError, match="in a manifest"):
         list_sources(["s3://bucket/a.jpg"])
 
 
