@@ -124,8 +124,8 @@ def _detect_batch(engine: Engine, remaining: Iterator[tuple[ScanPublished, RgbIm
     small = [scaled_down(image, engine.provenance.max_size) for _, image in scans]
     detections_of = engine.detector.detect(small, engine.provenance.upsample)
     batch: list[_DetectedScan] = []
-    for (scan, image), searched, found in zip(scans, small, detections_of, strict=True):
-        detections = [_scaled_up(detection, searched, image) for detection in found]
+    for (scan, image), searched, on_searched in zip(scans, small, detections_of, strict=True):
+        detections = [_scaled_up(detection, searched, image) for detection in on_searched]
         aligned = [engine.predictor.align(image, detection) for detection in detections]
         landmarks, chips = [points for points, _ in aligned], [chip for _, chip in aligned]
         batch.append(_DetectedScan(scan, image.shape[1], image.shape[0], detections, landmarks, chips))

@@ -103,7 +103,7 @@ def _embedder(stream: DlibStream) -> EmbedderFile:
 
 
 def _input(stream: DlibStream) -> Input:
-    """The input layer, which has no version: the versions of the other layers stand before its name."""
+    """The input layer, which has no version: the versions of the other layers come before its name."""
     stream.skip_versions(_LAST_VERSION)
     name = stream.name()
     pyramids = {"input_rgb_image_pyramid", "input_rgb_image_pyramid2"}
@@ -223,7 +223,7 @@ def _fully_connected(stream: DlibStream, channels: int) -> FullyConnected:
 
 
 def _skip_shapes(stream: DlibStream) -> None:
-    """The shapes of a layer's two parameters, weights and biases or gammas and betas; its sizes say the same."""
+    """The shapes of a layer's two parameters, weights and biases or gammas and betas; they follow from its sizes."""
     stream.shape(), stream.shape()
 
 

@@ -11,7 +11,7 @@ class ImageFormat:
     """An image format.
 
     name: as people write it. pillow: as Pillow names it (`PIL.Image.Image.format`). media_types: the media type by
-    file name extension (with the dot, in lower case); it is used where the content does not tell the type.
+    file name extension (with the dot, in lower case); used when the content cannot be read.
     """
 
     name: str

@@ -23,7 +23,7 @@ from models.network import AddShortcut, Convolution, DetectorFile, EmbedderFile,
 from models.onnx_graph import FeatureMap, Graph, serialised
 from models.weights import WeightFile, WeightsError
 
-# It stands in the cached file's name: raise it whenever the models made here change.
+# A part of the cached file's name: raise it whenever the models made here change.
 _FORMAT = 4
 # The length of the sha256 that a cached file ends with: that of the bytes before it.
 _DIGEST = 32
@@ -38,7 +38,7 @@ def detector_model(weights: WeightFile, cache: Path | None = None, *, batched: b
     With `batched`, planes of several sizes can be filled up to one: a second input, float32 `cells` of the scores'
     shape, is 1 for a cell of the plane and 0 for one beyond it, and the plane's cells score as on the plane alone.
 
-    Its metadata `facts` holds, as JSON, what else the file tells (see models.network), and where a cell of the scores
+    Its metadata `facts` holds, as JSON, what else the file holds (see models.network), and where a cell of the scores
     lies on the pixels: the middle of its window is at `stride` * cell + `offset`. The score of a cell depends on the
     cells up to `reach` beside it. Raises WeightsError.
     """
@@ -152,7 +152,7 @@ def _detector(file: DetectorFile, batched: bool) -> bytes:
             if reach and layer.stride != (1, 1):
                 raise WeightsError("a detector with a stride after a padding is not supported")
             # Cell o of this layer is centred on cell s * o - padding + window // 2 of the layer before, which is
-            # centred on pixel stride * (that) + offset. Windows and paddings are square, so columns stand for both.
+            # centred on pixel stride * (that) + offset. Windows and paddings are square, so the columns are used for both.
             offset += stride * (layer.weights.shape[3] // 2 - layer.padding[1])
             stride *= layer.stride[1]
             # Without padding, a cell sees 2 * offset + 1 pixels around its middle. Each padding adds cells beside it.

@@ -3,7 +3,7 @@
 How a detection goes, with shapes:
 
     image               uint8 (height, width, 3)              doubled `upsample` times by dlib
-    levels              float32 (1, 3, height, width) each    models.pyramid has their sizes and places
+    levels              float32 (1, 3, height, width) each    models.pyramid has their sizes and positions
     plane               float32 (batch, 3, height, width)     the levels tiled; in strips where it is large
     scores              float32 (rows, columns)               one for each cell; a cell is 8 pixels of the plane
     windows             float64 (n, 4)                        80 x 80 pixels around each cell above the threshold
@@ -46,7 +46,7 @@ Scores = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class _Facts:
-    """What the detector's file tells besides the weights; see onnx_convert.detector_model."""
+    """What the detector's file holds besides the weights; see onnx_convert.detector_model."""
 
     means: list[float]
     padding: int

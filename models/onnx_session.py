@@ -12,6 +12,7 @@ import onnxruntime as ort
 from onnxruntime.capi.onnxruntime_pybind11_state import EPFail, Fail, RuntimeException
 
 from errors import FacestreamError
+from schemas import defaults
 
 _CPU = "CPUExecutionProvider"
 _PROVIDERS = {
@@ -44,7 +45,7 @@ class NetworkFailed(EngineError):
 class Execution:
     """Where the networks run: ONNX Runtime's provider, and how many threads one call may use (0: all cores)."""
 
-    provider: str = "auto"
+    provider: str = defaults.PROVIDER
     threads: int = 0
 
 

@@ -50,7 +50,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Known:
-    """What the feed keeps in memory of a scan on the topic: enough to tell whether it changed, and what it keeps.
+    """What the feed remembers of a scan on the topic: enough to see whether it changed, and the faces it keeps.
 
     details: a digest of uri, page, collection and metadata, 16 bytes.
     """

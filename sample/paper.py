@@ -109,12 +109,12 @@ def stamp(sheet: Image.Image, centre: tuple[int, int], random: Random) -> None:
 
 
 def as_image(picture: Picture) -> Image.Image:
-    """The picture with 8 bits a channel."""
+    """The picture as an RGB image of 8 bits a channel."""
     return Image.fromarray((picture * 255 + 0.5).astype(np.uint8))
 
 
 def as_picture(image: Image.Image) -> Picture:
-    """An image of any mode as a picture."""
+    """An image of any mode as float32."""
     return np.asarray(image.convert("RGB"), np.float32) / np.float32(255)
 
 

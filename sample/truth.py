@@ -52,8 +52,8 @@ class Score:
 
 
 def score(truth: Truth, clusters: Mapping[str, Iterable[FoundFace]]) -> Score:
-    """Compare clusters (id to faces) with the truth. A face that was found twice counts once."""
-    found: dict[tuple[str, int], str] = {}
+    """Compare clusters (id to faces) with the truth. A true face that was detected twice counts once, in its last cluster."""
+    cluster_of: dict[tuple[str, int], str] = {}  # by scan and number of the true face
     people_in: dict[str, set[str]] = {}
     strays = 0
     for cluster_id, faces in clusters.items():
@@ -64,15 +64,15 @@ def score(truth: Truth, clusters: Mapping[str, Iterable[FoundFace]]) -> Score:
             if number is None:
                 strays += 1
                 continue
-            found[scan, number] = cluster_id
+            cluster_of[scan, number] = cluster_id
             people_in[cluster_id].add(truth[scan][number].person)
     clusters_of: dict[str, set[str]] = {face.person: set() for faces in truth.values() for face in faces}
-    for (scan, number), cluster_id in found.items():
+    for (scan, number), cluster_id in cluster_of.items():
         clusters_of[truth[scan][number].person].add(cluster_id)
     return Score(
         faces=sum(len(faces) for faces in truth.values()),
-        found=len(found),
-        pure=sum(len(people_in[cluster_id]) == 1 for cluster_id in found.values()),
+        found=len(cluster_of),
+        pure=sum(len(people_in[cluster_id]) == 1 for cluster_id in cluster_of.values()),
         people=len(clusters_of),
         whole=sum(len(cluster_ids) == 1 for cluster_ids in clusters_of.values()),
         mixed=sum(len(people) > 1 for people in people_in.values()),

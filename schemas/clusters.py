@@ -11,7 +11,7 @@ from schemas.base import Event, Value
 
 
 class Role(StrEnum):
-    """What DBSCAN says a face is (Ester et al. 1996, definitions 2 to 6)."""
+    """What a face is to DBSCAN (Ester et al. 1996, definitions 2 to 6)."""
 
     CORE = "core"
     BORDER = "border"

@@ -33,7 +33,7 @@ def labels(kafka: KafkaSettings) -> Iterator[Publisher]:
 
 
 def published(kafka: KafkaSettings) -> list[Decision]:
-    return [it.message for it in read_to_end(kafka, LABELS) if isinstance(it.message, Decision)]
+    return [received.message for received in read_to_end(kafka, LABELS) if isinstance(received.message, Decision)]
 
 
 def test_a_decision_is_on_the_topic_once_it_is_decided(kafka: KafkaSettings, face_id: str) -> None:
