@@ -7,10 +7,10 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites setup run watch lint test lock
+.PHONY: help prerequisites setup run watch lint test test-fast lock
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: setup ## everything on this machine, over the scans in SCANS=folder (without it: a sample archive), DATA=data
 	@$(VENV)/bin/facestream run $(if $(SCANS),'$(SCANS)') --data '$(DATA)'
@@ -21,6 +21,10 @@ watch: setup ## the same for whatever is put into SCANS=folder, until Ctrl-C
 
 test: lint ## all checks and tests
 	$(VENV)/bin/pytest --numprocesses logical --maxprocesses 4 --dist worksteal
+
+test-fast: setup ## the tests without broker, database, processes, weights and data, in under a minute
+	$(VENV)/bin/pytest --numprocesses logical --dist worksteal \
+		-m 'not broker and not database and not weights and not process and not data and not slow'
 
 lint: setup ## style, types, who imports whom, the compose file
 	$(VENV)/bin/ruff check .
