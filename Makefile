@@ -7,7 +7,7 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites setup run watch lint test test-fast lock
+.PHONY: help prerequisites setup run watch lint test test-fast docs lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,12 +26,16 @@ test-fast: setup ## the tests without broker, database, processes, weights and d
 	$(VENV)/bin/pytest --numprocesses logical --dist worksteal \
 		-m 'not broker and not database and not weights and not process and not data and not slow'
 
-lint: setup ## style, types, who imports whom, the compose file
+lint: docs ## style, types, who imports whom, the compose file, the documentation
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+docs: setup ## the documentation as a site, in site/
+	@# It is told at each build that Material for MkDocs ends in May 2027; Zensical, which succeeds it, reads mkdocs.yml.
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
 setup: $(INSTALLED) ## .venv with everything in it, as locked
 
