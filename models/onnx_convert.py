@@ -152,7 +152,7 @@ def _detector(file: DetectorFile, batched: bool) -> bytes:
             if reach and layer.stride != (1, 1):
                 raise WeightsError("a detector with a stride after a padding is not supported")
             # Cell o of this layer is centred on cell s * o - padding + window // 2 of the layer before, which is
-            # centred on pixel stride * (that) + offset. Windows and paddings are square, so the columns are used for both.
+            # centred on pixel stride * (that) + offset. Windows and paddings are square, so columns will do.
             offset += stride * (layer.weights.shape[3] // 2 - layer.padding[1])
             stride *= layer.stride[1]
             # Without padding, a cell sees 2 * offset + 1 pixels around its middle. Each padding adds cells beside it.

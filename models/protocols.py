@@ -61,6 +61,6 @@ class Embedder(Protocol):
     def embed(self, chips: Sequence[Chip]) -> npt.NDArray[np.float32]:
         """The embeddings of chips: float32, shape (len(chips), EMBEDDING_DIMENSIONS), not normalised.
 
-        The Euclidean distance of two embeddings is small when they are of the same person. Raises models.onnx_session.NetworkFailed when
-        the network fails on its device.
+        The Euclidean distance of two embeddings is small when they are of the same person. Raises
+        models.onnx_session.NetworkFailed when the network fails on its device.
         """

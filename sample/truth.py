@@ -52,7 +52,7 @@ class Score:
 
 
 def score(truth: Truth, clusters: Mapping[str, Iterable[FoundFace]]) -> Score:
-    """Compare clusters (id to faces) with the truth. A true face that was detected twice counts once, in its last cluster."""
+    """Compare clusters (id to faces) with the truth. A true face that was detected twice counts once."""
     cluster_of: dict[tuple[str, int], str] = {}  # by scan and number of the true face
     people_in: dict[str, set[str]] = {}
     strays = 0
