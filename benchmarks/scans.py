@@ -35,6 +35,7 @@ from consumers.workers import Unusable, Workers
 from models import planes
 from models.analyse import EngineParameters, analyse_scans, load_engine
 from models.fetching import fetch
+from models.formats import MEDIA_TYPES
 from models.images import decode
 from models.onnx_engine import OnnxDetector, OnnxEmbedder
 from schemas.defaults import UPSAMPLE
@@ -202,7 +203,7 @@ def scans_of(folder: Path, limit: int) -> list[ScanPublished]:
             scan_id=f"benchmark/{number}",
             uri=path.resolve().as_uri(),
             sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-            media_type="image/jpeg",
+            media_type=MEDIA_TYPES[path.suffix.lower()],
             collection="benchmark",
             published_at=datetime(2026, 1, 1, tzinfo=UTC),
         )
