@@ -49,12 +49,12 @@ CREATE TABLE faces (
     PRIMARY KEY (face_id, scan_id)
 );
 CREATE INDEX faces_of_scan ON faces (scan_id);
--- Half of pgvector's default links and candidates, so that insertion keeps up with the feed. The reader compensates with
--- more candidates per search (benchmarks/catalogue.py measures speed and recall).
+-- Half of pgvector's default links and candidates, so that insertion keeps up with the feed. The reader compensates
+-- with more candidates per search (benchmarks/catalogue.py measures speed and recall).
 CREATE INDEX faces_near ON faces USING hnsw (embedding vector_l2_ops) WITH (m = 8, ef_construction = 32);
 
--- Topic `assignments`: the cluster, role and labels of each face. Noise has no cluster. `probability` is that of the soft
--- label, `distribution` has the most probable labels with theirs.
+-- Topic `assignments`: the cluster, role and labels of each face. Noise has no cluster. `probability` is that of the
+-- soft label, `distribution` has the most probable labels with theirs.
 CREATE TABLE assignments (
     face_id      text COLLATE "C" PRIMARY KEY,
     scan_id      text COLLATE "C" NOT NULL,
@@ -69,8 +69,8 @@ CREATE TABLE assignments (
 CREATE INDEX assignments_of_cluster ON assignments (cluster_id);
 CREATE INDEX assignments_of_label ON assignments (hard_label) WHERE hard_label IS NOT NULL;
 
--- Topic `clusters`: the change log of clusters. `successor` is the cluster that continues one that was merged or retired,
--- `parts` are the clusters that one was split into.
+-- Topic `clusters`: the change log of clusters. `successor` is the cluster that continues one that was merged or
+-- retired, `parts` are the clusters that one was split into.
 CREATE TABLE cluster_changes (
     partition  integer NOT NULL,
     "offset"   bigint NOT NULL,
@@ -83,7 +83,8 @@ CREATE TABLE cluster_changes (
 );
 CREATE INDEX changes_of_cluster ON cluster_changes (cluster_id, "offset" DESC);
 
--- Topic `labels`: the decisions of archivists. `kind` is that of `schemas.decisions`; columns that a kind lacks are NULL.
+-- Topic `labels`: the decisions of archivists. `kind` is that of `schemas.decisions`; columns that a kind lacks are
+-- NULL.
 CREATE TABLE decisions (
     decision_id        text COLLATE "C" PRIMARY KEY,
     kind               text NOT NULL,
@@ -134,8 +135,8 @@ FROM faces f
 JOIN scans s ON s.scan_id = f.scan_id
 LEFT JOIN assignments a ON a.face_id = f.face_id AND a.scan_id = f.scan_id;
 
--- The cluster that continues a cluster: itself while it exists, the end of its redirects once it was superseded, and NULL
--- when it was removed or is unknown. An id that was superseded and is in use again yields itself.
+-- The cluster that continues a cluster: itself while it exists, the end of its redirects once it was superseded, and
+-- NULL when it was removed or is unknown. An id that was superseded and is in use again yields itself.
 CREATE FUNCTION current_cluster(wanted text) RETURNS text LANGUAGE sql STABLE AS $$
     WITH RECURSIVE path(cluster_id, successor, change) AS (
         (SELECT c.cluster_id, c.successor, c.change FROM cluster_changes c

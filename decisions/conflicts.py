@@ -33,7 +33,7 @@ class ConflictError(UserError):
 
 
 class AlreadyHolds(Exception):
-    """The decision would change nothing. The text is the earlier decision that has the same effect."""
+    """The decision would change nothing. The text names the decision that has the same effect."""
 
 
 class _Contradiction(NamedTuple):
