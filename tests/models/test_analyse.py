@@ -127,7 +127,7 @@ def test_scans_analysed_together_have_what_each_has_alone_and_their_faces_are_em
             return engine.embedder.embed(chips)
 
     blank = np.full((200, 300, 3), 128, dtype=np.uint8)
-    pictures = [photographs["lfw"], blank, photographs["group"], photographs["portrait"]]
+    pictures = [photographs["close"], blank, photographs["group"], photographs["scratched"]]
     together = analyse_scans(replace(engine, embedder=Watched()), [(scan(), it) for it in pictures])
     assert batches == [sum(len(it.faces) for it in together)]
     assert [len(it.faces) > 0 for it in together] == [True, False, True, True]
