@@ -26,20 +26,20 @@ class LiveDecisions:
         if not said and not len(self.decisions):
             return NO_SLOTS
         nodes = self._graph.nodes
-        faces = self.decisions.take(said)
+        faces = self.decisions.apply(said)
         for face_id, node in zip(nodes.face_id[died].tolist(), died.tolist(), strict=True):
             if self._node_of.get(face_id) == node:
                 del self._node_of[face_id]
         nodes.decided[died] = False
         came = dict(zip(nodes.face_id[born].tolist(), born.tolist(), strict=True))
-        changed = {face_id: node for face_id, node in came.items() if self.decisions.concern(face_id)}
+        changed = {face_id: node for face_id, node in came.items() if self.decisions.affect(face_id)}
         changed |= self._graph.live_nodes(faces)
         for face_id, node in changed.items():
-            if self.decisions.concern(face_id):
+            if self.decisions.affect(face_id):
                 self._node_of[face_id] = node
             else:
                 self._node_of.pop(face_id, None)
-            nodes.decided[node] = self.decisions.labels(face_id).any
+            nodes.decided[node] = self.decisions.labels(face_id).is_decided
         return np.fromiter(changed.values(), np.int64, len(changed))
 
     def linked(self, nodes: Sequence[int]) -> Slots:

@@ -61,7 +61,7 @@ def expected_assignments(
         else:
             homes.append(part[min(cores, key=lambda j: (distances[i, j], ids[j]))] if cores else None)
     decisions = Decisions()
-    decisions.take(decided)
+    decisions.apply(decided)
     world = World(ids, distances, near, core)
     homes = with_decisions(world, homes, decisions)
     labels = labelled(world, homes, decisions, parameters.eps)
