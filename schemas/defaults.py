@@ -27,3 +27,8 @@ UPSAMPLE = 1
 MAX_SIZE = 2000
 THRESHOLD = 0.0
 JITTER = 0
+
+# The stores of scans: what is read where nothing is set, the size of the largest scan, and the time for one fetch.
+SCHEMES = ("file", "http", "https", "s3")
+MAX_BYTES = 2_000_000_000
+DEADLINE_S = 60.0

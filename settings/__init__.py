@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas import defaults
@@ -66,6 +67,41 @@ class ModelSettings(Group):
     embedder_path: Path | None = None
 
 
+# Drivers of fsspec that read this machine's files, or open one uri inside of another.
+_NEVER_READ = frozenset(
+    ("arrow_hdfs asynclocal blockcache cached data dir filecache generic git github jlab jupyter libarchive local "
+     "reference simplecache tar zip").split()
+)  # fmt: skip
+
+
+class StoreSettings(Group):
+    """Where scans may be read from. docs/stores.md describes what is opened and what never is."""
+
+    # s3 takes endpoint and credentials from AWS's own variables and files. Others, such as gs, are read by the driver
+    # of fsspec, whose package has to be installed.
+    schemes: tuple[str, ...] = defaults.SCHEMES
+    # Folders that file uris may name, as JSON: ["/scans"]. Those that were ingested with the same data folder are added.
+    roots: tuple[Path, ...] = ()
+    # Hosts and networks that http may reach at private addresses, as JSON: ["iiif.museum.lan", "10.1.0.0/16"].
+    private_hosts: tuple[str, ...] = ()
+    # A larger file is not read.
+    max_bytes: int = Field(default=defaults.MAX_BYTES, ge=1)
+    # Seconds for one scan, from the first connection to the last byte.
+    deadline_s: float = Field(default=defaults.DEADLINE_S, gt=0)
+    # A file with logins for http servers, in the form of ~/.netrc.
+    netrc: Path | None = None
+    # Public buckets, without credentials.
+    s3_anonymous: bool = False
+
+    @field_validator("schemes")
+    @classmethod
+    def _no_scheme_opens_others(cls, schemes: tuple[str, ...]) -> tuple[str, ...]:
+        for scheme in schemes:
+            if not re.fullmatch("[A-Za-z][A-Za-z0-9+.-]*", scheme) or scheme.lower() in _NEVER_READ:
+                raise ValueError(f"{scheme!r} cannot be allowed: it is no scheme, or one that opens other files")
+        return tuple(scheme.lower() for scheme in schemes)
+
+
 class IndexSettings(Group):
     """The range search."""
 
@@ -107,5 +143,6 @@ class Settings(BaseSettings):
     kafka: KafkaSettings = KafkaSettings()
     database: DatabaseSettings = DatabaseSettings()
     models: ModelSettings = ModelSettings()
+    stores: StoreSettings = StoreSettings()
     index: IndexSettings = IndexSettings()
     clustering: ClusteringSettings = ClusteringSettings()
