@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from catalogue import reader
 from catalogue.connection import connect
-from cli.common import errors
+from cli.printing import stderr
 from cli.stages import STAGES
 from cli.supervisor import Supervisor
 from local.services import services
