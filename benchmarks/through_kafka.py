@@ -25,7 +25,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks.archive import Archive, analysed
 from benchmarks.measurement import Row, percentiles
-from cli.stages import STAGES
+from consumers.stages import STAGES
 from cli.supervisor import as_environment
 from index.entries import Analysed
 from local import child
@@ -83,7 +83,7 @@ class Consumers:
         """Raise RuntimeError when one has ended."""
         for name, running in self._children.items():
             if running.process.poll() is not None:
-                raise RuntimeError(f"{name} has ended: {child.last_telling_line(running.log)}")
+                raise RuntimeError(f"{name} has ended: {child.last_error_line(running.log)}")
 
 
 def _seconds(process: psutil.Process) -> float:

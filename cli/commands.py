@@ -7,7 +7,6 @@ source.
 from __future__ import annotations
 
 import ast
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -53,30 +52,29 @@ _PANELS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A command: the module of this package that holds it, and its function there."""
+    """A command and its function, as `module:function`."""
 
     name: str
-    module: str
-    function: str
+    target: str
     panel: str
 
     def load(self) -> Callable[..., Any]:
         """Import the command's function."""
-        function: Callable[..., Any] = getattr(import_module(f"cli.{self.module}"), self.function)
-        return function
+        module, function = self.target.split(":")
+        loaded: Callable[..., Any] = getattr(import_module(f"cli.{module}"), function)
+        return loaded
 
     def help(self) -> str:
         """The docstring of the command's function, without importing its module."""
-        source = Path(__file__).with_name(f"{self.module}.py").read_text(encoding="utf-8")
+        module, function = self.target.split(":")
+        source = Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
         for node in ast.parse(source).body:
-            if isinstance(node, ast.FunctionDef) and node.name == self.function:
-                return inspect.cleandoc(ast.get_docstring(node) or "")
-        raise LookupError(f"cli.{self.module} has no function {self.function}")
+            if isinstance(node, ast.FunctionDef) and node.name == function:
+                return ast.get_docstring(node) or ""
+        raise LookupError(f"cli.{module} has no function {function}")
 
 
 COMMANDS = {
-    name: Entry(name, *target.split(":"), panel)
-    for panel, commands in _PANELS.items()
-    for name, target in commands.items()
+    name: Entry(name, target, panel) for panel, commands in _PANELS.items() for name, target in commands.items()
 }
 """Each command by its name."""

@@ -33,7 +33,7 @@ class LazyGroup(TyperGroup):
     """The commands of `cli.commands`, none of them imported."""
 
     def __init__(self) -> None:
-        commands = {name: LazyCommand(entry) for name, entry in COMMANDS.items()}
+        commands: Any = {name: LazyCommand(entry) for name, entry in COMMANDS.items()}
         super().__init__(
             name="facestream", help=_HELP, commands=commands, no_args_is_help=True, rich_markup_mode="rich"
         )

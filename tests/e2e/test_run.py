@@ -140,7 +140,7 @@ def test_a_person_is_told_how_many_files_are_no_images(tmp_path: Path) -> None:
         (album / name).write_text("a list of the photographs in this box")
     done = facestream("run", album, "--data", tmp_path / "data", "--upsample", "0", "--json")
     assert done.returncode == 0, done.stderr
-    assert "files that are passed over, being no images: 2" in done.stderr
+    assert "files skipped, since they are not images: 2" in done.stderr
     assert json.loads(done.stdout)["scans"] == 1
 
 
