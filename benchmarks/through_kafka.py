@@ -25,8 +25,8 @@ from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks.archive import Archive, analysed
 from benchmarks.measurement import Row, percentiles
-from consumers.stages import STAGES
 from cli.supervisor import as_environment
+from consumers.stages import STAGES
 from index.entries import Analysed
 from local import child
 from local.services import services

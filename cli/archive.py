@@ -1,4 +1,4 @@
-"""Opening an archive for one command: its services, topics and catalogue. What the drivers raise becomes one line.
+"""Opening an archive for one command: its services, topics and catalogue. Errors of the drivers become one line.
 
 Drivers are imported where they are used, since a command seldom needs both and each takes a tenth of a second.
 """
@@ -30,7 +30,8 @@ def open_archive(
 
     from stream.topics import ensure_topics
 
-    # So long a client of kafka-python waits between connecting and asking for a topic; it has no option for it.
+    # A client of kafka-python waits this long (100 by default) between connecting and reading the metadata of a topic.
+    # It has no option for it.
     ClusterMetadata.DEFAULT_CONFIG["retry_backoff_ms"] = 10
     with services(settings, database=database, existing=existing, command=command) as running:
         try:
@@ -42,7 +43,7 @@ def open_archive(
 
 @contextmanager
 def open_catalogue(settings: Settings, command: str) -> Iterator[Connection]:
-    """The catalogue of an archive that is there, without Kafka. Raises FacestreamError."""
+    """The catalogue of an existing archive, without Kafka. Raises FacestreamError."""
     with (
         services(settings, kafka=False, existing=True, command=command) as running,
         connected(running.database) as connection,
@@ -52,7 +53,7 @@ def open_catalogue(settings: Settings, command: str) -> Iterator[Connection]:
 
 @contextmanager
 def connected(database: DatabaseSettings) -> Iterator[Connection]:
-    """A connection to the catalogue. Raises CatalogueError, also when PostgreSQL ends during the command."""
+    """A connection to the catalogue. Raises CatalogueError, also if PostgreSQL stops during the command."""
     from psycopg import OperationalError
 
     from catalogue.connection import connect

@@ -24,8 +24,9 @@ def load_settings(data: Path | None = None, **groups: dict[str, Any]) -> Setting
             chosen[group] |= {name: value for name, value in options.items() if value is not None}
         return Settings.model_validate(chosen)
     except SettingsError as error:
-        # A whole group as one variable has to be JSON.
-        raise UserError(f"FACESTREAM_...: {error}, {error.__cause__}") from error
+        # A group that is set by one variable. The error names its field in quotes.
+        _, field, *_ = str(error).split('"')
+        raise UserError(f"FACESTREAM_{field.upper()}: not JSON ({error.__cause__})") from error
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = "FACESTREAM_" + "__".join(str(part).upper() for part in problem["loc"])

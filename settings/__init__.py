@@ -1,4 +1,4 @@
-"""What can be set, read from the environment (`FACESTREAM_…`, two underscores between a group and its field)."""
+"""The settings, read from the environment (`FACESTREAM_…`, two underscores between a group and its field)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Group(BaseModel):
-    """A group of settings; a name it does not know is refused."""
+    """A group of settings; unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,9 +30,9 @@ class KafkaSettings(Group):
     replication_factor: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
-    def _sasl_is_whole(self) -> KafkaSettings:
-        wants = self.security_protocol.startswith("SASL_")
-        if wants and not (self.sasl_mechanism and self.sasl_username and self.sasl_password):
+    def _sasl_is_complete(self) -> KafkaSettings:
+        sasl = self.security_protocol.startswith("SASL_")
+        if sasl and not (self.sasl_mechanism and self.sasl_username and self.sasl_password):
             raise ValueError(f"{self.security_protocol} needs sasl_mechanism, sasl_username and sasl_password")
         return self
 
@@ -46,18 +46,18 @@ class DatabaseSettings(Group):
 class ModelSettings(Group):
     """The face engines. Weight files default to those of the face_recognition_models wheel."""
 
-    # onnx is dlib's networks on ONNX Runtime: the same faces, many times faster.
+    # onnx runs dlib's networks on ONNX Runtime: the same faces, many times faster.
     engine: Literal["onnx", "dlib"] = "onnx"
-    # Where ONNX Runtime computes; auto is CUDA where its ONNX Runtime is installed, else the processor.
+    # Where ONNX Runtime computes; auto is CUDA if ONNX Runtime for CUDA is installed, else the processor.
     provider: Literal["auto", "cpu", "cuda", "tensorrt", "openvino"] = "auto"
-    # Worker processes of one detect consumer, each with the networks loaded; by default one a core, at most 8, and one
-    # for an accelerator.
+    # Worker processes of one detect consumer, each with the networks loaded. Default: one per core, at most 8; on an
+    # accelerator, one.
     processes: int | None = Field(default=None, ge=1)
     upsample: int = Field(default=1, ge=0, le=3)
-    # Longer side in pixels; larger scans are scaled down to it for detection.
+    # Longer side in pixels; larger scans are scaled down for detection.
     max_size: int = Field(default=2000, ge=80)
     threshold: float = 0.0
-    # Embeddings averaged over this many slightly moved versions of each face; 0 is the face as it is.
+    # Embeddings are averaged over this many slightly moved versions of each face; 0 uses the face as it is.
     jitter: int = Field(default=0, ge=0, le=100)
     detector_path: Path | None = None
     landmarks_path: Path | None = None
@@ -71,7 +71,7 @@ class IndexSettings(Group):
     exact_below: int = Field(default=10_000, ge=0)
     m: int = Field(default=32, ge=2)
     ef_construction: int = Field(default=100, ge=8)
-    # What a search keeps in sight at least: the larger, the less it misses. It may change between runs.
+    # Candidates that a search keeps at least (hnswlib's ef): more of them miss less. It may change between runs.
     ef: int = Field(default=48, ge=1)
     seed: int = 100
 
@@ -82,7 +82,7 @@ class ClusteringSettings(Group):
     eps: float = Field(default=0.37, gt=0)
     eps_max: float = Field(default=0.5, gt=0)
     min_samples: int = Field(default=1, ge=1)
-    # A face below one of these may be a border, never core. Units as in `schemas.faces`.
+    # A face below one of these is never core, but may be border. Units as in `schemas.faces`.
     min_size_px: float | None = None
     min_score: float | None = None
     min_sharpness: float | None = None

@@ -104,7 +104,7 @@ def test_the_face_to_name_next_is_of_the_least_settled_cluster(facestream: Faces
     assert (first["face_id"], first["unsettled"], first["others"]) == ("x1", 1.0, 0)
 
 
-def test_orphans_are_told_with_what_was_decided_about_them(facestream: Facestream, write: WriteMessages) -> None:
+def test_orphans_are_listed_with_what_was_decided_about_them(facestream: Facestream, write: WriteMessages) -> None:
     assert facestream("orphans", "--json").json_lines() == []
     write("labels", named(6, "gone", "grace"), a_decision(FacesLinked, 7, face_id="g1", other_face_id="lost"))
     printed = facestream("orphans").out

@@ -33,7 +33,7 @@ class Desk:
         return str(line["decision_id"])
 
     def assert_refused(self, *arguments: object) -> str:
-        """Something cannot be decided; gives the one line that says why."""
+        """Something cannot be decided; yields the one line with the reason."""
         done = facestream(*arguments, "--data", self.running.settings.data)
         assert (done.returncode, done.stdout) == (1, "")
         (line,) = done.stderr.strip().splitlines()

@@ -132,7 +132,7 @@ def test_a_second_run_on_a_folder_in_use_is_refused_with_one_line(johns: Path, t
     assert str(os.getpid()) in refused.stderr
 
 
-def test_a_person_is_told_how_many_files_are_no_images(tmp_path: Path) -> None:
+def test_the_number_of_skipped_files_is_printed(tmp_path: Path) -> None:
     album = tmp_path / "album"
     album.mkdir()
     Image.new("RGB", (120, 120), "white").save(album / "white.png")

@@ -1,4 +1,4 @@
-"""Deciding, as an archivist types it: on a real broker, with a real catalogue."""
+"""The commands that decide: on a real broker, with a real catalogue."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def held(kafka: KafkaSettings) -> list[Decision]:
     return sorted(read_decisions(kafka), key=lambda it: it.order)
 
 
-def test_a_face_is_named_in_one_line_that_says_how_to_undo_it(facestream: Facestream, kafka: KafkaSettings) -> None:
+def test_a_face_is_named_in_one_line_with_the_id_to_undo_it(facestream: Facestream, kafka: KafkaSettings) -> None:
     ended = facestream(
         "label", "aa", "  Grace   Hopper ", "--note", "the caption", "--authority", "https://viaf.org/viaf/1"
     )
@@ -171,7 +171,7 @@ def test_wrong_input_is_one_clear_line(facestream: Facestream, arguments: list[s
     assert (ended.code, ended.out, ended.err) == (1, "", f"facestream: {answer}\n")
 
 
-def test_people_of_one_name_are_told_apart_by_their_label_ids(
+def test_people_of_one_name_are_distinguished_by_their_label_ids(
     facestream: Facestream, decided: Callable[..., str]
 ) -> None:
     decided("label", "aa1", "Anna Tamm")
