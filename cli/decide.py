@@ -21,7 +21,7 @@ from decisions.holding import Decisions
 from decisions.people import cleaned
 from decisions.wording import told
 from local.owner import announced
-from producers.decisions import decide, read_decisions
+from producers.decisions import publish_decision, read_decisions
 from schemas.decisions import Decision, DecisionUndone, FaceNamed
 from settings import Settings
 
@@ -57,7 +57,7 @@ def decision_context(data: Path | None, command: str) -> Iterator[DecisionContex
             yield DecisionContext(running, read_decisions(running.kafka), connection, alone)
 
 
-def publish_decision(
+def decide(
     make: Callable[[DecisionContext, CommonFields], Decision],
     *,
     command: str,
@@ -80,7 +80,7 @@ def publish_decision(
         decision = make(context, fields)
         earlier_label = context.decisions.labels(decision.face_id).hard if isinstance(decision, FaceNamed) else None
         try:
-            decision = decide(context.settings.kafka, context.decisions, decision, now)
+            decision = publish_decision(context.settings.kafka, context.decisions, decision, now)
         except AlreadySo as already:
             _print(json_, {"decided": False, "already": str(already)}, f"it is so already: {already}")
             return

@@ -10,8 +10,8 @@ from cli.decide import decision_context
 from cli.options import Data, FaceId, Json
 from cli.printing import console, identifier, minute, print_json, print_line
 from decisions.holding import Decisions
+from decisions.lookup import short_id
 from decisions.wording import describe_for_face
-from producers.decisions import shortened
 from schemas.decisions import Decision, DecisionUndone
 
 
@@ -33,7 +33,7 @@ def history(face_id: FaceId, data: Data = None, json_: Json = False) -> None:
 
 
 def _table(face_id: str, decisions: Sequence[Decision], all_decisions: Decisions) -> Table:
-    ids = {decision.decision_id: shortened(all_decisions, decision.decision_id) for decision in decisions}
+    ids = {decision.decision_id: short_id(all_decisions, decision.decision_id) for decision in decisions}
     people = all_decisions.people()
     table = Table("decided", "by", "what", "note", "holds", identifier("decision"), title=f"Face {face_id}")
     for decision in decisions:

@@ -11,6 +11,7 @@ from cli.common import load_settings, now
 from cli.options import Data, Json
 from cli.printing import console, print_json
 from cli.progress import progress_bar
+from models.formats import FORMAT_NAMES
 from producers.feed import Feed, Summary
 from producers.files import Listing, list_sources, scans_of
 from settings import KafkaSettings
@@ -21,8 +22,9 @@ def ingest(
         list[str],
         typer.Argument(
             metavar="PATH...",
-            help="Folders (with all below them), image files, or manifests: CSV or JSON lines with a column uri, and "
-            "optionally scan_id, collection, media_type, page, sha256 and any others as metadata.",
+            help=f"Folders (with all below them), image files ({FORMAT_NAMES}; a scan for each page of a TIFF), or "
+            "manifests: CSV or JSON lines with a column uri, and optionally scan_id, collection, media_type, page, "
+            "sha256 and any others as metadata.",
         ),
     ],
     collection: Annotated[
@@ -33,7 +35,7 @@ def ingest(
 ) -> None:
     """Publish scans to Kafka. Scans that are there are not published again, unless they changed: then under their id.
 
-    JPEG, PNG, TIFF (a scan for each page), JPEG 2000 and WebP are read; other files and hidden files are skipped.
+    Files of other formats and hidden files in a folder are skipped.
     """
     settings = load_settings(data)
     listing = list_sources(paths, collection)

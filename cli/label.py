@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.decide import CommonFields, DecisionContext, publish_decision
+from cli.decide import CommonFields, DecisionContext, decide
 from cli.options import Author, Data, FaceId, Json, Note
 from decisions.people import cleaned, person_called, person_meant
 from schemas.decisions import Decision, FaceNamed, NameRejected, NameTakenBack
@@ -48,7 +48,7 @@ def label(
             authority=None if authority is None else cleaned(authority, "the authority"),
         )
 
-    publish_decision(make, command="label", author=author, note=note, data=data, json_=json_)
+    decide(make, command="label", author=author, note=note, data=data, json_=json_)
 
 
 def unlabel(face_id: FaceId, author: Author, note: Note = None, data: Data = None, json_: Json = False) -> None:
@@ -57,7 +57,7 @@ def unlabel(face_id: FaceId, author: Author, note: Note = None, data: Data = Non
     def make(context: DecisionContext, fields: CommonFields) -> Decision:
         return NameTakenBack(**fields, face_id=context.face_id(face_id))
 
-    publish_decision(make, command="unlabel", author=author, note=note, data=data, json_=json_)
+    decide(make, command="unlabel", author=author, note=note, data=data, json_=json_)
 
 
 def reject(
@@ -75,4 +75,4 @@ def reject(
         person = person_called(cleaned_name, context.decisions.people())
         return NameRejected(**fields, face_id=context.face_id(face_id), label_id=person.label_id)
 
-    publish_decision(make, command="reject", author=author, note=note, data=data, json_=json_)
+    decide(make, command="reject", author=author, note=note, data=data, json_=json_)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cli.decide import DecisionContext, publish_decision
+from cli.decide import DecisionContext, decide
 from cli.options import Author, Data, FaceId, Json, Note, OtherFaceId
 from errors import UserError
 from schemas.decisions import FacesLinked, FacesSeparated
@@ -17,7 +17,7 @@ def link(
     json_: Json = False,
 ) -> None:
     """Decide that two faces are one person: they are in one cluster from now on."""
-    publish_decision(
+    decide(
         lambda context, fields: FacesLinked(**fields, **_pair(context, face_id, other_face_id)),
         command="link",
         author=author,
@@ -36,7 +36,7 @@ def separate(
     json_: Json = False,
 ) -> None:
     """Decide that two faces are different people: they are never in one cluster, which is divided between them."""
-    publish_decision(
+    decide(
         lambda context, fields: FacesSeparated(**fields, **_pair(context, face_id, other_face_id)),
         command="separate",
         author=author,

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from cli.decide import CommonFields, DecisionContext, publish_decision
+from cli.decide import CommonFields, DecisionContext, decide
 from cli.options import Author, Data, Json, Note
-from producers.decisions import decision_of
+from decisions.lookup import find_decision
 from schemas.decisions import Decision, DecisionUndone
 
 
@@ -25,6 +25,6 @@ def undo(
     """Undo a decision: what was decided before holds again. Undoing an undo restores the decision."""
 
     def make(context: DecisionContext, fields: CommonFields) -> Decision:
-        return DecisionUndone(**fields, undone_decision_id=decision_of(context.decisions, decision_id).decision_id)
+        return DecisionUndone(**fields, undone_decision_id=find_decision(context.decisions, decision_id).decision_id)
 
-    publish_decision(make, command="undo", author=author, note=note, data=data, json_=json_)
+    decide(make, command="undo", author=author, note=note, data=data, json_=json_)

@@ -54,6 +54,7 @@ def test_every_function_with_the_option_data_is_in_the_table() -> None:
     assert written == {entry.target for entry in COMMANDS.values()}
 
 
+@pytest.mark.process
 def test_the_help_lists_every_command_with_its_line_in_its_panel() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "cli.main", "--help"],
@@ -74,12 +75,14 @@ def test_the_help_lists_every_command_with_its_line_in_its_panel() -> None:
                 position = found.end()
 
 
+@pytest.mark.process
 def test_the_help_of_the_program_imports_nothing_heavy() -> None:
     imported = modules_after("--help")
     assert {"cli", "typer"} <= imported
     assert not imported & (HEAVY | {"catalogue", "clustering", "consumers", "index", "models", "settings", "stream"})
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", ["next", "show", "people"])
 def test_a_question_to_the_catalogue_imports_no_kafka_and_no_networks(name: str) -> None:
     imported = modules_after(name, "--help")
@@ -87,6 +90,7 @@ def test_a_question_to_the_catalogue_imports_no_kafka_and_no_networks(name: str)
     assert not imported & {"clustering", "hnswlib", "kafka", "numpy", "onnxruntime", "PIL", "scipy"}
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", ["label", "status"])
 def test_a_command_that_needs_kafka_imports_no_networks_and_no_clustering(name: str) -> None:
     imported = modules_after(name, "--help")
@@ -94,6 +98,7 @@ def test_a_command_that_needs_kafka_imports_no_networks_and_no_clustering(name: 
     assert not imported & {"clustering", "hnswlib", "numpy", "onnxruntime", "PIL", "scipy"}
 
 
+@pytest.mark.process
 def test_a_mistyped_command_is_answered_with_those_like_it() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "cli.main", "lable"],
