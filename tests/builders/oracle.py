@@ -122,7 +122,7 @@ class Subscriber:
 
     def assert_follows(self, delta: Delta) -> None:
         """Take in a delta, which has to follow from what was there and to repeat nothing of it."""
-        for face_id in delta.gone:
+        for face_id in delta.removed:
             del self.assignments[face_id]
         for assignment in delta.assignments:
             assert self.assignments.get(assignment.face_id) != assignment, "written twice"

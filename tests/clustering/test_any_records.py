@@ -50,6 +50,7 @@ def test_when_everything_is_withdrawn_nothing_is_left(rng: random.Random, parame
         subscriber.assert_follows(clustering.apply([NeighboursWithdrawn(*key)]))
     assert_as_expected(clustering, subscriber, {})
     graph = clustering.graph
-    assert (graph.scans.rows, graph.nodes.rows, graph.edges.rows) == (0, 0, 0)
-    assert not graph.other_slots and not graph.scan_slots
-    assert (graph.node_index.find([f"{scan}{letter}" for scan in range(SCANS) for letter in "abcd"]) == -1).all()
+    assert (graph.records.scans.rows, graph.nodes.rows, graph.edges.rows) == (0, 0, 0)
+    assert not graph.node_index._others and not graph.records._scan_slots
+    names = [f"{scan}{letter}" for scan in range(SCANS) for letter in "abcd"]
+    assert (graph.node_index._by_face.find(names) == -1).all()

@@ -59,7 +59,7 @@ def test_without_its_bridge_a_cluster_splits() -> None:
     delta = clustering.apply([without("c")])
     assert log(delta) == [("a", Change.SPLIT, 1), ("b", Change.CREATED, 1)]
     assert delta.changes[0].parts == ("a", "b")
-    assert delta.gone == ("c",)
+    assert delta.removed == ("c",)
     assert [it.face_id for it in delta.assignments] == ["b"]
 
 
@@ -135,7 +135,7 @@ def test_an_edge_to_an_analysis_that_was_replaced_is_dead() -> None:
     delta = clustering.apply([face("a", 2, minute=0)])
     assert clusters(clustering) == {"a": "a", "b": "b"}
     assert [(it.face_id, it.analysis, it.cluster_id) for it in delta.assignments] == [("a", 2, "a"), ("b", 1, "b")]
-    assert delta.gone == ()
+    assert delta.removed == ()
     clustering.apply([face("c", 3, ("a", 0, 0.1))])
     assert clusters(clustering)["c"] == "c"
 
@@ -162,7 +162,7 @@ def test_a_scan_lives_while_any_shard_holds_it() -> None:
     parts = [record("s", 0, {"a": []}, shard=shard, shards=2) for shard in (0, 1)]
     clustering.apply(parts)
     assert clustering.apply([NeighboursWithdrawn("s", 1)]) == Delta()
-    assert clustering.apply([NeighboursWithdrawn("s", 0)]).gone == ("a",)
+    assert clustering.apply([NeighboursWithdrawn("s", 0)]).removed == ("a",)
     assert clustering.apply([NeighboursWithdrawn("s", 0), NeighboursWithdrawn("never seen", 0)]) == Delta()
 
 

@@ -83,7 +83,7 @@ def test_a_snapshot_of_other_parameters_is_told_and_not_used(tmp_path: Path) -> 
     snapshot.save(clustering, tmp_path, 20)
     restored = snapshot.load(tmp_path, Parameters(eps=2.5, min_samples=2))
     assert (restored.clustering.sizes(), restored.offset) == ({}, 0)
-    assert "it was made with eps 2.0, and this is to have eps 2.5" in str(restored.refused[0])
+    assert "it was written with eps 2.0, the setting is eps 2.5" in str(restored.refused[0])
 
 
 def test_a_half_written_file_of_a_crash_does_no_harm(tmp_path: Path) -> None:
