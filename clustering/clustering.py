@@ -83,11 +83,13 @@ class Clustering:
         graph_changes = self.graph.replace(self.graph.records.latest(records))
         edge_changes = active_edges.compare(self.graph, graph_changes)
         removed = edge_changes.removed
+        had_decisions = len(self.live_decisions.decisions) > 0
         decided = self.live_decisions.update(decisions, edge_changes.added, removed)
         affected = self._dbscan.update(edge_changes)
         self._membership.update_ids()
         self._labelling.clear(removed)
-        if len(self.live_decisions.decisions):
+        # Also in the batch that deletes the last decision: its effects have to end.
+        if had_decisions or len(self.live_decisions.decisions):
             touched = unique(affected, edge_changes.nodes(self.graph), self._membership.moved())
             self.published_clusters.update(touched, decided)
             affected = unique(affected, self._labelling.update(touched, decided))

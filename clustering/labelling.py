@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from clustering.columns.arrays import NO_SLOTS, Mask, Slots, unique
+from clustering.columns.arrays import Mask, Slots, unique
 from clustering.graph import Graph
 from clustering.live_decisions import LiveDecisions
 from clustering.propagation import Probabilities, affinity, propagate
@@ -48,8 +48,6 @@ class Labelling:
 
         Returns the nodes whose labels may have changed. Cost: the size of each of these clusters that holds a name.
         """
-        if not len(self._live_decisions.decisions):
-            return NO_SLOTS
         nodes, clusters = self._graph.nodes, self._published_clusters
         moved = unique(clusters.moved(), decided)
         moved = moved[nodes.live[moved]]
