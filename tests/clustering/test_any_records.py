@@ -1,4 +1,4 @@
-"""Whatever is said, in whatever order and batches, the state is what the latest records come to."""
+"""Any records, in any order and batches: the state is a function of the latest ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ parameters_of_all_kinds = st.builds(
 
 @settings(max_examples=150, deadline=None)
 @given(st.randoms(use_true_random=False), parameters_of_all_kinds, st.lists(st.integers(1, 6), min_size=1, max_size=12))
-def test_after_every_batch_the_assignments_are_what_the_latest_records_come_to(
+def test_after_every_batch_the_assignments_follow_from_the_latest_records(
     rng: random.Random, parameters: Parameters, sizes: list[int]
 ) -> None:
     world = RandomArchive.drawn(rng)

@@ -1,4 +1,4 @@
-"""A clustering comes back from the disk as it was, or says why not."""
+"""A clustering is restored from the disk as it was, or the snapshot is refused with a reason."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_the_newest_two_are_kept(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == paths[1:]
 
 
-def test_a_damaged_snapshot_is_told_and_the_one_before_it_is_used(tmp_path: Path) -> None:
+def test_a_damaged_snapshot_is_reported_and_the_one_before_it_is_used(tmp_path: Path) -> None:
     _, _, clustering, _, _ = _grown(3, steps=4)
     snapshot.save(clustering, tmp_path, 20)
     newest = snapshot.save(clustering, tmp_path, 30)
@@ -78,7 +78,7 @@ def test_a_damaged_snapshot_is_told_and_the_one_before_it_is_used(tmp_path: Path
         assert str(newest) in str(refused) and "damaged" in str(refused)
 
 
-def test_a_snapshot_of_other_parameters_is_told_and_not_used(tmp_path: Path) -> None:
+def test_a_snapshot_of_other_parameters_is_reported_and_not_used(tmp_path: Path) -> None:
     _, _, clustering, _, _ = _grown(3, steps=4)
     snapshot.save(clustering, tmp_path, 20)
     restored = snapshot.load(tmp_path, Parameters(eps=2.5, min_samples=2))
