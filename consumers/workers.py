@@ -22,7 +22,7 @@ from typing import Self
 
 from errors import Fatal
 from models.analyse import Engine, EngineParameters, analyse_scans, load_engine
-from models.fetching import UnavailablePicture, UnknownStore, fetch
+from models.fetching import UnavailableImage, UnknownStore, fetch
 from models.images import RgbImage, UnreadableImage, decode
 from models.onnx_session import EngineError, NetworkFailed
 from models.weights import WeightsError
@@ -151,7 +151,7 @@ def _analyse_in_lanes(scans: Sequence[ScanPublished], lanes: int) -> list[Outcom
     """An outcome for each scan. The lanes take as many at once as the detector does."""
     if lanes == 1:
         return _analyse(scans)
-    groups = _shared_out(scans, max(lanes, math.ceil(len(scans) / _loaded().detector.at_once)))
+    groups = _shared_out(scans, max(lanes, math.ceil(len(scans) / _loaded().detector.batch_size)))
     with ThreadPoolExecutor(lanes) as threads:
         return [outcome for outcomes in threads.map(_analyse, groups) for outcome in outcomes]
 
@@ -165,7 +165,7 @@ def _analyse(scans: Sequence[ScanPublished]) -> list[Outcome]:
         for place, scan in enumerate(scans):
             try:
                 yield scan, _picture(scan)
-            except (UnavailablePicture, UnknownStore, UnreadableImage) as error:
+            except (UnavailableImage, UnknownStore, UnreadableImage) as error:
                 unusable[place] = Unusable(str(error))
 
     analysed = iter(analyse_scans(engine, readable()))
@@ -176,5 +176,5 @@ def _picture(scan: ScanPublished) -> RgbImage:
     data = fetch(scan.uri)
     digest = hashlib.sha256(data).hexdigest()
     if digest != scan.sha256:
-        raise UnavailablePicture(f"{scan.uri} has the sha256 {digest}, the scan was published with {scan.sha256}")
+        raise UnavailableImage(f"{scan.uri} has the sha256 {digest}, the scan was published with {scan.sha256}")
     return decode(data, scan.page)

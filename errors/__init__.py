@@ -12,9 +12,9 @@ The text of each is for a person: one line that says what was wrong with which i
     ├── LocalServiceError               local: an embedded service is unavailable
     ├── CatalogueError                  catalogue: the database or the request does not fit
     │   └── CatalogueUnavailable        PostgreSQL does not answer now
-    ├── UnavailablePicture              models.fetching: the picture of a scan is not there
+    ├── UnavailableImage                models.fetching: the image of a scan is not there
     │   └── UnknownStore                no driver for a uri of this kind
-    ├── UnreadableImage                 models.images: the bytes are not a picture that is read
+    ├── UnreadableImage                 models.images: the bytes are not an image that can be read
     ├── WeightsError                    models.weights: a weight file is missing or another
     └── EngineError                     models.onnx_session: the networks cannot be loaded here
         └── NetworkFailed               a network failed while it computed
