@@ -6,8 +6,8 @@
 - Merge: new cores, or new edges between cores, connect several clusters.
 
 One insertion can create, absorb and merge in several places, and all of it can happen without a new core, which the
-paper leaves out (see docs/clustering.md). So the cases are not distinguished beforehand: new cores, and the clusters that
-they or new edges touch, are the vertices of a small graph, and each of its components is one case.
+paper leaves out (see docs/clustering.md). So the cases are not distinguished beforehand: new cores, and the clusters
+that they or new edges touch, are the vertices of a small graph, and each of its components is one case.
 """
 
 from __future__ import annotations
