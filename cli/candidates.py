@@ -12,7 +12,7 @@ from catalogue.connection import connect
 from cli.common import Data, Json, archive, console, load_settings
 from cli.printing import figure, print_json
 from decisions.holding import Person
-from decisions.people import person_called
+from decisions.people import known_person
 
 
 def candidates(
@@ -35,7 +35,7 @@ def candidates(
         connect(running.database) as connection,
     ):
         people = {it.label_id: Person(it.label_id, it.name, it.authority) for it in decisions.people(connection)}
-        person = person_called(name, people)
+        person = known_person(name, people)
         found = suggestions.candidates(connection, person.label_id, reach, limit)
     if json_:
         print_json(found)

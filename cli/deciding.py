@@ -18,10 +18,10 @@ from psycopg import Connection
 from catalogue import reader
 from catalogue.connection import connect
 from cli.common import archive, console, errors, load_settings, now
-from decisions.conflicts import AlreadySo, behind
+from decisions.conflicts import AlreadyHolds
 from decisions.holding import Decisions
-from decisions.people import cleaned
-from decisions.wording import told
+from decisions.people import normalize_spaces
+from decisions.wording import describe
 from errors import UserError
 from local.owner import announced
 from producers.decisions import publish_decision, read_decisions
@@ -97,16 +97,16 @@ def decide_and_tell(
     """
     fields: Fields = {
         "decision_id": uuid4().hex,
-        "author": cleaned(author, "the author"),
+        "author": normalize_spaces(author, "the author"),
         "decided_at": now(),
-        "note": None if note is None else cleaned(note, "the note"),
+        "note": None if note is None else normalize_spaces(note, "the note"),
     }
     with desk(data, command) as at:
         decision = make(at, fields)
         before = at.held.labels(decision.face_id).hard if isinstance(decision, FaceNamed) else None
         try:
             decision = publish_decision(at.settings.kafka, at.held, decision, now)
-        except AlreadySo as already:
+        except AlreadyHolds as already:
             _print(json_, {"decided": False, "already": str(already)}, f"it is so already: {already}")
             return
         what = _told(at.held, decision, before)
@@ -119,11 +119,11 @@ def decide_and_tell(
 def _told(held: Decisions, decision: Decision, label_before: str | None) -> str:
     people = held.people()
     if isinstance(decision, DecisionUndone):
-        subject = behind(held, decision) or decision
-        return f"{'restored' if held.holds(subject) else 'undone'}: {told(subject, people)}"
+        subject = held.subject(decision) or decision
+        return f"{'restored' if held.holds(subject) else 'undone'}: {describe(subject, people)}"
     if isinstance(decision, FaceNamed) and label_before not in (None, decision.label_id):
-        return f"{told(decision, people)}, no longer {people[str(label_before)].name}"
-    return told(decision, people)
+        return f"{describe(decision, people)}, no longer {people[str(label_before)].name}"
+    return describe(decision, people)
 
 
 def _print(json_: bool, line: Fields, text: str) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from cli.common import Data, Json
 from cli.deciding import Author, Desk, FaceId, Fields, Note, decide_and_tell
-from decisions.people import cleaned, person_called, person_meant
+from decisions.people import known_person, normalize_spaces, person_to_name
 from schemas.decisions import Decision, FaceNamed, NameRejected, NameTakenBack
 
 
@@ -36,16 +36,16 @@ def label(
     json_: Json = False,
 ) -> None:
     """Name a face. It is that person until somebody says otherwise, and the faces around it are proposed to be."""
-    said = cleaned(name, "the name")
+    said = normalize_spaces(name, "the name")
 
     def make(at: Desk, fields: Fields) -> Decision:
-        person = person_meant(said, label_id, at.held.people())
+        person = person_to_name(said, label_id, at.held.people())
         return FaceNamed(
             **fields,
             face_id=at.face_id(face_id),
             label_id=person.label_id,
             name=person.name,
-            authority=None if authority is None else cleaned(authority, "the authority"),
+            authority=None if authority is None else normalize_spaces(authority, "the authority"),
         )
 
     decide_and_tell(make, command="label", author=author, note=note, data=data, json_=json_)
@@ -69,10 +69,10 @@ def reject(
     json_: Json = False,
 ) -> None:
     """Say that a face is never this person. The name is not proposed for it again."""
-    called = cleaned(name, "the name")
+    called = normalize_spaces(name, "the name")
 
     def make(at: Desk, fields: Fields) -> Decision:
-        person = person_called(called, at.held.people())
+        person = known_person(called, at.held.people())
         return NameRejected(**fields, face_id=at.face_id(face_id), label_id=person.label_id)
 
     decide_and_tell(make, command="reject", author=author, note=note, data=data, json_=json_)

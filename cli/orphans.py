@@ -8,7 +8,7 @@ from catalogue import decisions
 from catalogue.connection import connect
 from cli.common import Data, Json, archive, console, load_settings
 from cli.printing import print_json
-from decisions.wording import clause
+from decisions.wording import predicate
 
 
 def orphans(data: Data = None, json_: Json = False) -> None:
@@ -33,7 +33,7 @@ def orphans(data: Data = None, json_: Json = False) -> None:
     table.add_column("decision", no_wrap=True)
     for it in found:
         other = it.other_face_id if it.missing_face_id == it.face_id else it.face_id
-        what = clause(it.kind, it.name, other)
+        what = predicate(it.kind, it.name, other)
         table.add_row(
             it.missing_face_id, f"{it.decided_at.astimezone():%Y-%m-%d %H:%M}", it.author, what, it.decision_id
         )

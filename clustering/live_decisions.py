@@ -35,20 +35,20 @@ class LiveDecisions:
         if not batch and not len(self.decisions):
             return NO_SLOTS
         nodes = self._graph.nodes
-        faces = self.decisions.take(batch)
+        faces = self.decisions.apply(batch)
         for face_id, node in zip(nodes.face_id[removed].tolist(), removed.tolist(), strict=True):
             if self._node_of.get(face_id) == node:
                 del self._node_of[face_id]
         nodes.decided[removed] = False
         added_faces = dict(zip(nodes.face_id[added].tolist(), added.tolist(), strict=True))
-        changed = {face_id: node for face_id, node in added_faces.items() if self.decisions.concern(face_id)}
+        changed = {face_id: node for face_id, node in added_faces.items() if self.decisions.affect(face_id)}
         changed |= self._graph.node_index.live(faces)
         for face_id, node in changed.items():
-            if self.decisions.concern(face_id):
+            if self.decisions.affect(face_id):
                 self._node_of[face_id] = node
             else:
                 self._node_of.pop(face_id, None)
-            nodes.decided[node] = self.decisions.labels(face_id).any
+            nodes.decided[node] = self.decisions.labels(face_id).is_decided
         return np.fromiter(changed.values(), np.int64, len(changed))
 
     def must_links(self, nodes: Sequence[int]) -> Slots:

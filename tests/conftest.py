@@ -35,6 +35,25 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Leftovers())
 
 
+# What a test starts or needs whose fixtures, or theirs, are among these.
+_BY_FIXTURES = {
+    "broker": {"kafka", "settings", "secured", "start", "sample_run"},
+    "database": {"server", "start", "sample_run"},
+    "weights": {"detector_weights", "embedder_weights", "onnx_engine", "dlib_engine", "two", "start", "sample_run"},
+    "data": {"shared_data"},
+    "process": {"start", "sample_run"},
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what a test needs. Where it needs it without such a fixture, it says so itself."""
+    for item in items:
+        used = set(getattr(item, "fixturenames", ()))
+        for marker, fixtures in _BY_FIXTURES.items():
+            if used & fixtures:
+                item.add_marker(marker)
+
+
 def _end(number: int, _: FrameType | None) -> None:
     # Some send it twice, to this process and to its group.
     signal.signal(number, signal.SIG_IGN)

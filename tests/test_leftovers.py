@@ -37,6 +37,10 @@ def to_all(tests: subprocess.Popen[str]) -> None:
     os.killpg(tests.pid, signal.SIGINT)
 
 
+@pytest.mark.broker
+@pytest.mark.database
+@pytest.mark.weights
+@pytest.mark.process
 @pytest.mark.parametrize("interrupt", [to_the_controller, to_all])
 def test_tests_that_are_interrupted_leave_no_process_and_no_folder(
     interrupt: Callable[[subprocess.Popen[str]], None], temporary: Path
@@ -63,6 +67,7 @@ def test_leaves_a_process_behind():
 """
 
 
+@pytest.mark.process
 def test_a_test_that_leaves_a_process_behind_fails_the_session(temporary: Path, tmp_path: Path) -> None:
     leaves = tmp_path / "test_leaves.py"
     leaves.write_text(_LEAVES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -92,6 +93,30 @@ def people(faces: int, a_person: int, seed: int = 0) -> Vectors:
     whose = generator.integers(len(centres), size=faces)
     around = generator.normal(size=(faces, 128)) * 0.054 * np.exp(-np.arange(128) / 60)[::-1]
     return (centres[whose] + around).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Album:
+    """Embeddings of people, one person's after the other's, and who they are."""
+
+    vectors: Vectors
+    names: list[str]
+
+
+def album(faces: int, a_person: int, seed: int = 0) -> Album:
+    """Faces of people, some of whom always look alike and some of whom never do.
+
+    As with real faces, every eps from 0.3 to 0.5 gives other clusters: the larger it is, the more faces of a person
+    are together; and the faces of some people are near those of others.
+    """
+    generator = np.random.default_rng(seed)
+    whose = np.arange(faces) // a_person
+    count = int(whose[-1]) + 1
+    centres = generator.normal(size=(count, 128)) * 0.12 * np.exp(-np.arange(128) / 30)
+    spreads = generator.uniform(0.03, 0.06, size=count)
+    around = generator.normal(size=(faces, 128)) * np.exp(-np.arange(128) / 60)[::-1]
+    vectors = centres[whose] + around * spreads[whose, None]
+    return Album(vectors.astype(np.float32), [f"person-{number:03}" for number in whose.tolist()])
 
 
 def scans_of(vectors: Vectors, faces_a_scan: int = 2) -> list[Analysed]:

@@ -61,7 +61,7 @@ def expected_assignments(
         else:
             clusters.append(component[min(cores, key=lambda j: (distances[i, j], ids[j]))] if cores else None)
     decisions = Decisions()
-    decisions.take(decided)
+    decisions.apply(decided)
     world = World(ids, distances, near, core)
     clusters = with_decisions(world, clusters, decisions)
     labels = labelled(world, clusters, decisions, parameters.eps)

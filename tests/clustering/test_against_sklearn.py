@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from clustering.clustering import Clustering, NeighboursWithdrawn, Parameters
+from tests.builders.analyses import album
 from tests.builders.neighbours import IndexMessage, record
 from tests.builders.oracle import Subscriber, assert_is_dbscan, assigned
 
@@ -125,21 +126,30 @@ def test_order_batches_and_shards_change_neither_assignments_nor_ids(min_samples
     assert len({it.cluster_id for it in outcomes[0].values()}) > 5
 
 
-def _lfw(shared_data: Path, count: int) -> tuple[list[str], npt.NDArray[np.float64]]:
-    with np.load(shared_data / "embeddings" / "lfw_dev.npz") as data:
-        vectors = data["E"][:count].astype(np.float64)
-        names = data["F"][:count].tolist()
-    return names, cdist(vectors, vectors)
-
-
 @pytest.mark.parametrize(("eps", "min_samples"), [(0.31, 1), (0.37, 1), (0.37, 3), (0.44, 1), (0.44, 4)])
 def test_on_real_faces_it_is_dbscan_after_inserting_and_after_deleting_a_third(
     shared_data: Path, eps: float, min_samples: int
 ) -> None:
-    names, distances = _lfw(shared_data, 2838)
-    order = np.random.default_rng(int(eps * 100) + min_samples).permutation(len(names))
-    clustering = Clustering(Parameters(eps=eps, min_samples=min_samples))
-    subscriber = Subscriber()
+    with np.load(shared_data / "embeddings" / "lfw_dev.npz") as data:
+        vectors = data["E"][:2838].astype(np.float64)
+        names = data["F"][:2838].tolist()
+    assert_dbscan_after_inserts_and_deletes(names, cdist(vectors, vectors), Parameters(eps, min_samples))
+
+
+@pytest.mark.parametrize(("eps", "min_samples"), [(0.31, 1), (0.37, 3), (0.44, 4)])
+def test_on_an_album_it_is_dbscan_after_inserting_and_after_deleting_a_third(eps: float, min_samples: int) -> None:
+    vectors = album(900, a_person=6).vectors.astype(np.float64)
+    names = [f"face-{number:04}" for number in range(900)]
+    assert_dbscan_after_inserts_and_deletes(names, cdist(vectors, vectors), Parameters(eps, min_samples))
+
+
+def assert_dbscan_after_inserts_and_deletes(
+    names: list[str], distances: npt.NDArray[np.float64], parameters: Parameters
+) -> None:
+    """Insert faces in an order of chance and delete the first third again: the clusters are right, then and then."""
+    seed = int(parameters.eps * 100) + parameters.min_samples
+    order = np.random.default_rng(seed).permutation(len(names))
+    clustering, subscriber = Clustering(parameters), Subscriber()
     inserted: list[int] = []
     for start in range(0, len(order), 128):
         batch: list[IndexMessage] = []
@@ -151,10 +161,11 @@ def test_on_real_faces_it_is_dbscan_after_inserting_and_after_deleting_a_third(
         subscriber.assert_follows(clustering.apply(batch))
     assert_is_dbscan(clustering, names, distances)
     assert subscriber.assignments == assigned(clustering)
-    for start in range(0, 900, 50):
-        gone = [NeighboursWithdrawn(names[i], 0) for i in order[start : start + 50]]
+    third = len(order) // 3
+    for start in range(0, third, 50):
+        gone = [NeighboursWithdrawn(names[i], 0) for i in order[start : min(start + 50, third)]]
         subscriber.assert_follows(clustering.apply(gone))
-    left = sorted(order[900:].tolist())
+    left = sorted(order[third:].tolist())
     assert_is_dbscan(clustering, [names[i] for i in left], distances[np.ix_(left, left)])
     assert subscriber.assignments == assigned(clustering)
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -73,6 +74,7 @@ def random_decision(rng: random.Random, number: int) -> Decision:
     return a_decision(DecisionUndone, 0, undone_decision_id=f"{rng.randrange(20):02}", **made)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.randoms(use_true_random=False), parameters_of_all_kinds, st.lists(st.integers(1, 6), min_size=1, max_size=14))
 def test_after_every_batch_the_assignments_follow_from_records_and_decisions(
@@ -108,6 +110,7 @@ def _of_faces_and_decisions(rng: random.Random) -> tuple[list[NeighboursFound], 
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.randoms(use_true_random=False), parameters_of_all_kinds)
 def test_any_interleaving_of_faces_decisions_and_undos_has_the_same_result(

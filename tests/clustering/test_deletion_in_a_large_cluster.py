@@ -82,6 +82,7 @@ def _beads(rng: np.random.Generator) -> npt.NDArray[np.float64]:
     return rng.permutation(np.concatenate([groups, places + np.array([0.9, 0.0]), places + np.array([1.7, 0.0])]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("min_samples", [1, 3])
 @pytest.mark.parametrize("draw", [_crowd, _chain, _beads], ids=["crowd", "chain", "beads"])
 def test_what_is_left_after_any_deletion_is_dbscan_of_what_is_left(draw: Draw, min_samples: int) -> None:

@@ -186,6 +186,7 @@ def test_a_face_that_was_named_twice_carries_the_last_name_and_suggests_it() -> 
     assert probabilities(assigned(clustering)["d"]) == {"grace": 1.0}
 
 
+@pytest.mark.slow
 def test_a_changed_label_touches_no_other_cluster_among_fifty_thousand_faces(monkeypatch: pytest.MonkeyPatch) -> None:
     """2,500 people of 20 faces; some have a name already, the one that is named here too."""
     looked_at: list[int] = []

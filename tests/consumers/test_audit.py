@@ -118,6 +118,7 @@ def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("environment")
 def test_the_command_waits_for_a_running_index_or_runs_one_itself(settings: Settings) -> None:
     assert facestream_json("audit") == [{

@@ -115,6 +115,7 @@ class ShortOfMemory(Workers):
             resource.prlimit(pid, resource.RLIMIT_AS, (limit, limit))
 
 
+@pytest.mark.weights
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of another process are set on Linux only")
 @pytest.mark.parametrize("lanes", [1, 2])
 def test_a_picture_that_memory_is_too_short_for_costs_only_itself(

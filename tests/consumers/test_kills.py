@@ -21,6 +21,8 @@ from tests.builders.processes import (
     undisturbed_run,
 )
 
+pytestmark = [pytest.mark.broker, pytest.mark.process]
+
 KILLS = 50
 A_ROUND = 80  # messages published for each two kills
 

@@ -20,6 +20,8 @@ from tests.builders.processes import (
     undisturbed_run,
 )
 
+pytestmark = [pytest.mark.broker, pytest.mark.process]
+
 SHARDS = 4
 STAGES = {index.group_of(shard, SHARDS): [FACES] for shard in range(SHARDS)} | {cluster.GROUP: cluster.TOPICS}
 

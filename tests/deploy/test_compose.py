@@ -86,6 +86,7 @@ def test_the_broker_is_of_the_version_of_the_embedded_one(compose: dict[str, Any
     )
 
 
+@pytest.mark.broker
 def test_the_set_up_of_the_kafka_image_accepts_the_brokers_settings(compose: dict[str, Any], tmp_path: Path) -> None:
     """Runs the program that the image starts with, on the mounted file and the service's environment."""
     kafka = compose["services"]["kafka"]

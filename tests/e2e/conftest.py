@@ -1,4 +1,4 @@
-"""Archives of real photographs, and the whole system on a folder of the test's own."""
+"""Archives that are run, and the whole system on a folder of the test's own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sample.archive import build_sample
 from tests.builders.commands import Finished, facestream_json
 from tests.builders.system import UPSAMPLE, StartSystem, whole_system
 
@@ -18,10 +19,18 @@ def johns(shared_data: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def johns_run(johns: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """`facestream run` over the johns, undisturbed."""
-    data = tmp_path_factory.mktemp("johns")
-    (summary,) = facestream_json("run", johns, "--data", data, "--upsample", UPSAMPLE)
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """30 scans of 2 people, in the folders album, backs and prints."""
+    folder = tmp_path_factory.mktemp("made") / "sample"
+    build_sample(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample_run(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """`facestream run` without scans, undisturbed: over the same sample archive."""
+    data = tmp_path_factory.mktemp("sample-run")
+    (summary,) = facestream_json("run", "--data", data, "--upsample", UPSAMPLE)
     return Finished(data, summary)
 
 

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from catalogue.connection import connect
@@ -23,18 +24,21 @@ TABLES = {
 }
 
 
-def test_killing_each_consumer_changes_nothing(start: StartSystem, johns: Path, johns_run: Finished) -> None:
+def test_killing_each_consumer_changes_nothing(start: StartSystem, sample: Path, sample_run: Finished) -> None:
     with (
-        services(Settings(data=johns_run.data), kafka=False, command="pytest") as settings,
+        services(Settings(data=sample_run.data), kafka=False, command="pytest") as settings,
         connect(settings.database) as connection,
     ):
         undisturbed = {name: connection.execute(query.encode()).fetchall() for name, query in TABLES.items()}
+    assert undisturbed["assignments"]
 
     chance = random.Random(11)
     victims = ["detect", "index", "cluster", "catalogue"] * 2
     chance.shuffle(victims)
-    sources = list_sources([johns]).sources
-    portions = [sources[start : start + 7] for start in range(0, len(sources), 7)]
+    sources = list_sources([sample]).sources
+    assert len(sources) == 28
+    ends = [len(sources) * number // len(victims) for number in range(len(victims) + 1)]
+    portions = [sources[first:last] for first, last in pairwise(ends)]
     with start() as running:
         for victim, portion in zip(victims, portions, strict=True):
             running.publish(portion)

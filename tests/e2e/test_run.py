@@ -1,4 +1,4 @@
-"""`facestream run` on real photographs, a real broker and a real database, and what can be read afterwards."""
+"""`facestream run` on scans, a real broker and a real database, and what can be read afterwards."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 from kafka import KafkaConsumer
 from PIL import Image
 
 from local.services import services
-from sample.archive import build_sample
 from settings import Settings
 from tests.builders.clock import wait_until
 from tests.builders.commands import Finished, facestream, facestream_json
+
+pytestmark = pytest.mark.process
 
 
 def people_of(cluster: dict[str, Any]) -> set[str]:
@@ -27,17 +29,24 @@ def people_of(cluster: dict[str, Any]) -> set[str]:
     return {str(face["scan_id"]).split("/")[1] for face in cluster["faces"]}
 
 
-def test_every_scan_is_accounted_for(johns_run: Finished) -> None:
-    summary = johns_run.summary
-    assert summary["scans"] == summary["published"] == 55
-    assert (summary["analysed"], summary["dead_letters"], summary["waiting"]) == (55, 0, 0)
+def test_every_scan_is_accounted_for(sample_run: Finished) -> None:
+    summary = sample_run.summary
+    assert summary["scans"] == summary["published"] == 30
+    assert (summary["analysed"], summary["dead_letters"], summary["waiting"]) == (30, 0, 0)
+    assert summary["faces"] >= 30
+
+
+@pytest.mark.broker
+@pytest.mark.database
+@pytest.mark.weights
+def test_every_cluster_holds_one_person(johns: Path, tmp_path: Path) -> None:
+    """On photographs of people in all their variety."""
+    (summary,) = facestream_json("run", johns, "--data", tmp_path, "--upsample", "0")
+    assert (summary["scans"], summary["analysed"], summary["dead_letters"], summary["waiting"]) == (55, 55, 0, 0)
     assert summary["faces"] >= 50
-
-
-def test_every_cluster_holds_one_person(johns_run: Finished) -> None:
-    found = facestream_json("clusters", "--data", johns_run.data)
-    assert sum(cluster["size"] for cluster in found) == johns_run.summary["faces"]
-    assert all(len(people_of(cluster)) == 1 for cluster in found)
+    found = facestream_json("clusters", "--data", tmp_path)
+    assert sum(cluster["size"] for cluster in found) == summary["faces"]
+    assert [len(people_of(cluster)) for cluster in found] == [1] * len(found)
     assert {person for cluster in found[:5] for person in people_of(cluster)} == {
         "John_Savage",
         "John_Schneider",
@@ -47,17 +56,16 @@ def test_every_cluster_holds_one_person(johns_run: Finished) -> None:
     }
 
 
-def test_the_same_folder_again_adds_nothing(johns_run: Finished, johns: Path) -> None:
-    before = facestream_json("clusters", "--data", johns_run.data)
-    again = facestream("run", johns, "--data", johns_run.data, "--upsample", "0", "--json")
-    assert again.returncode == 0, again.stderr
-    summary = json.loads(again.stdout)
-    assert (summary["published"], summary["already_there"], summary["changed"]) == (0, 55, 0)
-    assert facestream_json("clusters", "--data", johns_run.data) == before
+def test_the_same_scans_again_add_nothing(sample_run: Finished) -> None:
+    before = facestream_json("clusters", "--data", sample_run.data)
+    assert before
+    (summary,) = facestream_json("run", sample_run.data / "sample", "--data", sample_run.data, "--upsample", "0")
+    assert (summary["published"], summary["already_there"], summary["changed"]) == (0, 30, 0)
+    assert facestream_json("clusters", "--data", sample_run.data) == before
 
 
-def test_a_subscriber_without_our_code_reads_assignments(johns_run: Finished) -> None:
-    with services(Settings(data=johns_run.data), database=False, command="pytest") as running:
+def test_a_subscriber_without_our_code_reads_assignments(sample_run: Finished) -> None:
+    with services(Settings(data=sample_run.data), database=False, command="pytest") as running:
         subscriber = KafkaConsumer(
             "assignments",
             bootstrap_servers=running.kafka.bootstrap_servers,
@@ -68,24 +76,26 @@ def test_a_subscriber_without_our_code_reads_assignments(johns_run: Finished) ->
         latest = {record.key.decode(): json.loads(record.value) for record in subscriber}
         subscriber.close()
     sizes = {
-        cluster["cluster_id"]: cluster["size"] for cluster in facestream_json("clusters", "--data", johns_run.data)
+        cluster["cluster_id"]: cluster["size"] for cluster in facestream_json("clusters", "--data", sample_run.data)
     }
-    assert len(latest) == johns_run.summary["faces"]
+    assert len(latest) == sample_run.summary["faces"]
     assert Counter(assignment["cluster_id"] for assignment in latest.values()) == sizes
 
 
-def test_status_counts_and_shows_no_lag(johns_run: Finished) -> None:
-    done = facestream("status", "--data", johns_run.data, "--json")
+def test_status_counts_and_shows_no_lag(sample_run: Finished) -> None:
+    done = facestream("status", "--data", sample_run.data, "--json")
     assert done.returncode == 0, done.stderr
     status = json.loads(done.stdout)
     assert status["lag"] == {"detect": 0, "index": 0, "cluster": 0, "catalogue": 0}
-    assert status["faces"] == johns_run.summary["faces"]
+    assert status["faces"] == sample_run.summary["faces"]
 
 
-def test_an_interrupted_run_ends_cleanly_and_is_taken_up_again(tmp_path: Path) -> None:
-    scans, data = tmp_path / "sample", tmp_path / "data"
-    count = len(build_sample(scans))
-    arguments = ["run", str(scans), "--data", str(data), "--upsample", "0"]
+@pytest.mark.broker
+@pytest.mark.database
+@pytest.mark.weights
+def test_an_interrupted_run_ends_cleanly_and_is_taken_up_again(sample: Path, tmp_path: Path) -> None:
+    data, count = tmp_path / "data", 30
+    arguments = ["run", str(sample), "--data", str(data), "--upsample", "0"]
     command = [sys.executable, "-m", "cli.main", *arguments, "--json"]
     # One process of dlib's own engine analyses eight scans in some 15 seconds, and only then tells of them.
     slow = os.environ | {"FACESTREAM_MODELS__ENGINE": "dlib", "FACESTREAM_MODELS__PROCESSES": "1"}
@@ -122,16 +132,20 @@ def analysed_so_far(data: Path) -> int:
     return int(json.loads(asked.stdout)["analysed"]) if asked.returncode == 0 else 0
 
 
-def test_a_second_run_on_a_folder_in_use_is_refused_with_one_line(johns: Path, tmp_path: Path) -> None:
+@pytest.mark.broker
+def test_a_second_run_on_a_folder_in_use_is_refused_with_one_line(sample: Path, tmp_path: Path) -> None:
     settings = Settings(data=tmp_path)
     with services(settings, database=False, exclusive=True, command="run"):
-        refused = facestream("run", johns, "--data", tmp_path)
+        refused = facestream("run", sample, "--data", tmp_path)
     assert refused.returncode == 1
     assert len(refused.stderr.strip().splitlines()) == 1
     assert "in use" in refused.stderr
     assert str(os.getpid()) in refused.stderr
 
 
+@pytest.mark.broker
+@pytest.mark.database
+@pytest.mark.weights
 def test_a_person_is_told_how_many_files_are_no_images(tmp_path: Path) -> None:
     album = tmp_path / "album"
     album.mkdir()

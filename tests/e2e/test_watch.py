@@ -9,20 +9,27 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.builders.clock import wait_until
 from tests.builders.commands import facestream
 
+pytestmark = pytest.mark.process
 
-def test_what_is_put_into_a_watched_folder_is_clustered(johns: Path, tmp_path: Path) -> None:
-    crops = sorted((johns / "John_Simm").iterdir())
+
+@pytest.mark.broker
+@pytest.mark.database
+@pytest.mark.weights
+def test_what_is_put_into_a_watched_folder_is_clustered(sample: Path, tmp_path: Path) -> None:
+    prints = [sample / "prints" / name for name in ("hopper_01.jpg", "hopper_02.jpg")]
     folder, data = tmp_path / "incoming", tmp_path / "data"
     folder.mkdir()
-    shutil.copy(crops[0], folder)
+    shutil.copy(prints[0], folder)
     command = [sys.executable, "-m", "cli.main", "watch", str(folder), "--data", str(data), "--upsample", "0", "--json"]
     watching = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         wait_for_faces(data, 1)
-        shutil.copy(crops[1], folder)
+        shutil.copy(prints[1], folder)
         wait_for_faces(data, 2)
     finally:
         watching.send_signal(signal.SIGINT)

@@ -24,10 +24,10 @@ def keys_live(kafka: KafkaSettings, topic: Topic) -> set[str]:
     return {str(key, "utf-8") for key, message in last.items() if key and not isinstance(message, Tombstone)}
 
 
-def test_a_withdrawn_scan_is_gone_everywhere(start: StartSystem, johns: Path) -> None:
+def test_a_withdrawn_scan_is_gone_everywhere(start: StartSystem, sample: Path) -> None:
     with start() as running:
         kafka, data = running.settings.kafka, running.settings.data
-        running.publish(list_sources([johns / "John_Simm"]).sources[:4])
+        running.publish(list_sources([sample / "prints"]).sources[:4])
         running.wait_until_done()
         # The oldest face names the cluster: without it the cluster has to go on under another id.
         ((gone_face, gone),) = running.rows(

@@ -22,6 +22,7 @@ _POM = """\
 """
 
 
+@pytest.mark.broker
 def test_two_that_ask_at_once_get_one_folder_and_nothing_is_left_aside(tmp_path: Path) -> None:
     pom = tmp_path / "pom.xml"
     pom.write_text(_POM.format(artifact="slf4j-api"))
@@ -34,6 +35,7 @@ def test_two_that_ask_at_once_get_one_folder_and_nothing_is_left_aside(tmp_path:
     assert [path.name for path in first.iterdir()] == ["slf4j-api-1.7.36.jar"]
 
 
+@pytest.mark.broker
 def test_what_maven_cannot_find_is_said_in_one_line_and_nothing_is_left(tmp_path: Path) -> None:
     pom = tmp_path / "pom.xml"
     pom.write_text(_POM.format(artifact="no-such-artifact-of-slf4j"))
@@ -42,6 +44,7 @@ def test_what_maven_cannot_find_is_said_in_one_line_and_nothing_is_left(tmp_path
     assert not list((tmp_path / "cache").iterdir())
 
 
+@pytest.mark.broker
 def test_the_pinned_jars_hold_the_broker() -> None:
     names = {path.name for path in jars().iterdir()}
     version = next(name for name in names if name.startswith("kafka_2.13-")).removeprefix("kafka_2.13-")

@@ -21,6 +21,8 @@ from kafka.admin import NewTopic
 from local.services import LocalServiceError, services
 from settings import Settings
 
+pytestmark = [pytest.mark.broker, pytest.mark.database, pytest.mark.process]
+
 _SCRIPT = Path(__file__).with_name("hold_services.py")
 _ROOT = Path(__file__).parents[2]
 _PATIENCE_S = 60.0

@@ -12,6 +12,7 @@ from models import weights
 from models.analyse import Engine, EngineParameters, load_engine
 from models.images import RgbImage
 from models.weights import WeightFile
+from tests.builders import photographs as photographs_made
 
 
 @pytest.fixture(scope="session")
@@ -35,20 +36,26 @@ def dlib_engine() -> Engine:
 
 
 @pytest.fixture(scope="session")
-def group_photo(shared_data: Path) -> RgbImage:
+def group_photo() -> RgbImage:
     """Three faces of about 100 pixels, 500 x 375."""
-    return _read(next(shared_data.rglob("2008_002506.jpg")))
+    return photographs_made.group_photo()
 
 
 @pytest.fixture(scope="session")
-def photographs(shared_data: Path, group_photo: RgbImage) -> dict[str, RgbImage]:
-    """Few and small ones, as dlib takes seconds for each: colour, sepia, scratched, a single face, many faces."""
+def photographs() -> dict[str, RgbImage]:
+    """Few and small ones, as dlib takes seconds for each: a group, a scratched print, a close face, a crowd."""
+    return photographs_made.made_photographs()
+
+
+@pytest.fixture(scope="session")
+def real_photographs(shared_data: Path) -> dict[str, RgbImage]:
+    """Few and small ones: a group, colour, sepia, scratched, a single face, many faces."""
     old = shared_data / "archival_groups" / "ms_old_photos"
     portraits = sorted((shared_data / "archival_portraits").rglob("*.jpg"))
     solvay = _read(shared_data / "archival_groups" / "solvay_1927" / "solvay.jpg")
     middle = solvay[solvay.shape[0] // 3 : solvay.shape[0] // 3 + 240, solvay.shape[1] // 3 :][:, :240]
     return {
-        "group": group_photo,
+        "group": _read(next(shared_data.rglob("2008_002506.jpg"))),
         "old": _read(old / "old_w_scratch_b.png", 220),
         "portrait": _read(portraits[7], 200),
         "lfw": _read(sorted((shared_data / "lfw").rglob("*.jpg"))[11]),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 # In a process of its own, so that what other tests leave behind plays no part.
 _DETECT = """
 import numpy as np, psutil
@@ -21,6 +23,7 @@ for size in np.concatenate([sizes, random.permutation(sizes), random.permutation
 """
 
 
+@pytest.mark.weights
 def test_two_hundred_sizes_need_no_more_memory_the_third_time_than_the_first() -> None:
     done = subprocess.run([sys.executable, "-c", _DETECT], capture_output=True, text=True, check=True, timeout=120)
     resident = [int(line) for line in done.stdout.split()]

@@ -28,26 +28,52 @@ def edges(faces: list[Detection]) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("name", "upsample"), [("group", 0), ("old", 0), ("old", 1), ("portrait", 0), ("lfw", 0), ("lfw", 1), ("solvay", 1)]
+    ("name", "upsample", "faces"),
+    [("group", 0, 3), ("scratched", 0, 1), ("close", 0, 1), ("crowd", 0, 1), ("crowd", 1, 9)],
 )
 def test_the_same_faces_at_the_same_places_with_the_same_scores(
-    photographs: dict[str, RgbImage], onnx_engine: Engine, dlib_engine: Engine, name: str, upsample: int
+    photographs: dict[str, RgbImage], onnx_engine: Engine, dlib_engine: Engine, name: str, upsample: int, faces: int
 ) -> None:
-    expected = dlib_engine.detector.detect([photographs[name]], upsample)[0]
-    found = onnx_engine.detector.detect([photographs[name]], upsample)[0]
+    assert assert_same_faces(photographs[name], onnx_engine, dlib_engine, upsample) == faces
+
+
+@pytest.mark.parametrize(
+    ("name", "upsample"), [("group", 0), ("old", 0), ("old", 1), ("portrait", 0), ("lfw", 0), ("lfw", 1), ("solvay", 1)]
+)
+def test_the_same_faces_on_real_photographs(
+    real_photographs: dict[str, RgbImage], onnx_engine: Engine, dlib_engine: Engine, name: str, upsample: int
+) -> None:
+    assert assert_same_faces(real_photographs[name], onnx_engine, dlib_engine, upsample) > 0 or upsample == 0
+
+
+def assert_same_faces(picture: RgbImage, onnx_engine: Engine, dlib_engine: Engine, upsample: int) -> int:
+    """Both engines find the same. Gives how many faces that are."""
+    expected = dlib_engine.detector.detect([picture], upsample)[0]
+    found = onnx_engine.detector.detect([picture], upsample)[0]
     assert len(found) == len(expected)
-    assert len(expected) > 0 or upsample == 0
     assert np.abs(edges(found) - edges(expected)).max(initial=0) <= 1
     assert [face.score for face in found] == pytest.approx([face.score for face in expected], abs=1e-3)
+    return len(found)
 
 
 def test_the_same_embeddings_in_any_batch(
     photographs: dict[str, RgbImage], onnx_engine: Engine, dlib_engine: Engine
 ) -> None:
+    assert_same_embeddings(list(photographs.values()), onnx_engine, dlib_engine)
+
+
+def test_the_same_embeddings_of_real_faces(
+    real_photographs: dict[str, RgbImage], onnx_engine: Engine, dlib_engine: Engine
+) -> None:
+    assert_same_embeddings(list(real_photographs.values()), onnx_engine, dlib_engine)
+
+
+def assert_same_embeddings(pictures: list[RgbImage], onnx_engine: Engine, dlib_engine: Engine) -> None:
+    """Both engines embed the faces on these pictures alike, together or one by one."""
     chips = [
-        onnx_engine.predictor.align(photograph, face)[1]
-        for photograph in photographs.values()
-        for face in onnx_engine.detector.detect([photograph], 1)[0][:3]
+        onnx_engine.predictor.align(picture, face)[1]
+        for picture in pictures
+        for face in onnx_engine.detector.detect([picture], 1)[0][:3]
     ]
     assert len(chips) > 6
     expected = dlib_engine.embedder.embed(chips)

@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from schemas.topics import FACES, SCANS, Tombstone
 from settings import KafkaSettings
 from stream.groups import known_groups
@@ -76,6 +78,7 @@ def test_a_group_that_nobody_knows_has_no_members_and_no_note(kafka: KafkaSettin
         assert reader.note("never-heard-of", SCANS) == ""
 
 
+@pytest.mark.broker
 def test_the_groups_of_a_broker_that_has_just_started_are_waited_for(tmp_path: Path) -> None:
     with broker(tmp_path) as first:
         publish(first, [scan("loading-1")])

@@ -24,6 +24,7 @@ from tests.builders.transforms import dead_letters, running_transform, scan, tim
 from tests.stream import echo
 
 
+@pytest.mark.process
 def test_killed_members_lose_nothing_and_double_nothing(kafka: KafkaSettings) -> None:
     chance = random.Random(7)
     scans = [scan(f"kill-{number}") for number in range(600)]
