@@ -124,7 +124,7 @@ class Stream:
         present = expected = 0
         for record in exact:
             for face in record.faces:
-                (node,) = graph.node_index.find([face.face_id])
+                node = graph.node_index.live([face.face_id])[face.face_id]
                 _, edges = graph.edges_of.read(np.array([node]))
                 known = set(graph.nodes.face_id[graph.other_end(edges, np.full(len(edges), node))].tolist())
                 pairs = zip(face.neighbours, face.analyses, strict=True)

@@ -67,7 +67,7 @@ def _taken_back(tombstone: Tombstone) -> ClusteringInput:
 
 def outputs(delta: Delta) -> list[Output]:
     """A delta as it is published."""
-    return [*delta.changes, *delta.assignments, *(Tombstone(ASSIGNMENTS, face_id) for face_id in delta.gone)]
+    return [*delta.changes, *delta.assignments, *(Tombstone(ASSIGNMENTS, face_id) for face_id in delta.removed)]
 
 
 def clustering_of(kafka: KafkaSettings, parameters: Parameters) -> Clustering:
