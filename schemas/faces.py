@@ -15,6 +15,9 @@ from pydantic import Field
 from schemas.base import Event, Float32Vector, Time, Value
 from schemas.scans import Box
 
+EMBEDDING_DIMENSIONS = 128
+"""Length of an embedding: what dlib's face recognition network makes."""
+
 
 class Quality(Value):
     """What can be told of a face without knowing whose it is.
@@ -28,7 +31,7 @@ class Quality(Value):
 
 
 class Face(Value):
-    """One face: where it is, how sure the detector was, and its embedding (float32, shape (128,))."""
+    """One face: where it is, how sure the detector was, and its embedding."""
 
     face_id: str
     box: Box
@@ -39,7 +42,7 @@ class Face(Value):
 
     @property
     def vector(self) -> npt.NDArray[np.float32]:
-        """The embedding as a read-only array: float32, shape (128,)."""
+        """The embedding as a read-only array: float32, shape (EMBEDDING_DIMENSIONS,)."""
         return np.frombuffer(self.embedding, dtype="<f4")
 
 
