@@ -26,6 +26,7 @@ from index.audit import audit
 from index.entries import Analysed, Withdrawn
 from index.face_index import FaceIndex
 from index.parameters import Parameters
+from schemas.defaults import EPS_MAX
 from schemas.faces import Quality
 from schemas.neighbours import FaceNeighbours, NeighboursFound, parse_neighbours_key
 from schemas.topics import Tombstone
@@ -207,7 +208,7 @@ def _record(face: int, distances: npt.NDArray[np.float64]) -> NeighboursFound:
         distances=tuple(distances[near].tolist()),
     )
     return NeighboursFound(
-        scan_id=str(face), analysis=face, shard=0, shards=1, eps_max=0.5, published_at=_THEN, faces=(found,)
+        scan_id=str(face), analysis=face, shard=0, shards=1, eps_max=EPS_MAX, published_at=_THEN, faces=(found,)
     )
 
 

@@ -19,13 +19,13 @@ from clustering.clustering import Clustering, Parameters
 from schemas.clusters import FaceAssigned
 from schemas.codec import encode
 from schemas.decisions import FaceNamed
+from schemas.defaults import EPS, EPS_MAX
 from schemas.faces import Quality
 from schemas.neighbours import FaceNeighbours, NeighboursFound
 from schemas.topics import ASSIGNMENTS, LABELS
 from stream import clients
 from stream.reading import read_to_end
 
-_EPS = 0.37
 _NAMES = 5
 _REACH = 32
 _LABELS = 50
@@ -50,7 +50,7 @@ def one_cluster(faces: int) -> Iterator[Speed]:
     """The last of five names in a cluster in which each face has 64 neighbours: a compact one, and a long chain."""
     for shape in ("compact", "chain"):
         generator = np.random.default_rng(0)
-        clustering = Clustering(Parameters(eps=_EPS))
+        clustering = Clustering(Parameters())
         for start in range(0, faces, 500):
             numbers = range(start, min(start + 500, faces))
             clustering.apply([_found(number, shape, generator) for number in numbers])
@@ -133,10 +133,10 @@ def _found(number: int, shape: str, generator: np.random.Generator) -> Neighbour
         quality=Quality(size_px=80, sharpness=50),
         neighbours=tuple(map(str, near)),
         analyses=tuple(near),
-        distances=tuple(generator.uniform(0.2, _EPS, len(near)).tolist()),
+        distances=tuple(generator.uniform(0.2, EPS, len(near)).tolist()),
     )
     return NeighboursFound(
-        scan_id=str(number), analysis=number, shard=0, shards=1, eps_max=0.5, published_at=_THEN, faces=(face,)
+        scan_id=str(number), analysis=number, shard=0, shards=1, eps_max=EPS_MAX, published_at=_THEN, faces=(face,)
     )
 
 

@@ -12,7 +12,7 @@ from sklearn.cluster import DBSCAN
 
 from benchmarks.in_process import Stream
 from benchmarks.measurement import Row, Watch
-from benchmarks.parameters import EPS
+from benchmarks.parameters import CLUSTERING
 from index.entries import Withdrawn
 
 _BATCH = 256
@@ -30,7 +30,7 @@ def measure(faces: int, incremental_faces: int) -> Iterator[Row]:
     vectors = np.concatenate([entry.vectors for batch in batches for entry in batch]).astype(np.float64)
     names = [face.face_id for batch in batches for entry in batch for face in entry.scan.faces]
     watch = Watch()
-    labels = watch.time(DBSCAN(eps=EPS, min_samples=1, n_jobs=2).fit, vectors).labels_
+    labels = watch.time(DBSCAN(eps=CLUSTERING.eps, min_samples=1, n_jobs=2).fit, vectors).labels_
     clusters = {it.face_id: it.cluster_id for it in stream.clustering.assignments()}
     same = _are_the_same([clusters[name] for name in names], labels)
     what = f"scikit-learn's DBSCAN: {'the same clusters' if same else 'OTHER CLUSTERS'}"
@@ -42,7 +42,7 @@ def measure(faces: int, incremental_faces: int) -> Iterator[Row]:
 
 
 def _incremental(vectors: npt.NDArray[np.float64], our_seconds: float) -> Iterator[Row]:
-    incremental = IncrementalDBSCAN(eps=EPS, min_pts=1)
+    incremental = IncrementalDBSCAN(eps=CLUSTERING.eps, min_pts=1)
     watch = Watch()
     for start in range(0, len(vectors), _BATCH):
         watch.time(incremental.insert, vectors[start : start + _BATCH])

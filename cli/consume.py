@@ -22,6 +22,7 @@ from consumers import detect as detect_consumer
 from consumers import index as index_consumer
 from errors import UserError
 from local.services import services
+from schemas import defaults
 from settings import Settings
 from stream.topics import ensure_topics
 
@@ -41,13 +42,17 @@ def detect(
     processes: Annotated[
         int | None, typer.Option(help="Worker processes.", show_default="one a core, or one for an accelerator")
     ] = None,
-    upsample: Annotated[int | None, typer.Option(help="Doublings before detection.", show_default="1")] = None,
+    upsample: Annotated[
+        int | None, typer.Option(help="Doublings before detection.", show_default=str(defaults.UPSAMPLE))
+    ] = None,
     engine: Annotated[
-        str | None, typer.Option(help="onnx (fast) or dlib (the reference).", show_default="onnx")
+        str | None, typer.Option(help="onnx (fast) or dlib (the reference).", show_default=defaults.ENGINE)
     ] = None,
     provider: Annotated[
         str | None,
-        typer.Option(help="Where onnx computes: auto, cpu, cuda, tensorrt or openvino.", show_default="auto"),
+        typer.Option(
+            help="Where onnx computes: auto, cpu, cuda, tensorrt or openvino.", show_default=defaults.PROVIDER
+        ),
     ] = None,
     data: Data = None,
 ) -> None:
@@ -76,8 +81,12 @@ def cluster(
         str | None,
         typer.Option(help="Write to topics of this generation, beside the live ones.", show_default="the live one"),
     ] = None,
-    eps: Annotated[float | None, typer.Option(help="Largest distance of neighbours.", show_default="0.37")] = None,
-    min_samples: Annotated[int | None, typer.Option(help="Neighbours that make a core.", show_default="1")] = None,
+    eps: Annotated[
+        float | None, typer.Option(help="Largest distance of neighbours.", show_default=str(defaults.EPS))
+    ] = None,
+    min_samples: Annotated[
+        int | None, typer.Option(help="Neighbours that make a core.", show_default=str(defaults.MIN_SAMPLES))
+    ] = None,
     data: Data = None,
 ) -> None:
     """Keep all faces clustered. A second member stands by."""

@@ -17,13 +17,14 @@ from producers.files import Listing, list_sources, scans_of
 from producers.watch import watch as watch_folder
 from sample.archive import build_sample
 from sample.truth import Truth
+from schemas import defaults
 
 Paths = Annotated[
     list[Path] | None,
     typer.Argument(metavar="SCANS...", help="Folders, files or manifests.", show_default="a sample archive"),
 ]
-Eps = Annotated[float | None, typer.Option(help="Largest distance of neighbours.", show_default="0.37")]
-Upsample = Annotated[int | None, typer.Option(help="Doublings before detection.", show_default="1")]
+Eps = Annotated[float | None, typer.Option(help="Largest distance of neighbours.", show_default=str(defaults.EPS))]
+Upsample = Annotated[int | None, typer.Option(help="Doublings before detection.", show_default=str(defaults.UPSAMPLE))]
 Collection = Annotated[str | None, typer.Option(help="The scans' collection.", show_default="the folder's name")]
 
 

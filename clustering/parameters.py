@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from schemas import defaults
+
 
 @dataclass(frozen=True)
 class Parameters:
@@ -21,8 +23,8 @@ class Parameters:
         does appear many times. Set it for collections that hold single photos only.
     """
 
-    eps: float = 0.37
-    min_samples: int = 1
+    eps: float = defaults.EPS
+    min_samples: int = defaults.MIN_SAMPLES
     min_size_px: float | None = None
     min_score: float | None = None
     min_sharpness: float | None = None

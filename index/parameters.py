@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from schemas import defaults
+
 DIMENSIONS = 128
 """Length of an embedding."""
 
@@ -25,12 +27,12 @@ class Parameters:
     marked_share: HNSW is built anew in the background when more than this share of its nodes is marked deleted.
     """
 
-    eps_max: float = 0.5
-    exact_below: int = 10_000
-    m: int = 32
-    ef_construction: int = 100
-    ef: int = 48
-    seed: int = 100
+    eps_max: float = defaults.EPS_MAX
+    exact_below: int = defaults.EXACT_BELOW
+    m: int = defaults.M
+    ef_construction: int = defaults.EF_CONSTRUCTION
+    ef: int = defaults.EF
+    seed: int = defaults.SEED
     shard: int = 0
     shards: int = 1
     threads: int = -1

@@ -21,6 +21,7 @@ from models.jitter import jittered
 from models.onnx_engine import OnnxDetector, OnnxEmbedder
 from models.onnx_session import Execution
 from models.protocols import Chip, Detection, Detector, Embedder, LandmarkPredictor, Points
+from schemas import defaults
 from schemas.faces import Face, Provenance, Quality, ScanAnalysed
 from schemas.scans import Box, ScanPublished
 
@@ -32,13 +33,13 @@ class EngineParameters:
     The provider and the threads of a call (0: as many as there are cores) are those of ONNX Runtime.
     """
 
-    engine: Literal["onnx", "dlib"] = "onnx"
-    provider: str = "auto"
+    engine: Literal["onnx", "dlib"] = defaults.ENGINE
+    provider: str = defaults.PROVIDER
     threads: int = 0
-    upsample: int = 1
-    max_size: int = 2000
-    threshold: float = 0.0
-    jitter: int = 0
+    upsample: int = defaults.UPSAMPLE
+    max_size: int = defaults.MAX_SIZE
+    threshold: float = defaults.THRESHOLD
+    jitter: int = defaults.JITTER
     detector_path: Path | None = None
     landmarks_path: Path | None = None
     embedder_path: Path | None = None

@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas import defaults
+
 
 class Group(BaseModel):
     """A group of settings; a name it does not know is refused."""
@@ -47,18 +49,18 @@ class ModelSettings(Group):
     """The face engines. Weight files default to those of the face_recognition_models wheel."""
 
     # onnx is dlib's networks on ONNX Runtime: the same faces, many times faster.
-    engine: Literal["onnx", "dlib"] = "onnx"
+    engine: Literal["onnx", "dlib"] = defaults.ENGINE
     # Where ONNX Runtime computes; auto is CUDA where its ONNX Runtime is installed, else the processor.
-    provider: Literal["auto", "cpu", "cuda", "tensorrt", "openvino"] = "auto"
+    provider: Literal["auto", "cpu", "cuda", "tensorrt", "openvino"] = defaults.PROVIDER
     # Worker processes of one detect consumer, each with the networks loaded; by default one a core, at most 8, and one
     # for an accelerator.
     processes: int | None = Field(default=None, ge=1)
-    upsample: int = Field(default=1, ge=0, le=3)
+    upsample: int = Field(default=defaults.UPSAMPLE, ge=0, le=3)
     # Longer side in pixels; larger scans are scaled down to it for detection.
-    max_size: int = Field(default=2000, ge=80)
-    threshold: float = 0.0
+    max_size: int = Field(default=defaults.MAX_SIZE, ge=80)
+    threshold: float = defaults.THRESHOLD
     # Embeddings averaged over this many slightly moved versions of each face; 0 is the face as it is.
-    jitter: int = Field(default=0, ge=0, le=100)
+    jitter: int = Field(default=defaults.JITTER, ge=0, le=100)
     detector_path: Path | None = None
     landmarks_path: Path | None = None
     embedder_path: Path | None = None
@@ -68,20 +70,20 @@ class IndexSettings(Group):
     """The range search."""
 
     # Up to this many faces the search is exact.
-    exact_below: int = Field(default=10_000, ge=0)
-    m: int = Field(default=32, ge=2)
-    ef_construction: int = Field(default=100, ge=8)
+    exact_below: int = Field(default=defaults.EXACT_BELOW, ge=0)
+    m: int = Field(default=defaults.M, ge=2)
+    ef_construction: int = Field(default=defaults.EF_CONSTRUCTION, ge=8)
     # What a search keeps in sight at least: the larger, the less it misses. It may change between runs.
-    ef: int = Field(default=48, ge=1)
-    seed: int = 100
+    ef: int = Field(default=defaults.EF, ge=1)
+    seed: int = defaults.SEED
 
 
 class ClusteringSettings(Group):
     """DBSCAN's parameters; distances are Euclidean between embeddings."""
 
-    eps: float = Field(default=0.37, gt=0)
-    eps_max: float = Field(default=0.5, gt=0)
-    min_samples: int = Field(default=1, ge=1)
+    eps: float = Field(default=defaults.EPS, gt=0)
+    eps_max: float = Field(default=defaults.EPS_MAX, gt=0)
+    min_samples: int = Field(default=defaults.MIN_SAMPLES, ge=1)
     # A face below one of these may be a border, never core. Units as in `schemas.faces`.
     min_size_px: float | None = None
     min_score: float | None = None
