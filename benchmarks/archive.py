@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from index.entries import Analysed
-from index.parameters import DIMENSIONS
 from schemas.base import Event
-from schemas.faces import Face, Provenance, Quality, ScanAnalysed
+from schemas.faces import EMBEDDING_DIMENSIONS, Face, Provenance, Quality, ScanAnalysed
 from schemas.scans import Box, ScanPublished
 
 _FACES_A_SCAN = 2
@@ -51,10 +50,10 @@ class Archive:
         people = generator.choice(sizes, p=share / share.sum(), size=faces)
         self._seed = seed
         self._whose = generator.permutation(np.repeat(np.arange(len(people)), people)[:faces])
-        axis = np.arange(DIMENSIONS)
+        axis = np.arange(EMBEDDING_DIMENSIONS)
         between = np.where(axis < 80, 0.032 * (1 + axis) ** -0.7, 0)
         self._within = np.sqrt(np.where(axis < 80, 0.0029 * np.exp(-axis / 45), 0))
-        centres = generator.normal(size=(int(self._whose.max()) + 1, DIMENSIONS)) * np.sqrt(between)
+        centres = generator.normal(size=(int(self._whose.max()) + 1, EMBEDDING_DIMENSIONS)) * np.sqrt(between)
         centres[:, -1] = 1.27  # all embeddings lie far from the origin, which costs digits
         self._centres = centres.astype(np.float32)
 
@@ -69,13 +68,13 @@ class Archive:
 
     def _vectors(self, start: int, end: int) -> npt.NDArray[np.float32]:
         generator = np.random.default_rng((self._seed, start))
-        noise = generator.normal(size=(end - start, DIMENSIONS)) * self._within
+        noise = generator.normal(size=(end - start, EMBEDDING_DIMENSIONS)) * self._within
         vectors: npt.NDArray[np.float32] = self._centres[self._whose[start:end]] + noise.astype(np.float32)
         return vectors
 
 
 def analysed(number: int, vectors: npt.NDArray[np.float32]) -> Analysed:
-    """The scan of this number with these faces: float32, shape (faces, DIMENSIONS)."""
+    """The scan of this number with these faces: float32, shape (faces, EMBEDDING_DIMENSIONS)."""
     scan_id = f"archive/box-{number // 100}/scan-{number}.jpg"
     return Analysed(
         number,

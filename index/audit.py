@@ -1,4 +1,4 @@
-"""The audit: compares published records of neighbours with an exact search, and yields complete ones where pairs miss."""
+"""The audit: compares published records with an exact search, and returns complete ones where pairs are missing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def audit(index: FaceIndex, analysed: Sequence[Analysed], records: Iterable[Neig
 
     A pair is due in the record of its later end, which was published when both ends were there. So a record has to hold
     the neighbours of its own and of lower analysis numbers. When all records do, every pair is published, and each is
-    counted once (those within one scan from both ends). A correction holds all neighbours, also those of higher numbers.
+    counted once (those within one scan from both ends). A correction holds all neighbours, of higher numbers too.
     """
     published = {(record.scan_id, record.analysis): record for record in records}
     corrections = []
