@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 import pytest
 import structlog
+from psycopg import Connection
 
-from local.services import services
-from settings import KafkaSettings, Settings
-from stream.topics import ensure_topics
+from catalogue.connection import connect
+from settings import DatabaseSettings, KafkaSettings
 from tests.leftovers import Leftovers
+
+pytest.register_assert_rewrite("tests.builders")
+
+from tests.builders.database import database_server, empty_database  # noqa: E402
+from tests.builders.kafka import broker  # noqa: E402
 
 _SHARED_DATA = Path(__file__).parents[1].resolve().parent / "shared" / "data"
 
@@ -52,16 +56,29 @@ def shared_data() -> Path:
     return _SHARED_DATA
 
 
-@contextmanager
-def broker(data: Path) -> Iterator[KafkaSettings]:
-    """A real broker with the project's topics, its data in this folder."""
-    with services(Settings(data=data), database=False, command="pytest") as running:
-        ensure_topics(running.kafka)
-        yield running.kafka
-
-
 @pytest.fixture(scope="module")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSettings]:
     """A broker of one test module's own."""
     with broker(tmp_path_factory.mktemp("kafka")) as settings:
         yield settings
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The address of a PostgreSQL server's own database."""
+    with database_server() as url:
+        yield url
+
+
+@pytest.fixture
+def database(server: str) -> Iterator[DatabaseSettings]:
+    """An empty database, gone after the test."""
+    with empty_database(server) as settings:
+        yield settings
+
+
+@pytest.fixture
+def connection(database: DatabaseSettings) -> Iterator[Connection]:
+    """A catalogue without rows."""
+    with connect(database) as opened:
+        yield opened

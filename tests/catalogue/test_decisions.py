@@ -11,15 +11,15 @@ from catalogue import decisions as catalogue_decisions
 from decisions.holding import Decisions
 from schemas.decisions import Decision, FaceNamed, FacesLinked, FacesSeparated, NameRejected
 from schemas.topics import LABELS, Tombstone
-from tests.catalogue.said import analysed, assigned, face, published, say, suggested
-from tests.decisions.test_holding import decisions_of_all_kinds, named, said, taken, undone
+from tests.builders.catalogue import analysed, assigned, face, published, suggested, write_messages
+from tests.builders.decisions import a_decision, decisions_from, decisions_of_all_kinds, named, undone
 
 
 def holding(connection: Connection) -> set[str]:
     return {row[0] for row in connection.execute("SELECT decision_id FROM holding_decisions")}
 
 
-def as_the_tables_say(connection: Connection, face_id: str) -> tuple[object, ...]:
+def from_the_tables(connection: Connection, face_id: str) -> tuple[object, ...]:
     pairs = catalogue_decisions.pairs(connection, face_id)
     return (
         {it.label_id for it in catalogue_decisions.rejections(connection, face_id)},
@@ -28,7 +28,7 @@ def as_the_tables_say(connection: Connection, face_id: str) -> tuple[object, ...
     )
 
 
-def as_the_decisions_say(held: Decisions, face_id: str) -> tuple[object, ...]:
+def from_memory(held: Decisions, face_id: str) -> tuple[object, ...]:
     return set(held.labels(face_id).rejected), set(held.linked(face_id)), held.separated(face_id)
 
 
@@ -36,27 +36,27 @@ def as_the_decisions_say(held: Decisions, face_id: str) -> tuple[object, ...]:
 @given(decisions=st.lists(decisions_of_all_kinds, max_size=12, unique_by=lambda it: it.decision_id))
 def test_the_views_say_what_the_decisions_in_memory_say(connection: Connection, decisions: list[Decision]) -> None:
     connection.execute("TRUNCATE decisions")
-    say(connection, "labels", *decisions)
-    held = taken(*decisions)
+    write_messages(connection, "labels", *decisions)
+    held = decisions_from(*decisions)
     assert holding(connection) == {it.decision_id for it in decisions if held.holds(it)}
     for face_id in "fgh":
-        assert as_the_tables_say(connection, face_id) == as_the_decisions_say(held, face_id)
+        assert from_the_tables(connection, face_id) == from_memory(held, face_id)
     found = {it.label_id: (it.name, it.authority) for it in catalogue_decisions.people(connection)}
     assert found == {it.label_id: (it.name, it.authority) for it in held.people().values()}
 
 
 def test_a_decision_is_a_row_with_author_time_and_note_and_its_tombstone_takes_it_out(connection: Connection) -> None:
     decision = named(1, "f", "grace", note="the caption says so", authority="https://viaf.org/viaf/12345")
-    say(connection, "labels", decision)
+    write_messages(connection, "labels", decision)
     found = connection.execute("SELECT * FROM decisions").fetchall()
     what = ("f", None, "grace", "Grace", "https://viaf.org/viaf/12345", None)
     assert found == [("001", "named", "Ann", decision.decided_at, "the caption says so", *what)]
-    say(connection, "labels", Tombstone(LABELS, "001"))
+    write_messages(connection, "labels", Tombstone(LABELS, "001"))
     assert holding(connection) == set()
 
 
 def test_a_decision_with_an_id_that_no_index_holds_is_noted_and_passed_over(connection: Connection) -> None:
-    say(connection, "labels", named(1, "f", "x" * 2000), named(2, "f", "grace"))
+    write_messages(connection, "labels", named(1, "f", "x" * 2000), named(2, "f", "grace"))
     assert holding(connection) == {"002"}
     assert connection.execute("SELECT reason FROM dead_letters").fetchall() == [
         (f"an id of more than 1300 bytes: {'x' * 60}…",)
@@ -66,12 +66,14 @@ def test_a_decision_with_an_id_that_no_index_holds_is_noted_and_passed_over(conn
 @pytest.fixture
 def album(connection: Connection) -> Connection:
     """Two people named, one of them proposed for two faces, one of these on a withdrawn scan."""
-    say(connection, "scans", published("s1"))
-    say(connection, "faces", analysed("s1", face("f"), face("g"), face("h")), analysed("s2", face("w")))
-    say(connection, "assignments", assigned("f", "s1", "f", name="grace"), assigned("h", "s1", "h", name="eileen"))
-    say(connection, "assignments", suggested("g", "s1", "f", ("grace", 0.75), ("unheard-of", 0.25)))
-    say(connection, "assignments", suggested("w", "s2", "f", ("grace", 1.0)))
-    say(connection, "labels", named(1, "f", "grace", name="Grace Hopper"), named(2, "h", "eileen"))
+    write_messages(connection, "scans", published("s1"))
+    write_messages(connection, "faces", analysed("s1", face("f"), face("g"), face("h")), analysed("s2", face("w")))
+    write_messages(
+        connection, "assignments", assigned("f", "s1", "f", name="grace"), assigned("h", "s1", "h", name="eileen")
+    )
+    write_messages(connection, "assignments", suggested("g", "s1", "f", ("grace", 0.75), ("unheard-of", 0.25)))
+    write_messages(connection, "assignments", suggested("w", "s2", "f", ("grace", 1.0)))
+    write_messages(connection, "labels", named(1, "f", "grace", name="Grace Hopper"), named(2, "h", "eileen"))
     return connection
 
 
@@ -92,11 +94,17 @@ def test_proposals_have_the_name_that_people_read_and_a_named_face_has_none(albu
 
 
 def test_orphans_are_decisions_that_hold_about_faces_that_are_not_there(album: Connection) -> None:
-    say(album, "labels", named(3, "gone", "grace"), said(NameRejected, 4, face_id="g", label_id="grace"))
-    say(
-        album, "labels", said(FacesLinked, 5, face_id="w", other_face_id="f"), named(6, "w", "eileen"), undone(7, "006")
+    write_messages(
+        album, "labels", named(3, "gone", "grace"), a_decision(NameRejected, 4, face_id="g", label_id="grace")
     )
-    say(album, "labels", said(FacesSeparated, 8, face_id="gone", other_face_id="w"))
+    write_messages(
+        album,
+        "labels",
+        a_decision(FacesLinked, 5, face_id="w", other_face_id="f"),
+        named(6, "w", "eileen"),
+        undone(7, "006"),
+    )
+    write_messages(album, "labels", a_decision(FacesSeparated, 8, face_id="gone", other_face_id="w"))
     found = [(it.missing_face_id, it.decision_id, it.kind, it.name) for it in catalogue_decisions.orphans(album)]
     assert found == [
         ("gone", "003", "named", "Grace"),

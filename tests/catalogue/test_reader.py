@@ -12,18 +12,20 @@ from catalogue import reader
 from catalogue.errors import CatalogueError
 from schemas.clusters import Change
 from schemas.topics import FACES, SCANS, Tombstone
-from tests.catalogue.said import analysed, assigned, changed, dead, face, published, say
+from tests.builders.catalogue import analysed, assigned, changed, dead, face, published, write_messages
 
 
 @pytest.fixture
 def album(connection: Connection) -> Iterator[Connection]:
     """Three scans. One cluster of three faces (one named), one of one, one face of noise, one not yet clustered."""
-    say(connection, "scans", *(published(f"s{number}", f"file:///s{number}.jpg") for number in (1, 2, 3)))
-    say(connection, "faces", analysed("s1", face("a1"), face("b1", [0.6])), analysed("s2", face("a2", [0.1])))
-    say(connection, "faces", analysed("s3", face("a3", [0.2]), face("n1", [0, 5]), face("new", [0, 0, 9])))
-    say(connection, "assignments", *(assigned(f"a{number}", f"s{number}", "a1") for number in (1, 3)))
-    say(connection, "assignments", assigned("a2", "s2", "a1", name="anna"))
-    say(connection, "assignments", assigned("b1", "s1", "b1"), assigned("n1", "s3", None))
+    write_messages(connection, "scans", *(published(f"s{number}", f"file:///s{number}.jpg") for number in (1, 2, 3)))
+    write_messages(
+        connection, "faces", analysed("s1", face("a1"), face("b1", [0.6])), analysed("s2", face("a2", [0.1]))
+    )
+    write_messages(connection, "faces", analysed("s3", face("a3", [0.2]), face("n1", [0, 5]), face("new", [0, 0, 9])))
+    write_messages(connection, "assignments", *(assigned(f"a{number}", f"s{number}", "a1") for number in (1, 3)))
+    write_messages(connection, "assignments", assigned("a2", "s2", "a1", name="anna"))
+    write_messages(connection, "assignments", assigned("b1", "s1", "b1"), assigned("n1", "s3", None))
     yield connection
 
 
@@ -33,9 +35,9 @@ def test_an_empty_catalogue_counts_nothing(connection: Connection) -> None:
 
 
 def test_counts_tell_how_much_there_is(album: Connection) -> None:
-    say(album, "scans", published("broken"), published("mended"), published("waiting"))
-    say(album, "dead-letters", dead(b"broken"), dead(b"mended", offset=1), dead(b"{]", offset=2))
-    say(album, "faces", analysed("mended"))
+    write_messages(album, "scans", published("broken"), published("mended"), published("waiting"))
+    write_messages(album, "dead-letters", dead(b"broken"), dead(b"mended", offset=1), dead(b"{]", offset=2))
+    write_messages(album, "faces", analysed("mended"))
     assert reader.counts(album) == reader.Counts(
         scans=6, analysed=4, dead_scans=1, faces=6, clusters=2, noise=1, named=1, dead_letters=3
     )
@@ -63,9 +65,8 @@ def test_the_faces_of_scans_know_the_rank_and_size_of_their_cluster(album: Conne
 
 
 def test_other_questions_may_be_asked_while_faces_are_read(album: Connection) -> None:
-    for faces in reader.faces_of_scans(album):
-        scan = reader.scan(album, faces[0].face.scan_id)
-        assert scan == published(faces[0].face.scan_id, faces[0].face.uri)
+    scans = [reader.scan(album, faces[0].face.scan_id) for faces in reader.faces_of_scans(album)]
+    assert scans == [published(f"s{number}", f"file:///s{number}.jpg") for number in (1, 2, 3)]
 
 
 def test_a_face_is_found_by_the_beginning_of_its_id(album: Connection) -> None:
@@ -77,8 +78,8 @@ def test_a_face_is_found_by_the_beginning_of_its_id(album: Connection) -> None:
 
 
 def test_a_whole_id_is_meant_where_it_also_begins_another(connection: Connection) -> None:
-    say(connection, "scans", published("s1"))
-    say(connection, "faces", analysed("s1", face("a_"), face("a_b"), face("axb"), face("axc"), face("a\\d")))
+    write_messages(connection, "scans", published("s1"))
+    write_messages(connection, "faces", analysed("s1", face("a_"), face("a_b"), face("axb"), face("axc"), face("a\\d")))
     assert reader.face_id_of(connection, "a_") == "a_"
     assert reader.face_id_of(connection, "a\\") == "a\\d"
 
@@ -106,8 +107,10 @@ def neighbours_by_hand(vectors: np.ndarray, of: int, k: int) -> list[str]:
 
 def test_similar_faces_are_the_nearest_ones_by_way_of_the_index(connection: Connection) -> None:
     vectors = np.random.default_rng(0).normal(size=(3000, 128)).astype("<f4") * 0.05
-    say(connection, "scans", published("s"))
-    say(connection, "faces", analysed("s", *(face(f"f{number}", list(it)) for number, it in enumerate(vectors))))
+    write_messages(connection, "scans", published("s"))
+    write_messages(
+        connection, "faces", analysed("s", *(face(f"f{number}", list(it)) for number, it in enumerate(vectors)))
+    )
     connection.execute("ANALYZE faces")
     nearest = "EXPLAIN SELECT face_id FROM faces ORDER BY embedding <-> (SELECT embedding FROM faces LIMIT 1) LIMIT 10"
     assert "faces_near" in str(connection.execute(nearest).fetchall())
@@ -124,35 +127,35 @@ def redirects(connection: Connection, cluster_ids: Sequence[str]) -> list[str | 
 
 
 def test_a_retired_id_leads_to_the_current_one_in_one_step(connection: Connection) -> None:
-    say(connection, "clusters", *(changed(cluster_id, Change.CREATED) for cluster_id in "abc"))
-    say(connection, "clusters", changed("c", Change.MERGED, 0, "b"), changed("b", Change.GROWN, 2))
+    write_messages(connection, "clusters", *(changed(cluster_id, Change.CREATED) for cluster_id in "abc"))
+    write_messages(connection, "clusters", changed("c", Change.MERGED, 0, "b"), changed("b", Change.GROWN, 2))
     assert redirects(connection, "abc") == ["a", "b", "b"]
-    say(connection, "clusters", changed("b", Change.MERGED, 0, "a"), changed("a", Change.GROWN, 3))
+    write_messages(connection, "clusters", changed("b", Change.MERGED, 0, "a"), changed("a", Change.GROWN, 3))
     assert redirects(connection, "abc") == ["a", "a", "a"]
     assert reader.current_cluster(connection, "never heard of") is None
 
 
 def test_an_id_that_came_back_to_life_is_itself_again(connection: Connection) -> None:
-    say(connection, "clusters", changed("a", Change.CREATED), changed("b", Change.CREATED))
-    say(connection, "clusters", changed("b", Change.MERGED, 0, "a"), changed("a", Change.RETIRED, 0, "b"))
-    say(connection, "clusters", changed("b", Change.CREATED))
+    write_messages(connection, "clusters", changed("a", Change.CREATED), changed("b", Change.CREATED))
+    write_messages(connection, "clusters", changed("b", Change.MERGED, 0, "a"), changed("a", Change.RETIRED, 0, "b"))
+    write_messages(connection, "clusters", changed("b", Change.CREATED))
     assert redirects(connection, "ab") == ["b", "b"]
 
 
 def test_a_cluster_that_is_gone_leads_nowhere(connection: Connection) -> None:
-    say(connection, "clusters", changed("a", Change.CREATED), changed("b", Change.CREATED))
-    say(connection, "clusters", changed("b", Change.MERGED, 0, "a"), changed("a", Change.RETIRED, 0))
+    write_messages(connection, "clusters", changed("a", Change.CREATED), changed("b", Change.CREATED))
+    write_messages(connection, "clusters", changed("b", Change.MERGED, 0, "a"), changed("a", Change.RETIRED, 0))
     assert redirects(connection, "ab") == [None, None]
 
 
 def test_redirects_in_a_circle_lead_nowhere(connection: Connection) -> None:
-    say(connection, "clusters", changed("a", Change.MERGED, 0, "b"), changed("b", Change.MERGED, 0, "a"))
+    write_messages(connection, "clusters", changed("a", Change.MERGED, 0, "b"), changed("b", Change.MERGED, 0, "a"))
     assert redirects(connection, "ab") == [None, None]
 
 
 def test_faces_of_a_withdrawn_scan_are_in_no_cluster(album: Connection) -> None:
-    say(album, "scans", Tombstone(SCANS, "s3"))
+    write_messages(album, "scans", Tombstone(SCANS, "s3"))
     assert [cluster.size for cluster in reader.clusters(album)] == [2, 1]
     assert [len(faces) for faces in reader.faces_of_clusters(album)] == [2, 1]
-    say(album, "faces", Tombstone(FACES, "s3"))
+    write_messages(album, "faces", Tombstone(FACES, "s3"))
     assert reader.counts(album).faces == 3

@@ -15,18 +15,18 @@ from index.face_index import FaceIndex
 from index.parameters import Parameters as IndexParameters
 from schemas.clusters import Change, ClusterChanged
 from schemas.neighbours import NeighboursFound, parse_neighbours_key
-from tests.catalogue.said import after, in_order
-from tests.clustering.test_order_and_shards import drawn
+from tests.builders.analyses import random_log
+from tests.builders.catalogue import in_order, offsets_after
 
 
-def say(connection: Connection, changes: tuple[ClusterChanged, ...]) -> None:
+def write_changes(connection: Connection, changes: tuple[ClusterChanged, ...]) -> None:
     records = in_order("clusters", *changes, start=reader.offsets(connection, "catalogue").get(("clusters", 0), 0))
-    write(connection, records, after(records))
+    write(connection, records, offsets_after(records))
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_every_id_leads_to_the_same_living_cluster_or_to_nothing(connection: Connection, seed: int) -> None:
-    log = drawn(random.Random(seed), 60)
+    log = random_log(random.Random(seed), 60)
     index = FaceIndex(IndexParameters())
     clustering, redirects = Clustering(Parameters(eps=0.25, min_samples=1 + seed % 3)), Redirects()
     heard_of: set[str] = set()
@@ -37,7 +37,7 @@ def test_every_id_leads_to_the_same_living_cluster_or_to_nothing(connection: Con
         delta = clustering.apply([part])
         redirects.follow(delta.changes)
         if delta.changes:
-            say(connection, delta.changes)
+            write_changes(connection, delta.changes)
         heard_of |= {change.cluster_id for change in delta.changes}
         gave_way += sum(change.change in (Change.MERGED, Change.RETIRED) for change in delta.changes)
         living = clustering.sizes()
@@ -61,6 +61,6 @@ def test_who_led_to_an_id_that_comes_back_to_life_leads_there_again(connection: 
     )
     redirects = Redirects()
     redirects.follow(log)
-    say(connection, log)
+    write_changes(connection, log)
     for resolve in (redirects.resolve, lambda name: reader.current_cluster(connection, name)):
         assert [resolve(name) for name in "abc"] == ["a", "b", "b"]

@@ -9,26 +9,30 @@ from catalogue import suggestions
 from catalogue.errors import CatalogueError
 from schemas.decisions import FacesSeparated, NameRejected
 from schemas.topics import SCANS, Tombstone
-from tests.catalogue.said import analysed, assigned, face, published, say, suggested
-from tests.decisions.test_holding import named, said
+from tests.builders.catalogue import analysed, assigned, face, published, suggested, write_messages
+from tests.builders.decisions import a_decision, named
 
 
 @pytest.fixture
 def album(connection: Connection) -> Connection:
     """Grace's cluster (g…) along a line, with Eileen named at its other end; a cluster of Eileen's; strangers."""
-    say(connection, "scans", published("s"), published("t"))
+    write_messages(connection, "scans", published("s"), published("t"))
     line = [face("g1"), face("g2", [0.1]), face("g3", [0.2]), face("g4", [0.3])]
     others = [face("e1", [1]), face("x1", [0.35]), face("x2", [0.45]), face("x3", [0.95]), face("n1", [0, 0.05])]
-    say(connection, "faces", analysed("s", *line, *others), analysed("t", face("w1", [0.05])))
-    say(connection, "assignments", assigned("g1", "s", "g1", name="grace"), assigned("g4", "s", "g1", name="eileen"))
-    say(connection, "assignments", suggested("g2", "s", "g1", ("grace", 0.75), ("eileen", 0.25)))
-    say(connection, "assignments", suggested("g3", "s", "g1", ("eileen", 0.6), ("grace", 0.4)))
-    say(
+    write_messages(connection, "faces", analysed("s", *line, *others), analysed("t", face("w1", [0.05])))
+    write_messages(
+        connection, "assignments", assigned("g1", "s", "g1", name="grace"), assigned("g4", "s", "g1", name="eileen")
+    )
+    write_messages(connection, "assignments", suggested("g2", "s", "g1", ("grace", 0.75), ("eileen", 0.25)))
+    write_messages(connection, "assignments", suggested("g3", "s", "g1", ("eileen", 0.6), ("grace", 0.4)))
+    write_messages(
         connection, "assignments", assigned("e1", "s", "e1", name="eileen"), suggested("x3", "s", "e1", ("eileen", 1.0))
     )
-    say(connection, "assignments", assigned("x1", "s", "x1"), assigned("x2", "s", "x1"), assigned("n1", "s", None))
-    say(connection, "assignments", assigned("w1", "t", "g1", name="grace"))
-    say(connection, "labels", named(1, "g1", "grace"), named(2, "g4", "eileen"))
+    write_messages(
+        connection, "assignments", assigned("x1", "s", "x1"), assigned("x2", "s", "x1"), assigned("n1", "s", None)
+    )
+    write_messages(connection, "assignments", assigned("w1", "t", "g1", name="grace"))
+    write_messages(connection, "labels", named(1, "g1", "grace"), named(2, "g4", "eileen"))
     return connection
 
 
@@ -48,7 +52,7 @@ def test_a_face_without_a_cluster_has_the_names_of_the_faces_around_it(album: Co
 
 
 def test_a_rejected_name_is_not_suggested(album: Connection) -> None:
-    say(album, "labels", said(NameRejected, 3, face_id="g2", label_id="grace"))
+    write_messages(album, "labels", a_decision(NameRejected, 3, face_id="g2", label_id="grace"))
     assert [it.label_id for it in suggestions.names_near(album, "g2", radius=0.15)] == ["eileen"]
 
 
@@ -75,15 +79,17 @@ def test_candidates_come_by_probability_and_then_by_distance_from_other_clusters
 def test_candidates_of_one_probability_come_by_their_distance_to_a_face_that_carries_the_name(
     album: Connection,
 ) -> None:
-    say(album, "assignments", *(suggested(face_id, "s", "e1", ("eileen", 1.0)) for face_id in ("x1", "x2", "x3")))
+    write_messages(
+        album, "assignments", *(suggested(face_id, "s", "e1", ("eileen", 1.0)) for face_id in ("x1", "x2", "x3"))
+    )
     assert candidates(album, "eileen", limit=3) == ["x1", "x3", "x2"]
     assert candidates(album, "eileen", limit=1) == ["x1"]
 
 
 def test_a_face_that_is_never_this_person_is_no_candidate(album: Connection) -> None:
-    say(album, "labels", said(NameRejected, 3, face_id="g2", label_id="grace"))
-    say(album, "labels", said(NameRejected, 4, face_id="n1", label_id="grace"))
-    say(album, "labels", said(FacesSeparated, 5, face_id="x1", other_face_id="g1"))
+    write_messages(album, "labels", a_decision(NameRejected, 3, face_id="g2", label_id="grace"))
+    write_messages(album, "labels", a_decision(NameRejected, 4, face_id="n1", label_id="grace"))
+    write_messages(album, "labels", a_decision(FacesSeparated, 5, face_id="x1", other_face_id="g1"))
     assert candidates(album, "grace") == ["g3", "x2"]
 
 
@@ -101,13 +107,13 @@ def test_the_next_face_is_of_the_least_settled_cluster_and_the_least_settled_of_
 
 
 def test_of_faces_as_unsettled_the_one_nearest_to_the_mean_of_its_cluster_is_next(connection: Connection) -> None:
-    say(connection, "scans", published("s"))
-    say(connection, "faces", analysed("s", face("a"), face("b", [0.2]), face("c", [0.3])))
-    say(connection, "assignments", *(assigned(face_id, "s", "a") for face_id in "abc"))
+    write_messages(connection, "scans", published("s"))
+    write_messages(connection, "faces", analysed("s", face("a"), face("b", [0.2]), face("c", [0.3])))
+    write_messages(connection, "assignments", *(assigned(face_id, "s", "a") for face_id in "abc"))
     (only,) = suggestions.next_faces(connection, limit=5)
     assert (only.face_id, only.others, only.unsettled) == ("b", 2, 3.0)
 
 
 def test_nothing_is_next_where_everything_is_settled_or_withdrawn(album: Connection) -> None:
-    say(album, "scans", Tombstone(SCANS, "s"))
+    write_messages(album, "scans", Tombstone(SCANS, "s"))
     assert suggestions.next_faces(album, limit=5) == []

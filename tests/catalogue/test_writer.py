@@ -19,19 +19,19 @@ from schemas.clusters import Change
 from schemas.faces import ScanAnalysed
 from schemas.topics import ASSIGNMENTS, FACES, LABELS, SCANS, Tombstone
 from settings import DatabaseSettings
-from tests.catalogue.said import (
-    Said,
-    after,
+from tests.builders.catalogue import (
+    StreamRecord,
     analysed,
     assigned,
     changed,
     dead,
     face,
     in_order,
+    offsets_after,
     published,
     suggested,
 )
-from tests.decisions.test_holding import named, undone
+from tests.builders.decisions import named, undone
 
 TABLES = ("scans", "analyses", "faces", "assignments", "decisions", "cluster_changes", "dead_letters", "offsets")
 
@@ -47,17 +47,19 @@ def everything(connection: Connection) -> dict[str, list[str]]:
     }
 
 
-def say(connection: Connection, records: Sequence[Said]) -> None:
-    write(connection, records, after(records))
+def write_records(connection: Connection, records: Sequence[StreamRecord]) -> None:
+    write(connection, records, offsets_after(records))
 
 
 def test_a_face_is_found_with_its_scan_its_box_and_its_cluster(connection: Connection) -> None:
-    say(
+    write_records(
         connection,
         in_order("scans", published("album/1.jpg", "file:///album/1.jpg", page=2, metadata={"year": "1918"})),
     )
-    say(connection, in_order("faces", analysed("album/1.jpg", face("f1"), width=1200)))
-    say(connection, in_order("assignments", suggested("f1", "album/1.jpg", "f1", ("anna", 0.75), ("mari", 0.25))))
+    write_records(connection, in_order("faces", analysed("album/1.jpg", face("f1"), width=1200)))
+    write_records(
+        connection, in_order("assignments", suggested("f1", "album/1.jpg", "f1", ("anna", 0.75), ("mari", 0.25)))
+    )
     found = connection.execute(
         "SELECT face_id, scan_id, uri, page, box_left, box_bottom, cluster_id, role, label_id, soft_label, probability,"
         " distribution FROM face_catalogue"
@@ -74,21 +76,21 @@ def test_a_face_is_found_with_its_scan_its_box_and_its_cluster(connection: Conne
 
 
 def test_an_assignment_may_come_before_its_face(connection: Connection) -> None:
-    say(connection, in_order("assignments", assigned("f1", "s1", "f1")))
-    say(connection, in_order("faces", analysed("s1", face("f1"))))
-    say(connection, in_order("scans", published("s1")))
+    write_records(connection, in_order("assignments", assigned("f1", "s1", "f1")))
+    write_records(connection, in_order("faces", analysed("s1", face("f1"))))
+    write_records(connection, in_order("scans", published("s1")))
     assert connection.execute("SELECT face_id, cluster_id FROM face_catalogue").fetchall() == [("f1", "f1")]
 
 
 def test_a_new_analysis_takes_the_place_of_the_old_one_with_all_its_faces(connection: Connection) -> None:
-    say(connection, in_order("faces", analysed("s1", face("f1"), face("f2")), analysed("s2", face("g1"))))
-    say(connection, in_order("faces", analysed("s1", face("f2"), face("f3")), start=2))
+    write_records(connection, in_order("faces", analysed("s1", face("f1"), face("f2")), analysed("s2", face("g1"))))
+    write_records(connection, in_order("faces", analysed("s1", face("f2"), face("f3")), start=2))
     found = connection.execute("SELECT face_id, scan_id, analysis FROM faces ORDER BY face_id").fetchall()
     assert found == [("f2", "s1", 2), ("f3", "s1", 2), ("g1", "s2", 1)]
 
 
 def test_an_analysis_without_a_face_empties_its_scan(connection: Connection) -> None:
-    say(connection, in_order("faces", analysed("s1", face("f1")), analysed("s1")))
+    write_records(connection, in_order("faces", analysed("s1", face("f1")), analysed("s1")))
     assert rows_of(connection, "faces") == []
     assert connection.execute("SELECT scan_id, analysis FROM analyses").fetchall() == [("s1", 1)]
 
@@ -98,10 +100,10 @@ def test_when_offsets_are_set_back_an_older_record_never_takes_the_place_of_a_ne
         *in_order("faces", analysed("s1", face("f1")), analysed("s1", face("f2"))),
         *in_order("assignments", assigned("f1", "s1", "a", analysis=0), assigned("f1", "s1", "b", analysis=1)),
     ]
-    say(connection, records)
+    write_records(connection, records)
     before = everything(connection)
     connection.execute("DELETE FROM offsets")
-    say(connection, [records[0], records[2]])
+    write_records(connection, [records[0], records[2]])
     assert everything(connection) | {"offsets": []} == before | {"offsets": []}
 
 
@@ -118,7 +120,7 @@ def test_withdrawing_a_scan_takes_everything_of_it_out(connection: Connection, t
         *in_order("assignments", Tombstone(ASSIGNMENTS, "f1"), start=2),
     ]
     for batch in [there + gone] if together else [there, gone]:
-        say(connection, batch)
+        write_records(connection, batch)
     for table in ("scans", "analyses", "faces", "assignments"):
         assert [row[1 if table == "faces" else 0] for row in rows_of(connection, table)] == [
             "g1" if table == "assignments" else "s2"
@@ -126,14 +128,14 @@ def test_withdrawing_a_scan_takes_everything_of_it_out(connection: Connection, t
 
 
 def test_a_withdrawn_scan_is_out_of_the_view_before_its_faces_are_gone(connection: Connection) -> None:
-    say(connection, in_order("scans", published("s1")) + in_order("faces", analysed("s1", face("f1"))))
-    say(connection, in_order("scans", Tombstone(SCANS, "s1"), start=1))
+    write_records(connection, in_order("scans", published("s1")) + in_order("faces", analysed("s1", face("f1"))))
+    write_records(connection, in_order("scans", Tombstone(SCANS, "s1"), start=1))
     assert rows_of(connection, "face_catalogue") == []
 
 
 def test_a_record_is_taken_once_also_when_the_answer_of_a_commit_was_lost(connection: Connection) -> None:
     records = in_order("assignments", assigned("f1", "s1", "a"), assigned("f1", "s1", "b"))
-    say(connection, records)
+    write_records(connection, records)
     write(connection, records[:1], {("assignments", 0): 1})
     assert connection.execute("SELECT cluster_id FROM assignments").fetchall() == [("b",)]
     assert reader.offsets(connection, CONSUMER) == {("assignments", 0): 2}
@@ -141,14 +143,14 @@ def test_a_record_is_taken_once_also_when_the_answer_of_a_commit_was_lost(connec
 
 def test_rows_and_offsets_are_written_together_or_not_at_all(database: DatabaseSettings) -> None:
     with connect(database) as connection, connect(database) as other:
-        say(connection, in_order("scans", published("s1")))
+        write_records(connection, in_order("scans", published("s1")))
         with other.transaction():
             other.execute("LOCK TABLE offsets IN ACCESS EXCLUSIVE MODE")
             connection.execute("SET lock_timeout = '100ms'")
             with pytest.raises(psycopg.OperationalError):
-                say(connection, in_order("scans", published("s2"), start=1))
+                write_records(connection, in_order("scans", published("s2"), start=1))
         assert [row[0] for row in rows_of(connection, "scans")] == ["s1"]
-        say(connection, in_order("scans", published("s2"), start=1))
+        write_records(connection, in_order("scans", published("s2"), start=1))
         assert [row[0] for row in rows_of(connection, "scans")] == ["s1", "s2"]
 
 
@@ -158,7 +160,7 @@ def test_two_writers_of_the_same_records_leave_what_one_leaves(database: Databas
     def keep_writing() -> None:
         with connect(database) as connection:
             for start in range(0, 200, 5):
-                say(connection, records[start : start + 5])
+                write_records(connection, records[start : start + 5])
 
     writers = [threading.Thread(target=keep_writing) for _ in range(2)]
     for writer in writers:
@@ -179,7 +181,7 @@ def test_a_record_that_no_row_can_hold_is_noted_and_the_others_go_through(connec
         *in_order("scans", published("ö" * 700), published("s5", page=2**40), published("s6")),
         *in_order("assignments", assigned("f4", "s3", "f4", analysis=2**70), assigned("f5", "s3", "f4")),
     ]
-    say(connection, records)
+    write_records(connection, records)
     noted = {(it.topic, it.offset): it.reason for it in reader.dead_letters(connection)}
     assert noted == {
         ("faces", 0): "the embedding of face f2 has 1 numbers, not 128",
@@ -197,23 +199,23 @@ def test_a_record_that_no_row_can_hold_is_noted_and_the_others_go_through(connec
 def test_the_longest_ids_fit(connection: Connection) -> None:
     # Random, because PostgreSQL compresses what repeats.
     face_id, scan_id = (Random(seed).randbytes(650).hex() for seed in (1, 2))
-    say(connection, in_order("faces", analysed(scan_id, face(face_id))))
-    say(connection, in_order("assignments", assigned(face_id, scan_id, face_id)))
+    write_records(connection, in_order("faces", analysed(scan_id, face(face_id))))
+    write_records(connection, in_order("assignments", assigned(face_id, scan_id, face_id)))
     assert reader.counts(connection).faces == reader.counts(connection).clusters == 1
 
 
 def test_a_character_nul_which_postgresql_cannot_hold_is_replaced(connection: Connection) -> None:
-    say(connection, in_order("scans", published("s\x00", metadata={"no\x00te": "a\x00b"})))
+    write_records(connection, in_order("scans", published("s\x00", metadata={"no\x00te": "a\x00b"})))
     assert connection.execute("SELECT scan_id, metadata FROM scans").fetchall() == [
         ("s\ufffd", {"no\ufffdte": "a\ufffdb"})
     ]
-    say(connection, in_order("scans", Tombstone(SCANS, "s\x00"), start=1))
+    write_records(connection, in_order("scans", Tombstone(SCANS, "s\x00"), start=1))
     assert rows_of(connection, "scans") == []
 
 
 def test_dead_letters_are_noted_once_whatever_their_key(connection: Connection) -> None:
     letters = [dead(b"s1"), dead(None, offset=1), dead(b"\xff\x00", offset=2), dead(b"s1", "still not")]
-    say(connection, in_order("dead-letters", *letters))
+    write_records(connection, in_order("dead-letters", *letters))
     noted = [(it.offset, it.key, it.reason) for it in reader.dead_letters(connection)]
     assert noted == [(2, "\\xff\ufffd", "not a picture"), (1, None, "not a picture"), (0, "s1", "still not")]
 
@@ -273,18 +275,18 @@ def test_the_tables_are_the_same_whatever_the_interleaving_the_batches_and_the_r
     clear = "TRUNCATE " + ", ".join(TABLES)
     connection.execute(clear)
     for records in topics.values():
-        say(connection, records)
+        write_records(connection, records)
     expected = everything(connection)
 
     connection.execute(clear)
     read = dict.fromkeys(topics, 0)
     while unread := [topic for topic, records in topics.items() if read[topic] < len(records)]:
-        batch: list[Said] = []
+        batch: list[StreamRecord] = []
         for topic in data.draw(st.lists(st.sampled_from(unread), min_size=1, max_size=3, unique=True)):
             upto = data.draw(st.integers(read[topic] + 1, len(topics[topic])))
             batch += topics[topic][read[topic] : upto]
             read[topic] = upto
-        say(connection, batch)
+        write_records(connection, batch)
         if data.draw(st.booleans()):
-            say(connection, batch)
+            write_records(connection, batch)
     assert everything(connection) == expected

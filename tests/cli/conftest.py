@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
 from psycopg import Connection
@@ -14,28 +12,13 @@ from schemas.base import Event
 from schemas.dead_letters import DeadLetter
 from schemas.topics import Tombstone
 from settings import DatabaseSettings
-from tests.catalogue import said
-from tests.catalogue.conftest import connection, database, server  # noqa: F401 - fixtures
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended and what it printed."""
-
-    code: object
-    out: str
-    err: str
-
-
-Facestream = Callable[..., Ended]
-Say = Callable[..., None]
+from tests.builders.catalogue import WriteMessages, write_messages
+from tests.builders.commands import Ended, Facestream
 
 
 @pytest.fixture
 def facestream(
-    database: DatabaseSettings,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    database: DatabaseSettings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Facestream:
     """Calls the command with these arguments."""
     monkeypatch.setenv("FACESTREAM_DATABASE__URL", str(database.url))
@@ -51,10 +34,10 @@ def facestream(
 
 
 @pytest.fixture
-def say(connection: Connection) -> Say:  # noqa: F811
-    """Says messages on a topic, as far as the catalogue is concerned."""
+def write(connection: Connection) -> WriteMessages:
+    """Writes messages of a topic to the catalogue."""
 
-    def saying(topic: str, *messages: Event | Tombstone | DeadLetter) -> None:
-        said.say(connection, topic, *messages)
+    def writing(topic: str, *messages: Event | Tombstone | DeadLetter) -> None:
+        write_messages(connection, topic, *messages)
 
-    return saying
+    return writing

@@ -6,17 +6,17 @@ import json
 
 import pytest
 
-from tests.catalogue.said import analysed, assigned, face, published
-from tests.cli.conftest import Facestream, Say
-from tests.decisions.test_holding import named
+from tests.builders.catalogue import WriteMessages, analysed, assigned, face, published
+from tests.builders.commands import Facestream
+from tests.builders.decisions import named
 
 
 @pytest.fixture
-def two_clusters(say: Say) -> None:
-    say("scans", published("album/1.jpg", "file:///album/1.jpg"), published("album/2.jpg", "file:///album/2.jpg"))
-    say("faces", analysed("album/1.jpg", face("f1"), face("f2"), face("f3")), analysed("album/2.jpg", face("f4")))
-    say("assignments", assigned("f1", "album/1.jpg", "f1", name="anna"), assigned("f2", "album/1.jpg", "f2"))
-    say("assignments", assigned("f4", "album/2.jpg", "f1"), assigned("f3", "album/1.jpg", None))
+def two_clusters(write: WriteMessages) -> None:
+    write("scans", published("album/1.jpg", "file:///album/1.jpg"), published("album/2.jpg", "file:///album/2.jpg"))
+    write("faces", analysed("album/1.jpg", face("f1"), face("f2"), face("f3")), analysed("album/2.jpg", face("f4")))
+    write("assignments", assigned("f1", "album/1.jpg", "f1", name="anna"), assigned("f2", "album/1.jpg", "f2"))
+    write("assignments", assigned("f4", "album/2.jpg", "f1"), assigned("f3", "album/1.jpg", None))
 
 
 @pytest.mark.usefixtures("two_clusters")
@@ -33,8 +33,8 @@ def test_json_is_a_line_for_each_cluster_the_largest_first(facestream: Facestrea
 
 
 @pytest.mark.usefixtures("two_clusters")
-def test_people_are_called_by_the_name_that_was_last_given(facestream: Facestream, say: Say) -> None:
-    say("labels", named(1, "f1", "anna", name="Anna Tamm"))
+def test_people_are_called_by_the_name_that_was_last_given(facestream: Facestream, write: WriteMessages) -> None:
+    write("labels", named(1, "f1", "anna", name="Anna Tamm"))
     assert "Anna Tamm" in facestream("clusters").out
 
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from uuid import uuid4
 
 import pytest
 
-from schemas.base import Event
-from schemas.codec import encode
 from schemas.topics import NEIGHBOURS
 from settings import KafkaSettings
-from stream import clients
 from stream.reading import read_to_end
-from tests.catalogue.said import THEN, analysed, assigned, face, published
-from tests.cli.conftest import Facestream, Say
-from tests.clustering.oracle import Edge, record
+from tests.builders.catalogue import WriteMessages, analysed, assigned, face, published
+from tests.builders.commands import Facestream
+from tests.builders.kafka import publish
+from tests.builders.neighbours import Edge, record
 
 FACES: Mapping[str, Sequence[Edge]] = {
     "a": (),
@@ -27,35 +24,32 @@ FACES: Mapping[str, Sequence[Edge]] = {
 
 
 @pytest.fixture
-def broker(kafka: KafkaSettings, say: Say, monkeypatch: pytest.MonkeyPatch) -> KafkaSettings:
+def broker(kafka: KafkaSettings, write: WriteMessages, monkeypatch: pytest.MonkeyPatch) -> KafkaSettings:
     """Four faces on a string, clustered as they are at 0.37."""
     monkeypatch.setenv("FACESTREAM_KAFKA__BOOTSTRAP_SERVERS", str(kafka.bootstrap_servers))
-    producer = clients.producer(kafka)
     for number, (name, edges) in enumerate(FACES.items()):
-        found: Event = record(f"{name}.jpg", number, {name: edges}, shards=1, eps_max=0.5)
-        said = encode(found, event_id=uuid4().hex, time=THEN)
-        producer.send(NEIGHBOURS.name, value=said.value, key=said.key, headers=list(said.headers))
-        say("scans", published(f"{name}.jpg", f"file:///{name}.jpg"))
-        say("faces", analysed(f"{name}.jpg", face(name)))
-        say("assignments", assigned(name, f"{name}.jpg", "d" if name == "d" else "a"))
-    producer.close()
+        publish(kafka, [record(f"{name}.jpg", number, {name: edges}, shards=1, eps_max=0.5)])
+        write("scans", published(f"{name}.jpg", f"file:///{name}.jpg"))
+        write("faces", analysed(f"{name}.jpg", face(name)))
+        write("assignments", assigned(name, f"{name}.jpg", "d" if name == "d" else "a"))
     return kafka
 
 
-def sizes(lines: str) -> dict[str, list[str]]:
-    """The faces of each cluster that was printed."""
+def assert_clusters(lines: str, clusters: dict[str, list[str]]) -> None:
+    """These clusters were printed, each with its faces and their number."""
     found = [json.loads(line) for line in lines.splitlines()]
-    assert all(it["size"] == len(it["faces"]) for it in found)
-    return {it["cluster_id"]: [member["face_id"] for member in it["faces"]] for it in found}
+    assert {it["cluster_id"]: [member["face_id"] for member in it["faces"]] for it in found} == clusters
+    assert {it["cluster_id"]: it["size"] for it in found} == {name: len(faces) for name, faces in clusters.items()}
+    assert len(found) == len(clusters)
 
 
 @pytest.mark.usefixtures("broker")
 def test_another_eps_prints_the_same_as_the_live_one_for_other_clusters(facestream: Facestream) -> None:
     live = facestream("clusters", "--json")
-    assert sizes(live.out) == {"a": ["a", "b", "c"], "d": ["d"]}
+    assert_clusters(live.out, {"a": ["a", "b", "c"], "d": ["d"]})
     assert facestream("clusters", "--eps", 0.37, "--json").out == live.out
-    assert sizes(facestream("clusters", "--eps", 0.34, "--json").out) == {"a": ["a", "b"], "c": ["c"], "d": ["d"]}
-    assert sizes(facestream("clusters", "--eps", 0.5, "--json", "--limit", 1).out) == {"a": ["a", "b", "c", "d"]}
+    assert_clusters(facestream("clusters", "--eps", 0.34, "--json").out, {"a": ["a", "b"], "c": ["c"], "d": ["d"]})
+    assert_clusters(facestream("clusters", "--eps", 0.5, "--json", "--limit", 1).out, {"a": ["a", "b", "c", "d"]})
     assert facestream("clusters", "--json").out == live.out
 
 

@@ -14,19 +14,19 @@ from producers.publisher import Publisher
 from schemas.decisions import Decision
 from schemas.topics import LABELS, Tombstone
 from settings import KafkaSettings
-from tests.catalogue.said import analysed, face, published
-from tests.cli.conftest import Facestream, Say
+from tests.builders.catalogue import WriteMessages, analysed, face, published
+from tests.builders.commands import CommandFailed, Facestream
 
 
 @pytest.fixture(autouse=True)
-def _album(kafka: KafkaSettings, say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+def _album(kafka: KafkaSettings, write: WriteMessages, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four faces, and nothing decided: what an earlier test decided is taken off the topic."""
     monkeypatch.setenv("FACESTREAM_KAFKA__BOOTSTRAP_SERVERS", str(kafka.bootstrap_servers))
     with Publisher(kafka, now, "tombstones", "") as publisher:
         for decision in read_decisions(kafka):
             publisher.send(Tombstone(LABELS, decision.decision_id))
-    say("scans", published("s"))
-    say("faces", analysed("s", *(face(face_id) for face_id in ("aa1", "ab2", "ac3", "b4"))))
+    write("scans", published("s"))
+    write("faces", analysed("s", *(face(face_id) for face_id in ("aa1", "ab2", "ac3", "b4"))))
 
 
 @pytest.fixture
@@ -34,10 +34,9 @@ def decided(facestream: Facestream) -> Callable[..., str]:
     """Decides with --json, and gives the id of the decision."""
 
     def deciding(*arguments: str) -> str:
-        ended = facestream(*arguments, "--json")
-        assert ended.code == 0, ended.err
-        line = json.loads(ended.out)
-        assert line["decided"], line
+        (line,) = facestream(*arguments, "--json").json_lines()
+        if not line["decided"]:
+            raise CommandFailed(line)
         return str(line["decision_id"])
 
     return deciding
@@ -183,9 +182,9 @@ def test_people_of_one_name_are_told_apart_by_their_label_ids(
 
 
 def test_the_history_of_a_face_that_vanished_can_be_read(
-    facestream: Facestream, decided: Callable[..., str], say: Say
+    facestream: Facestream, decided: Callable[..., str], write: WriteMessages
 ) -> None:
     first = decided("label", "aa1", "Grace")
-    say("faces", analysed("s", face("b4")))
+    write("faces", analysed("s", face("b4")))
     (line,) = facestream("history", "aa1", "--json").out.splitlines()
     assert json.loads(line)["decision_id"] == first

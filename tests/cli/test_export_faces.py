@@ -12,8 +12,8 @@ from PIL import Image
 
 from cli.export_faces import cut
 from schemas.scans import Box, ScanPublished
-from tests.catalogue.said import analysed, assigned, face, published
-from tests.cli.conftest import Facestream, Say
+from tests.builders.catalogue import WriteMessages, analysed, assigned, face, published
+from tests.builders.commands import Facestream
 
 # On a scan of 100 x 200: with its margin from 34 to 66, and from 84 to 116.
 BOX = Box(left=0.40, top=0.45, right=0.60, bottom=0.55)
@@ -39,13 +39,13 @@ def files_in(folder: Path) -> list[str]:
 
 
 @pytest.fixture
-def album(say: Say, scan: Callable[..., ScanPublished]) -> None:
-    say("scans", scan("one", RED), scan("two", BLUE))
+def album(write: WriteMessages, scan: Callable[..., ScanPublished]) -> None:
+    write("scans", scan("one", RED), scan("two", BLUE))
     outside = Box(left=2, top=2, right=3, bottom=3)
-    say("faces", analysed("one", face("f1", box=BOX), face("n1", box=BOX), face("out", box=outside)))
-    say("faces", analysed("two", face("f2", box=BOX), face("g1", box=BOX), face("new", box=BOX)))
-    say("assignments", assigned("f1", "one", "f1"), assigned("n1", "one", None), assigned("out", "one", None))
-    say("assignments", assigned("f2", "two", "f1"), assigned("g1", "two", "g/1"))
+    write("faces", analysed("one", face("f1", box=BOX), face("n1", box=BOX), face("out", box=outside)))
+    write("faces", analysed("two", face("f2", box=BOX), face("g1", box=BOX), face("new", box=BOX)))
+    write("assignments", assigned("f1", "one", "f1"), assigned("n1", "one", None), assigned("out", "one", None))
+    write("assignments", assigned("f2", "two", "f1"), assigned("g1", "two", "g/1"))
 
 
 @pytest.mark.usefixtures("album")
@@ -73,7 +73,7 @@ def test_a_chip_ends_where_the_scan_does() -> None:
 @pytest.mark.parametrize("harm", ["removed", "replaced", "damaged"])
 @pytest.mark.usefixtures("album")
 def test_a_scan_that_cannot_be_read_is_reported_and_the_rest_goes_on(
-    facestream: Facestream, say: Say, tmp_path: Path, harm: str
+    facestream: Facestream, write: WriteMessages, tmp_path: Path, harm: str
 ) -> None:
     one = tmp_path / "one.png"
     if harm == "removed":
@@ -84,7 +84,7 @@ def test_a_scan_that_cannot_be_read_is_reported_and_the_rest_goes_on(
         reason = f"one: {one.as_uri()} is no longer the picture that was published"
     else:
         one.write_bytes(one.read_bytes()[:60])
-        say("scans", published("one", one.as_uri(), sha256=hashlib.sha256(one.read_bytes()).hexdigest()))
+        write("scans", published("one", one.as_uri(), sha256=hashlib.sha256(one.read_bytes()).hexdigest()))
         reason = "one: the picture is damaged"
     ended = facestream("export-faces", tmp_path / "out")
     assert reason in ended.err
@@ -95,14 +95,14 @@ def test_a_scan_that_cannot_be_read_is_reported_and_the_rest_goes_on(
 
 @pytest.mark.usefixtures("album")
 def test_a_folder_of_its_own_is_made_anew_and_what_a_person_put_there_stays(
-    facestream: Facestream, say: Say, tmp_path: Path
+    facestream: Facestream, write: WriteMessages, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     facestream("export-faces", out)
     (out / "noise" / "who is this.txt").touch()
     (out / "mine").mkdir()
     (out / "mine" / "kept.jpg").touch()
-    say("assignments", assigned("f2", "two", None), assigned("n1", "one", "f1"))
+    write("assignments", assigned("f2", "two", None), assigned("n1", "one", "f1"))
     facestream("export-faces", out)
     found = [name for name in files_in(out) if "g1" not in name]
     assert found == ["1-2-f1/f1.jpg", "1-2-f1/n1.jpg", "mine/kept.jpg", "noise/f2.jpg"]

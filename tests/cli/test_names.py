@@ -2,54 +2,39 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 
 from schemas.decisions import FacesLinked, FacesSeparated, NameRejected
-from tests.catalogue.said import analysed, assigned, face, published, suggested
-from tests.cli.conftest import Facestream, Say
-from tests.decisions.test_holding import named, said
+from tests.builders.catalogue import WriteMessages, analysed, assigned, face, published, suggested
+from tests.builders.commands import Facestream
+from tests.builders.decisions import a_decision, named
 
 pytestmark = pytest.mark.usefixtures("album")
 
 
 @pytest.fixture
-def album(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+def album(write: WriteMessages, monkeypatch: pytest.MonkeyPatch) -> None:
     """Grace (g1) and Eileen (g4) named in one cluster, two faces between them, a stranger (x1), and noise (n1)."""
     monkeypatch.setenv("COLUMNS", "160")
-    say("scans", published("album/1.jpg", "file:///album/1.jpg"))
+    write("scans", published("album/1.jpg", "file:///album/1.jpg"))
     line = [face("g1"), face("g2", [0.1]), face("g3", [0.2]), face("g4", [0.3])]
-    say("faces", analysed("album/1.jpg", *line, face("x1", [0.45]), face("n1", [0, 0.05])))
+    write("faces", analysed("album/1.jpg", *line, face("x1", [0.45]), face("n1", [0, 0.05])))
     on = "album/1.jpg"
-    say("assignments", assigned("g1", on, "g1", name="grace"), assigned("g4", on, "g1", name="eileen"))
-    say("assignments", suggested("g2", on, "g1", ("grace", 0.75), ("eileen", 0.25)))
-    say("assignments", suggested("g3", on, "g1", ("eileen", 0.6)), assigned("n1", on, None), assigned("x1", on, "x1"))
-    say("labels", named(1, "g1", "grace", name="Grace Hopper", authority="https://viaf.org/viaf/1"))
-    say("labels", named(2, "g4", "eileen"), said(NameRejected, 3, face_id="g3", label_id="grace"))
-    say("labels", said(FacesLinked, 4, face_id="g3", other_face_id="g4"))
-    say("labels", said(FacesSeparated, 5, face_id="x1", other_face_id="g3"))
-
-
-def lines(facestream: Facestream, *arguments: object) -> list[dict[str, Any]]:
-    ended = facestream(*arguments, "--json")
-    assert ended.code == 0, ended.err
-    return [json.loads(line) for line in ended.out.splitlines()]
-
-
-def cells(facestream: Facestream, *arguments: object) -> list[list[str]]:
-    ended = facestream(*arguments)
-    assert ended.code == 0, ended.err
-    return [[cell.strip() for cell in line.strip("│").split("│")] for line in ended.out.splitlines() if "│" in line]
+    write("assignments", assigned("g1", on, "g1", name="grace"), assigned("g4", on, "g1", name="eileen"))
+    write("assignments", suggested("g2", on, "g1", ("grace", 0.75), ("eileen", 0.25)))
+    write("assignments", suggested("g3", on, "g1", ("eileen", 0.6)), assigned("n1", on, None), assigned("x1", on, "x1"))
+    write("labels", named(1, "g1", "grace", name="Grace Hopper", authority="https://viaf.org/viaf/1"))
+    write("labels", named(2, "g4", "eileen"), a_decision(NameRejected, 3, face_id="g3", label_id="grace"))
+    write("labels", a_decision(FacesLinked, 4, face_id="g3", other_face_id="g4"))
+    write("labels", a_decision(FacesSeparated, 5, face_id="x1", other_face_id="g3"))
 
 
 def test_people_are_listed_with_their_faces(facestream: Facestream) -> None:
-    assert cells(facestream, "people") == [
+    assert facestream("people").table_rows() == [
         ["Eileen", "eileen", "1", "1", ""],
         ["Grace Hopper", "grace", "1", "1", "https://viaf.org/viaf/1"],
     ]
-    assert lines(facestream, "people")[1] == {
+    assert facestream("people", "--json").json_lines()[1] == {
         "label_id": "grace",
         "name": "Grace Hopper",
         "authority": "https://viaf.org/viaf/1",
@@ -59,7 +44,7 @@ def test_people_are_listed_with_their_faces(facestream: Facestream) -> None:
 
 
 def test_a_face_is_shown_with_everything_that_is_known_of_it(facestream: Facestream) -> None:
-    assert cells(facestream, "show", "g3") == [
+    assert facestream("show", "g3").table_rows() == [
         ["scan", "album/1.jpg"],
         ["picture", "file:///album/1.jpg"],
         ["box", "left 0.2500, top 0.2500, right 0.5000, bottom 0.7500"],
@@ -70,57 +55,63 @@ def test_a_face_is_shown_with_everything_that_is_known_of_it(facestream: Facestr
         ["linked", "g4 (Ann, decision 004)"],
         ["separated", "x1 (Ann, decision 005)"],
     ]
-    assert ["name", "Grace Hopper (grace)"] in cells(facestream, "show", "g1")
-    assert ["name", "none, and none is proposed"] in cells(facestream, "show", "x1")
-    assert ["cluster", "noise"] in cells(facestream, "show", "n1")
-    (shown,) = lines(facestream, "show", "g3")
+    assert ["name", "Grace Hopper (grace)"] in facestream("show", "g1").table_rows()
+    assert ["name", "none, and none is proposed"] in facestream("show", "x1").table_rows()
+    assert ["cluster", "noise"] in facestream("show", "n1").table_rows()
+    (shown,) = facestream("show", "g3", "--json").json_lines()
     eileen = {"label_id": "eileen", "name": "Eileen", "probability": 0.6}
     assert (shown["hard_label"], shown["soft_label"], shown["distribution"]) == (None, eileen, [eileen])
     assert shown["never"] == [{"label_id": "grace", "name": "Grace Hopper", "decision_id": "003"}]
     assert shown["linked"] == [{"face_id": "g4", "decision_id": "004"}]
     assert shown["separated"] == [{"face_id": "x1", "decision_id": "005"}]
-    (shown,) = lines(facestream, "show", "g1")
+    (shown,) = facestream("show", "g1", "--json").json_lines()
     assert shown["hard_label"] == {"label_id": "grace", "name": "Grace Hopper"}
     assert (shown["soft_label"], shown["distribution"]) == (None, [])
 
 
 def test_names_near_a_face_are_a_row_each(facestream: Facestream) -> None:
-    assert cells(facestream, "suggest", "g2", "--radius", 0.15) == [
+    assert facestream("suggest", "g2", "--radius", 0.15).table_rows() == [
         ["Grace Hopper", "0.7500", "1", "0.100", "0", "-"],
         ["Eileen", "0.2500", "0", "-", "1", "0.100"],
     ]
-    assert [it["label_id"] for it in lines(facestream, "suggest", "g2", "--k", 1)] == ["grace", "eileen"]
+    assert [it["label_id"] for it in facestream("suggest", "g2", "--k", 1, "--json").json_lines()] == [
+        "grace",
+        "eileen",
+    ]
     # As far as eps_max where nothing is said.
-    assert [(it["hard"], it["soft"]) for it in lines(facestream, "suggest", "x1")] == [(1, 1), (1, 1)]
+    assert [(it["hard"], it["soft"]) for it in facestream("suggest", "x1", "--json").json_lines()] == [(1, 1), (1, 1)]
 
 
 def test_candidates_are_found_by_name_or_label_id_best_first(facestream: Facestream) -> None:
-    assert cells(facestream, "candidates", "grace hopper") == [
+    assert facestream("candidates", "grace hopper").table_rows() == [
         ["g2", "0.7500", "0.100", "album/1.jpg"],
         ["n1", "-", "0.050", "album/1.jpg"],
         ["x1", "-", "0.450", "album/1.jpg"],
     ]
-    assert [it["face_id"] for it in lines(facestream, "candidates", "grace", "--radius", 0.2)] == ["g2", "n1"]
-    assert [it["face_id"] for it in lines(facestream, "candidates", "grace", "--limit", 1)] == ["g2"]
+    assert [it["face_id"] for it in facestream("candidates", "grace", "--radius", 0.2, "--json").json_lines()] == [
+        "g2",
+        "n1",
+    ]
+    assert [it["face_id"] for it in facestream("candidates", "grace", "--limit", 1, "--json").json_lines()] == ["g2"]
 
 
 def test_the_face_to_name_next_is_of_the_least_settled_cluster(facestream: Facestream) -> None:
-    assert cells(facestream, "next") == [
+    assert facestream("next").table_rows() == [
         ["x1", "0", "1", "0", "album/1.jpg"],
         ["g3", "1", "4", "2", "album/1.jpg"],
     ]
-    (first,) = lines(facestream, "next", "--limit", 1)
+    (first,) = facestream("next", "--limit", 1, "--json").json_lines()
     assert (first["face_id"], first["unsettled"], first["others"]) == ("x1", 1.0, 0)
 
 
-def test_orphans_are_told_with_what_was_decided_about_them(facestream: Facestream, say: Say) -> None:
-    assert lines(facestream, "orphans") == []
-    say("labels", named(6, "gone", "grace"), said(FacesLinked, 7, face_id="g1", other_face_id="lost"))
+def test_orphans_are_told_with_what_was_decided_about_them(facestream: Facestream, write: WriteMessages) -> None:
+    assert facestream("orphans", "--json").json_lines() == []
+    write("labels", named(6, "gone", "grace"), a_decision(FacesLinked, 7, face_id="g1", other_face_id="lost"))
     printed = facestream("orphans").out
     assert "Decisions about faces that are not there: 2" in printed
     assert "is one person with g1" in printed
     assert "they are kept, and take effect when the face comes (again)" in printed
-    assert [(it["missing_face_id"], it["decision_id"]) for it in lines(facestream, "orphans")] == [
+    assert [(it["missing_face_id"], it["decision_id"]) for it in facestream("orphans", "--json").json_lines()] == [
         ("gone", "006"),
         ("lost", "007"),
     ]
@@ -145,7 +136,7 @@ def test_wrong_input_is_one_clear_line(facestream: Facestream, arguments: list[s
     assert (ended.code, ended.out, ended.err) == (1, "", f"facestream: {answer}\n")
 
 
-def test_an_empty_catalogue_has_empty_answers(facestream: Facestream, say: Say) -> None:
-    say("faces", analysed("album/1.jpg"))
+def test_an_empty_catalogue_has_empty_answers(facestream: Facestream, write: WriteMessages) -> None:
+    write("faces", analysed("album/1.jpg"))
     for command in (["next"], ["candidates", "grace"]):
-        assert lines(facestream, *command) == []
+        assert facestream(*command, "--json").json_lines() == []

@@ -6,19 +6,19 @@ import json
 
 import pytest
 
-from tests.catalogue.said import analysed, assigned, face, published
-from tests.cli.conftest import Facestream, Say
+from tests.builders.catalogue import WriteMessages, analysed, assigned, face, published
+from tests.builders.commands import Facestream
 
 pytestmark = pytest.mark.usefixtures("faces")
 
 
 @pytest.fixture
-def faces(say: Say) -> None:
-    say("scans", published("album/1.jpg"))
+def faces(write: WriteMessages) -> None:
+    write("scans", published("album/1.jpg"))
     there = [face("aa1"), face("ab2", [0.25]), face("ac3", [0.5]), face("ad4", [4])]
-    say("faces", analysed("album/1.jpg", *there))
-    say("assignments", assigned("aa1", "album/1.jpg", "aa1"), assigned("ab2", "album/1.jpg", "aa1"))
-    say("assignments", assigned("ac3", "album/1.jpg", None))
+    write("faces", analysed("album/1.jpg", *there))
+    write("assignments", assigned("aa1", "album/1.jpg", "aa1"), assigned("ab2", "album/1.jpg", "aa1"))
+    write("assignments", assigned("ac3", "album/1.jpg", None))
 
 
 def test_the_nearest_come_first_with_distance_scan_and_cluster(facestream: Facestream) -> None:

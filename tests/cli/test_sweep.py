@@ -15,7 +15,7 @@ from index.entries import Analysed
 from index.face_index import FaceIndex
 from index.parameters import Parameters as IndexParameters
 from schemas.neighbours import NeighboursFound
-from tests.consumers.test_index_and_cluster import analysed
+from tests.builders.analyses import one_face_scan
 
 
 def test_a_row_counts_what_dbscan_gives(shared_data: Path) -> None:
@@ -23,7 +23,7 @@ def test_a_row_counts_what_dbscan_gives(shared_data: Path) -> None:
         vectors = np.asarray(data["E"][:300])
     index = FaceIndex(IndexParameters())
     clustering = Clustering(Parameters(eps=0.3))
-    scans = [Analysed(number, analysed(number, vector)) for number, vector in enumerate(vectors)]
+    scans = [Analysed(number, one_face_scan(number, vector)) for number, vector in enumerate(vectors)]
     clustering.apply([found for found in index.apply(scans) if isinstance(found, NeighboursFound)])
     for eps in (0.31, 0.37, 0.44):
         labels = DBSCAN(eps=eps, min_samples=1).fit_predict(vectors.astype(np.float64))

@@ -13,11 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
-from sklearn.cluster import DBSCAN
 
 from clustering.clustering import Clustering, NeighboursWithdrawn, Parameters
-from schemas.clusters import Role
-from tests.clustering.oracle import Said, Subscriber, assigned, record
+from tests.builders.neighbours import IndexMessage, record
+from tests.builders.oracle import Subscriber, assert_is_dbscan, assigned
 
 Points = npt.NDArray[np.float64]
 
@@ -29,7 +28,7 @@ class Shards:
     shards: int
     eps_max: float
     points: dict[str, tuple[str, int, Points]] = field(default_factory=dict)
-    said: list[list[Said]] = field(default_factory=list)
+    said: list[list[IndexMessage]] = field(default_factory=list)
     analyses: int = 0
 
     def __post_init__(self) -> None:
@@ -66,32 +65,6 @@ def hash_of(face_id: str) -> int:
     return sum(face_id.encode())
 
 
-def assert_is_dbscan(clustering: Clustering, names: list[str], distances: npt.NDArray[np.float64]) -> None:
-    """Same noise, same core partition; every border with a nearest core."""
-    parameters = clustering.parameters
-    ours = assigned(clustering)
-    assert ours.keys() == set(names)
-    if not names:
-        return
-    theirs = DBSCAN(eps=parameters.eps, min_samples=parameters.min_samples, metric="precomputed").fit(distances)
-    core = np.zeros(len(names), dtype=bool)
-    core[theirs.core_sample_indices_] = True
-    ours_core = np.array([ours[name].role is Role.CORE for name in names])
-    ours_noise = np.array([ours[name].cluster_id is None for name in names])
-    assert (ours_core == core).all()
-    assert (ours_noise == (theirs.labels_ == -1)).all()
-    pairs = {
-        (ours[name].cluster_id, label)
-        for name, label, is_core in zip(names, theirs.labels_, core, strict=True)
-        if is_core
-    }
-    assert len(pairs) == len({cluster for cluster, _ in pairs}) == len({label for _, label in pairs})
-    for i in np.flatnonzero(~core & ~ours_noise).tolist():
-        nearest = distances[i][core].min()
-        homes = {ours[names[j]].cluster_id for j in np.flatnonzero(core & (distances[i] == nearest))}
-        assert ours[names[i]].cluster_id in homes
-
-
 @settings(max_examples=120, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
@@ -116,13 +89,13 @@ def test_after_inserts_deletes_and_re_analyses_it_is_dbscan_of_the_live_points(
                 faces = {f"{scan:02}{letter}": np.array([rng.randrange(7), rng.randrange(4)]) for letter in "abcd"}
                 index.analyse(f"scan {scan}", dict(rng.sample(list(faces.items()), rng.randrange(5))))
         # Each shard's records come in order; how far each has come, chance says.
-        batch: list[Said] = []
+        batch: list[IndexMessage] = []
         while len(batch) < taken and any(index.said):
             shard = rng.choice([said for said in index.said if said])
             batch.append(shard.pop(0))
-        subscriber.read(clustering.apply(batch))
+        subscriber.assert_follows(clustering.apply(batch))
     rest = [said for shard in index.said for said in shard]
-    subscriber.read(clustering.apply(rest))
+    subscriber.assert_follows(clustering.apply(rest))
     names = sorted(index.points)
     points = np.array([index.points[name][2] for name in names], dtype=float).reshape(-1, 2)
     assert_is_dbscan(clustering, names, cdist(points, points))
@@ -169,18 +142,18 @@ def test_on_real_faces_it_is_dbscan_after_inserting_and_after_deleting_a_third(
     subscriber = Subscriber()
     inserted: list[int] = []
     for start in range(0, len(order), 128):
-        batch: list[Said] = []
+        batch: list[IndexMessage] = []
         for i in order[start : start + 128].tolist():
             near = [j for j in inserted if distances[i, j] <= 0.5]
             edges = [(names[j], j, float(distances[i, j])) for j in near]
             batch.append(record(names[i], i, {names[i]: edges}, shard=0, eps_max=0.5))
             inserted.append(i)
-        subscriber.read(clustering.apply(batch))
+        subscriber.assert_follows(clustering.apply(batch))
     assert_is_dbscan(clustering, names, distances)
     assert subscriber.assignments == assigned(clustering)
     for start in range(0, 900, 50):
         gone = [NeighboursWithdrawn(names[i], 0) for i in order[start : start + 50]]
-        subscriber.read(clustering.apply(gone))
+        subscriber.assert_follows(clustering.apply(gone))
     left = sorted(order[900:].tolist())
     assert_is_dbscan(clustering, [names[i] for i in left], distances[np.ix_(left, left)])
     assert subscriber.assignments == assigned(clustering)

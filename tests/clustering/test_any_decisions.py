@@ -22,8 +22,10 @@ from schemas.decisions import (
     NameTakenBack,
 )
 from schemas.neighbours import NeighboursFound
-from tests.clustering.oracle import Held, Subscriber, assigned, check, hold, record
-from tests.decisions.test_holding import NOON, said
+from tests.builders.clock import NOON
+from tests.builders.decisions import a_decision
+from tests.builders.neighbours import Held, hold, record
+from tests.builders.oracle import Subscriber, assert_as_expected, assigned
 
 _SCANS = 4
 _FACES = [f"{scan}{letter}" for scan in range(_SCANS) for letter in "abc"]
@@ -51,7 +53,7 @@ def neighbour(rng: random.Random) -> tuple[str, int, float]:
     return f"{scan}{rng.choice('abc')}", version * _SCANS + scan, rng.choice(_DISTANCES)
 
 
-def decision(rng: random.Random, number: int) -> Decision:
+def random_decision(rng: random.Random, number: int) -> Decision:
     """About any faces, there or not; an undo of any other decision, made or not."""
     one, other = rng.sample(_FACES, 2)
     label = rng.choice(_LABELS)
@@ -59,16 +61,16 @@ def decision(rng: random.Random, number: int) -> Decision:
     made: dict[str, object] = {"decision_id": f"{number:02}", "decided_at": at}
     chance = rng.random()
     if chance < 0.3:
-        return said(FaceNamed, 0, face_id=one, label_id=label, name=label, **made)
+        return a_decision(FaceNamed, 0, face_id=one, label_id=label, name=label, **made)
     if chance < 0.35:
-        return said(NameTakenBack, 0, face_id=one, **made)
+        return a_decision(NameTakenBack, 0, face_id=one, **made)
     if chance < 0.45:
-        return said(NameRejected, 0, face_id=one, label_id=label, **made)
+        return a_decision(NameRejected, 0, face_id=one, label_id=label, **made)
     if chance < 0.6:
-        return said(FacesLinked, 0, face_id=one, other_face_id=other, **made)
+        return a_decision(FacesLinked, 0, face_id=one, other_face_id=other, **made)
     if chance < 0.9:
-        return said(FacesSeparated, 0, face_id=one, other_face_id=other, **made)
-    return said(DecisionUndone, 0, undone_decision_id=f"{rng.randrange(20):02}", **made)
+        return a_decision(FacesSeparated, 0, face_id=one, other_face_id=other, **made)
+    return a_decision(DecisionUndone, 0, undone_decision_id=f"{rng.randrange(20):02}", **made)
 
 
 @settings(max_examples=200, deadline=None)
@@ -83,7 +85,7 @@ def test_after_every_batch_the_assignments_are_what_records_and_decisions_come_t
         for _ in range(size):
             chance = rng.random()
             if chance < 0.5:
-                batch.append(decision(rng, rng.randrange(20)))
+                batch.append(random_decision(rng, rng.randrange(20)))
             elif chance < 0.55:
                 batch.append(DecisionDeleted(f"{rng.randrange(20):02}"))
             elif chance < 0.6:
@@ -95,13 +97,15 @@ def test_after_every_batch_the_assignments_are_what_records_and_decisions_come_t
                 decided[it.decision_id] = it
             elif isinstance(it, DecisionDeleted):
                 decided.pop(it.decision_id, None)
-        subscriber.read(clustering.apply(batch))
+        subscriber.assert_follows(clustering.apply(batch))
         hold(held, [it for it in batch if not isinstance(it, Decision | DecisionDeleted)])
-        check(clustering, subscriber, held, decided.values())
+        assert_as_expected(clustering, subscriber, held, decided.values())
 
 
 def _of_faces_and_decisions(rng: random.Random) -> tuple[list[NeighboursFound], list[Decision]]:
-    return [found(rng, scan) for scan in range(_SCANS)], [decision(rng, number) for number in range(rng.randrange(20))]
+    return [found(rng, scan) for scan in range(_SCANS)], [
+        random_decision(rng, number) for number in range(rng.randrange(20))
+    ]
 
 
 @settings(max_examples=100, deadline=None)
@@ -135,17 +139,17 @@ def test_when_all_decisions_are_undone_or_forgotten_the_clusters_are_dbscans_aga
     records, decisions = _of_faces_and_decisions(rng)
     plain, clustering, subscriber = Clustering(parameters), Clustering(parameters), Subscriber()
     plain.apply(records)
-    subscriber.read(clustering.apply([*records, *decisions]))
+    subscriber.assert_follows(clustering.apply([*records, *decisions]))
     end: Sequence[ClusteringInput] = [
-        said(DecisionUndone, 60, decision_id=f"end of {it.decision_id}", undone_decision_id=it.decision_id)
+        a_decision(DecisionUndone, 60, decision_id=f"end of {it.decision_id}", undone_decision_id=it.decision_id)
         if not isinstance(it, DecisionUndone)
         else DecisionDeleted(it.decision_id)
         for it in decisions
     ]
-    subscriber.read(clustering.apply(end))
+    subscriber.assert_follows(clustering.apply(end))
     assert subscriber.assignments == assigned(clustering) == assigned(plain)
     assert clustering.sizes() == subscriber.sizes == plain.sizes()
-    subscriber.read(clustering.apply([NeighboursWithdrawn(it.scan_id, 0) for it in records]))
+    subscriber.assert_follows(clustering.apply([NeighboursWithdrawn(it.scan_id, 0) for it in records]))
     assert not subscriber.assignments
     assert not clustering.published_clusters._group_of
     assert clustering.published_clusters.parts.clusters.rows == 0

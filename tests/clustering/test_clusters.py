@@ -7,17 +7,18 @@ import pytest
 from clustering.clustering import Clustering, Delta, NeighboursWithdrawn, Parameters
 from clustering.redirects import Redirects
 from schemas.clusters import Change, ClusterChanged, Role
-from tests.clustering.oracle import Edge, Said, assigned, record
+from tests.builders.neighbours import Edge, IndexMessage, record
+from tests.builders.oracle import assigned
 
 Log = list[tuple[str, Change, int]]
 
 
-def face(face_id: str, analysis: int, *edges: Edge, minute: int | None = None) -> Said:
+def face(face_id: str, analysis: int, *edges: Edge, minute: int | None = None) -> IndexMessage:
     """A scan with one face; the scan is called after it."""
     return record(f"scan of {face_id}", analysis, {face_id: edges}, minute=minute)
 
 
-def without(face_id: str) -> Said:
+def without(face_id: str) -> IndexMessage:
     return NeighboursWithdrawn(f"scan of {face_id}", 0)
 
 
@@ -29,7 +30,7 @@ def clusters(clustering: Clustering) -> dict[str, str | None]:
     return {face_id: it.cluster_id for face_id, it in assigned(clustering).items()}
 
 
-def made(*said: Said, min_samples: int = 1) -> Clustering:
+def made(*said: IndexMessage, min_samples: int = 1) -> Clustering:
     clustering = Clustering(Parameters(eps=1.0, min_samples=min_samples))
     clustering.apply(said)
     return clustering

@@ -14,7 +14,8 @@ from scipy.spatial import cKDTree
 
 from clustering.clustering import Clustering, NeighboursWithdrawn, Parameters
 from schemas.clusters import Role
-from tests.clustering.oracle import Subscriber, assigned, record
+from tests.builders.neighbours import record
+from tests.builders.oracle import Subscriber, assigned
 
 FACES = 10_000
 EPS = 1.0
@@ -96,7 +97,7 @@ def test_what_is_left_after_any_deletion_is_dbscan_of_what_is_left(draw: Draw, m
     for gone in _chosen(rng, shape):
         clustering, subscriber = Clustering.of_state(whole.parameters, _copy(whole)), Subscriber()
         subscriber.assignments, subscriber.sizes = dict(before), whole.sizes()
-        subscriber.read(clustering.apply([NeighboursWithdrawn(_name(gone), 0)]))
+        subscriber.assert_follows(clustering.apply([NeighboursWithdrawn(_name(gone), 0)]))
         right = shape.without(gone, min_samples)
         assert {name: (it.cluster_id, it.role) for name, it in subscriber.assignments.items()} == right
         assert {name: (it.cluster_id, it.role) for name, it in assigned(clustering).items()} == right

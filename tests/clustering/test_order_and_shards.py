@@ -5,10 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 import numpy as np
-import numpy.typing as npt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
@@ -19,39 +17,9 @@ from index.face_index import FaceIndex
 from index.parameters import Parameters as IndexParameters
 from schemas.clusters import FaceAssigned
 from schemas.neighbours import NeighboursFound, parse_neighbours_key
-from tests.clustering.oracle import Said, Subscriber, assigned
-from tests.clustering.test_against_sklearn import assert_is_dbscan
-from tests.index.archive import analysed, live
-
-Log = list[Analysed | Withdrawn]
-
-_SCANS = 9
-_SPACING = 0.25  # of the grid that faces lie on, so that distances tie and faces coincide
-
-
-def drawn(rng: random.Random, steps: int) -> Log:
-    """A history of scans with up to four faces: published, analysed anew (faces keep their ids), withdrawn."""
-    log: Log = []
-    minutes = [rng.randrange(4) for _ in range(_SCANS)]
-    for analysis in range(steps):
-        scan = rng.randrange(_SCANS)
-        if rng.random() < 0.2:
-            log.append(Withdrawn(f"scan {scan}"))
-            continue
-        names = rng.sample([f"{scan}{letter}" for letter in "abcd"], rng.randrange(5))
-        log.append(_published(analysed(analysis, f"scan {scan}", _points(rng, len(names)), names), minutes[scan]))
-    return log
-
-
-def _published(entry: Analysed, minute: int) -> Analysed:
-    at = entry.scan.published_at + timedelta(minutes=minute)
-    return Analysed(entry.analysis, entry.scan.model_copy(update={"published_at": at}))
-
-
-def _points(rng: random.Random, count: int) -> npt.NDArray[np.float32]:
-    vectors = np.zeros((count, 128), dtype=np.float32)
-    vectors[:, :2] = np.array([[rng.randrange(6), rng.randrange(3)] for _ in range(count)]).reshape(-1, 2) * _SPACING
-    return vectors
+from tests.builders.analyses import Log, live, random_log
+from tests.builders.neighbours import IndexMessage
+from tests.builders.oracle import Subscriber, assert_is_dbscan, assigned
 
 
 @dataclass
@@ -63,7 +31,7 @@ class System:
 
     def __post_init__(self) -> None:
         self.indexes = [FaceIndex(IndexParameters(shard=it, shards=self.shards)) for it in range(self.shards)]
-        self.waiting: list[list[Said]] = [[] for _ in self.indexes]
+        self.waiting: list[list[IndexMessage]] = [[] for _ in self.indexes]
         self.clustering, self.subscriber = Clustering(self.parameters), Subscriber()
 
     def take(self, batch: Sequence[Analysed | Withdrawn]) -> None:
@@ -75,13 +43,13 @@ class System:
 
     def read(self, rng: random.Random, count: int) -> None:
         """Cluster so many records, of whichever shards; those of one shard in their order."""
-        batch: list[Said] = []
+        batch: list[IndexMessage] = []
         while len(batch) < count and any(self.waiting):
             batch.append(rng.choice([it for it in self.waiting if it]).pop(0))
-        self.subscriber.read(self.clustering.apply(batch))
+        self.subscriber.assert_follows(self.clustering.apply(batch))
 
-    def run(self, log: Log, rng: random.Random) -> dict[str, FaceAssigned]:
-        """All of a log in batches of chance."""
+    def assert_run(self, log: Log, rng: random.Random) -> dict[str, FaceAssigned]:
+        """Run all of a log in batches of chance; whoever read only the deltas then knows what the clustering holds."""
         left = list(log)
         while left:
             size = rng.choice([1, 2, 5, 20])
@@ -109,7 +77,7 @@ def test_the_same_log_in_any_batches_through_any_shards_gives_the_same_assignmen
     given_: tuple[random.Random, int, int, float],
 ) -> None:
     rng, steps, min_samples, eps = given_
-    log, parameters = drawn(rng, steps), Parameters(eps=eps, min_samples=min_samples)
+    log, parameters = random_log(rng, steps), Parameters(eps=eps, min_samples=min_samples)
     by_one = System(parameters, 1)
     for number, entry in enumerate(log):
         by_one.take([entry])
@@ -119,7 +87,7 @@ def test_the_same_log_in_any_batches_through_any_shards_gives_the_same_assignmen
         points = np.concatenate([np.empty((0, 128)), *(it.vectors for it in entries)])
         assert_is_dbscan(by_one.clustering, names, cdist(points, points))
     for shards in (1, 2, 4):
-        assert System(parameters, shards).run(log, rng) == by_one.subscriber.assignments
+        assert System(parameters, shards).assert_run(log, rng) == by_one.subscriber.assignments
 
 
 @settings(max_examples=60, deadline=None)
@@ -128,10 +96,10 @@ def test_the_same_scans_in_another_order_give_the_same_clusters_and_ids(
     given_: tuple[random.Random, int, int, float],
 ) -> None:
     rng, steps, min_samples, eps = given_
-    log, parameters = drawn(rng, steps), Parameters(eps=eps, min_samples=min_samples)
-    left = _without_numbers(System(parameters, 1).run(log, rng))
+    log, parameters = random_log(rng, steps), Parameters(eps=eps, min_samples=min_samples)
+    left = _without_numbers(System(parameters, 1).assert_run(log, rng))
     for shards in (1, 2, 4):
         entries = live(log)
         rng.shuffle(entries)
         another: Log = [Analysed(number, it.scan) for number, it in enumerate(entries)]
-        assert _without_numbers(System(parameters, shards).run(another, rng)) == left
+        assert _without_numbers(System(parameters, shards).assert_run(another, rng)) == left

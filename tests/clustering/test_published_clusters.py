@@ -13,26 +13,15 @@ from clustering.clustering import Clustering, ClusteringInput, Delta, Neighbours
 from clustering.columns.arrays import Mask, Slots
 from clustering.propagation import Probabilities, propagate
 from schemas.clusters import Change, Role
-from schemas.decisions import Decision, DecisionUndone, FacesLinked, FacesSeparated, NameRejected
+from schemas.decisions import NameRejected
 from schemas.neighbours import NeighboursFound
-from tests.clustering.oracle import Edge, assigned, probabilities, record
-from tests.decisions.test_holding import named, said
+from tests.builders.decisions import a_decision, linked, named, separated, undone
+from tests.builders.neighbours import Edge, record
+from tests.builders.oracle import assigned, probabilities
 
 
 def face(face_id: str, analysis: int, *edges: Edge, minute: int | None = None) -> NeighboursFound:
     return record(f"scan of {face_id}", analysis, {face_id: edges}, minute=minute, shards=1)
-
-
-def linked(minute: int, one: str, other: str) -> Decision:
-    return said(FacesLinked, minute, face_id=one, other_face_id=other)
-
-
-def separated(minute: int, one: str, other: str) -> Decision:
-    return said(FacesSeparated, minute, face_id=one, other_face_id=other)
-
-
-def undone(minute: int, undone_minute: int) -> Decision:
-    return said(DecisionUndone, minute, undone_decision_id=f"{undone_minute:03}")
 
 
 def made(*batch: ClusteringInput, eps: float = 1.0, min_samples: int = 1) -> Clustering:
@@ -71,7 +60,7 @@ def test_faces_of_a_cluster_without_a_name_have_no_suggestion() -> None:
 
 
 def test_a_rejected_name_is_not_suggested_and_less_probable_beyond() -> None:
-    reject = said(NameRejected, 2, face_id="c", label_id="grace")
+    reject = a_decision(NameRejected, 2, face_id="c", label_id="grace")
     found = assigned(made(*CHAIN, named(1, "a", "grace"), reject))
     assert found["c"].distribution == ()
     assert found["d"].distribution == ()
@@ -85,7 +74,7 @@ def test_a_separation_cuts_a_cluster_where_it_hangs_together_least_and_its_undo_
     assert log(delta) == [("a", Change.SPLIT, 2), ("c", Change.CREATED, 2)]
     assert delta.changes[0].parts == ("a", "c")
     assert [it.face_id for it in delta.assignments] == ["c", "d"]
-    delta = clustering.apply([undone(2, 1)])
+    delta = clustering.apply([undone(2, "001")])
     assert set(clusters(clustering).values()) == {"a"}
     assert log(delta) == [("a", Change.GROWN, 4), ("c", Change.MERGED, 0)]
 
@@ -95,7 +84,7 @@ def test_linked_faces_are_in_one_cluster_with_all_that_is_with_them_until_that_i
     delta = clustering.apply([linked(1, "d", "y")])
     assert set(clusters(clustering).values()) == {"a"}
     assert log(delta) == [("a", Change.GROWN, 6), ("x", Change.MERGED, 0)]
-    delta = clustering.apply([undone(2, 1)])
+    delta = clustering.apply([undone(2, "001")])
     assert clusters(clustering)["y"] == "x"
     assert clustering.sizes() == {"a": 4, "x": 2}
 
@@ -104,7 +93,7 @@ def test_linked_noise_is_a_cluster_of_borders_and_noise_again_without_the_link()
     clustering = made(face("a", 0), face("b", 1), linked(1, "b", "a"), min_samples=2)
     assert clusters(clustering) == {"a": "a", "b": "a"}
     assert {it.role for it in assigned(clustering).values()} == {Role.BORDER}
-    delta = clustering.apply([undone(2, 1)])
+    delta = clustering.apply([undone(2, "001")])
     assert {it.role for it in assigned(clustering).values()} == {Role.NOISE}
     assert [(it.cluster_id, it.change, it.successor) for it in delta.changes] == [("a", Change.RETIRED, None)]
 
@@ -199,7 +188,7 @@ def test_a_changed_label_touches_no_other_cluster_among_fifty_thousand_faces(mon
         clustering.apply(batch)
     clustering.apply([named(it, f"{it * 1000:05}", f"person {it}") for it in range(1, 40)])
     looked_at.clear()
-    for decision in (named(50, "30007", "grace"), named(51, "30007", "eileen"), undone(52, 51), undone(53, 50)):
+    for decision in (named(50, "30007", "grace"), named(51, "30007", "eileen"), undone(52, "051"), undone(53, "050")):
         delta = clustering.apply([decision])
         assert {int(it.face_id) // 20 for it in delta.assignments} == {1500}
         assert len(delta.assignments) == 19

@@ -10,19 +10,20 @@ import pytest
 from clustering import snapshot
 from clustering.clustering import Clustering, Parameters
 from clustering.what_if import hypothetical_clusters
-from tests.clustering.oracle import Held, Subscriber, assigned, check, hold, record
-from tests.clustering.test_any_records import World
+from tests.builders.neighbours import Held, hold, record
+from tests.builders.oracle import Subscriber, assert_as_expected, assigned
+from tests.builders.random_archive import RandomArchive
 
 PARAMETERS = Parameters(eps=2.0, min_samples=2)
 
 
-def _grown(seed: int, steps: int) -> tuple[random.Random, World, Clustering, Subscriber, Held]:
+def _grown(seed: int, steps: int) -> tuple[random.Random, RandomArchive, Clustering, Subscriber, Held]:
     rng = random.Random(seed)
-    world = World.drawn(rng)
+    world = RandomArchive.drawn(rng)
     clustering, subscriber, held = Clustering(PARAMETERS), Subscriber(), Held()
     for _ in range(steps):
         batch = [world.record(rng) for _ in range(5)]
-        subscriber.read(clustering.apply(batch))
+        subscriber.assert_follows(clustering.apply(batch))
         hold(held, batch)
     return rng, world, clustering, subscriber, held
 
@@ -38,9 +39,9 @@ def test_a_restored_clustering_goes_on_as_the_saved_one_does(seed: int, tmp_path
         batch = [world.record(rng) for _ in range(5)]
         delta = clustering.apply(batch)
         assert restored.clustering.apply(batch) == delta
-        subscriber.read(delta)
+        subscriber.assert_follows(delta)
         hold(held, batch)
-        check(restored.clustering, subscriber, held)
+        assert_as_expected(restored.clustering, subscriber, held)
     assert restored.clustering.sizes() == clustering.sizes()
     assert hypothetical_clusters(restored.clustering, 1.0).sizes() == hypothetical_clusters(clustering, 1.0).sizes()
 

@@ -7,7 +7,8 @@ import pytest
 
 from clustering import split_search
 from clustering.clustering import Clustering, NeighboursWithdrawn, Parameters
-from tests.clustering.oracle import Held, Subscriber, check, hold, record
+from tests.builders.neighbours import Held, hold, record
+from tests.builders.oracle import Subscriber, assert_as_expected
 
 Pairs = set[tuple[int, int]]
 
@@ -57,13 +58,13 @@ def test_what_is_left_after_each_deletion_is_what_the_records_come_to(
         record(str(i), i, {f"{i:03}": [(f"{b:03}", b, 0.5 + (i * b % 7) / 20) for a, b in sorted(pairs) if a == i]})
         for i in range(count)
     ]
-    subscriber.read(clustering.apply(said))
+    subscriber.assert_follows(clustering.apply(said))
     hold(held, said)
-    check(clustering, subscriber, held)
+    assert_as_expected(clustering, subscriber, held)
     order = [0, *np.random.default_rng(count).permutation(np.arange(1, count)).tolist()]
     for start in range(0, 24, 2):
         gone = [NeighboursWithdrawn(str(i), 0) for i in order[start : start + 1 + start % 4]]
-        subscriber.read(clustering.apply(gone))
+        subscriber.assert_follows(clustering.apply(gone))
         hold(held, gone)
-        check(clustering, subscriber, held)
+        assert_as_expected(clustering, subscriber, held)
     assert (clustering.graph.nodes.mark[: clustering.graph.nodes.used] == -1).all()

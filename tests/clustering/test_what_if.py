@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from clustering.clustering import Clustering, Parameters
 from clustering.what_if import hypothetical_clusters
 from schemas.clusters import Role
-from tests.clustering.oracle import Held, expected, hold, record
-from tests.clustering.test_any_records import World
+from tests.builders.neighbours import Held, hold, record
+from tests.builders.oracle import expected_assignments
+from tests.builders.random_archive import RandomArchive
 
 
 @settings(max_examples=60, deadline=None)
@@ -27,7 +28,7 @@ def test_the_partition_at_another_eps_is_what_a_clustering_with_that_eps_says(
     seed: int, eps: float, min_samples: int, gate: float | None, same_scan_eps: float | None
 ) -> None:
     rng = random.Random(seed)
-    world = World.drawn(rng)
+    world = RandomArchive.drawn(rng)
     live = Clustering(Parameters(eps=2.0, min_samples=2, min_sharpness=gate, same_scan_eps=same_scan_eps))
     held = Held()
     for _ in range(6):
@@ -35,7 +36,7 @@ def test_the_partition_at_another_eps_is_what_a_clustering_with_that_eps_says(
         live.apply(batch)
         hold(held, batch)
     partition = hypothetical_clusters(live, eps, min_samples)
-    right = expected(held, Parameters(eps, min_samples, min_sharpness=gate, same_scan_eps=same_scan_eps))
+    right = expected_assignments(held, Parameters(eps, min_samples, min_sharpness=gate, same_scan_eps=same_scan_eps))
     assert dict(zip(partition.face_ids, partition.cluster_ids, strict=True)) == {
         face_id: it.cluster_id for face_id, it in right.items()
     }

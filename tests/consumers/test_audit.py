@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,18 +12,15 @@ import pytest
 
 from cli.supervisor import as_environment
 from consumers import cluster, index
-from consumers.audit import AuditProgress
 from index.entries import Analysed
 from schemas.neighbours import NeighboursFound
 from schemas.topics import FACES, NEIGHBOURS, Tombstone
 from settings import Settings
-from stream.lag import lag_reader
 from stream.reading import read_to_end
-from tests.conftest import broker
-from tests.consumers.test_index_and_cluster import BOTH, analysed, assignments, expected, publish, running
-from tests.consumers.test_index_and_cluster import wait_until_done as wait_for_stages
-from tests.e2e.conftest import facestream
-from tests.index.archive import edges_said, people, true_edges
+from tests.builders.analyses import edges_in, one_face_scans, people, true_edges
+from tests.builders.commands import facestream_json, facestream_output
+from tests.builders.kafka import broker, publish, running, wait_until_done
+from tests.builders.pipeline import INDEX_AND_CLUSTER, assignments, audited, dbscan_clusters, wait_for_audit
 
 VECTORS = people(1_500, a_person=15)
 EPS = 0.4
@@ -44,19 +40,6 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
         )
 
 
-def audited(settings: Settings, shard: int = 0, shards: int = 1) -> AuditProgress:
-    with lag_reader(settings.kafka) as reader:
-        return AuditProgress.from_metadata(reader.note(index.group_of(shard, shards), FACES))
-
-
-def wait_for_audit(settings: Settings, shards: int = 1, within_s: float = 60) -> None:
-    deadline = time.monotonic() + within_s
-    with lag_reader(settings.kafka) as reader:
-        while min(audited(settings, shard, shards).offset for shard in range(shards)) < reader.end(NEIGHBOURS):
-            assert time.monotonic() < deadline, "the audit does not come to its end"
-            time.sleep(0.2)
-
-
 def records(settings: Settings) -> list[NeighboursFound | Tombstone]:
     said = [it.message for it in read_to_end(settings.kafka, NEIGHBOURS)]
     return [it for it in said if isinstance(it, NeighboursFound | Tombstone)]
@@ -70,39 +53,39 @@ def entries(settings: Settings) -> list[Analysed]:
 
 
 def test_what_was_missed_is_said_once_and_the_graph_is_exact(settings: Settings) -> None:
-    publish(settings.kafka, [analysed(number, vector) for number, vector in enumerate(VECTORS[:1_200])])
+    publish(settings.kafka, one_face_scans(VECTORS[:1_200]))
     with running(settings, index.run, cluster.run):
-        wait_for_stages(settings, BOTH)
+        wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
         wait_for_audit(settings)
     first = audited(settings)
     live = entries(settings)
     truth = true_edges(live)
-    assert edges_said(records(settings), live).keys() == truth.keys()
+    assert edges_in(records(settings), live).keys() == truth.keys()
     assert first.pairs == len(truth)
     assert 0.2 < first.recall < 0.99
     said = Counter(record.key for record in records(settings))
     assert set(said.values()) == {1, 2}
     assert list(said.values()).count(2) == first.said_again
-    assert assignments(settings) == expected(VECTORS[:1_200], EPS)
+    assert assignments(settings) == dbscan_clusters(VECTORS[:1_200], EPS)
 
-    publish(settings.kafka, [analysed(number, vector) for number, vector in enumerate(VECTORS[1_200:], 1_200)])
+    publish(settings.kafka, one_face_scans(VECTORS[1_200:], 1_200))
     with running(settings, index.run, cluster.run):
-        wait_for_stages(settings, BOTH)
+        wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
         wait_for_audit(settings)
-    assert assignments(settings) == expected(VECTORS, EPS)
+    assert assignments(settings) == dbscan_clusters(VECTORS, EPS)
     after = Counter(record.key for record in records(settings))
     assert {key: after[key] for key in said} == said, "audited again after a restart"
 
 
 def test_shards_are_audited_each_by_its_owner(settings: Settings) -> None:
-    publish(settings.kafka, [analysed(number, vector) for number, vector in enumerate(VECTORS)])
+    publish(settings.kafka, one_face_scans(VECTORS))
     shards = [partial(index.run, shard=number, shards=2) for number in range(2)]
     with running(settings, *shards):
-        wait_for_stages(settings, {index.group_of(number, 2): [FACES] for number in range(2)})
+        wait_until_done(settings.kafka, {index.group_of(number, 2): [FACES] for number in range(2)})
         wait_for_audit(settings, shards=2)
     live = entries(settings)
     truth = true_edges(live)
-    assert edges_said(records(settings), live).keys() == truth.keys()
+    assert edges_in(records(settings), live).keys() == truth.keys()
     both = [audited(settings, shard, 2) for shard in range(2)]
     assert sum(it.pairs for it in both) == len(truth)
     assert [it.scans for it in both] == [1_500, 1_500]
@@ -110,22 +93,22 @@ def test_shards_are_audited_each_by_its_owner(settings: Settings) -> None:
 
 
 def test_nothing_is_said_of_a_scan_after_it_was_withdrawn(settings: Settings) -> None:
-    scans = [analysed(number, vector) for number, vector in enumerate(VECTORS)]
+    scans = one_face_scans(VECTORS)
     publish(settings.kafka, scans)
     with running(settings, index.run, cluster.run):
         for start in range(0, 1_500, 100):
             time.sleep(0.2)
             publish(settings.kafka, [Tombstone(FACES, scan.scan_id) for scan in scans[start : start + 100 : 2]])
-        wait_for_stages(settings, BOTH)
+        wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
         wait_for_audit(settings)
-        wait_for_stages(settings, BOTH)
+        wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
     last = {record.key: record for record in records(settings)}
     gone = [key for key, record in last.items() if isinstance(record, Tombstone)]
     assert sorted(gone) == [f"0/scan-{number:04}" for number in range(0, 1_500, 2)]
     left = assignments(settings)
     assert sorted(left) == [f"face-{number:04}" for number in range(1, 1_500, 2)]
     live = entries(settings)
-    assert edges_said(records(settings), live).keys() == true_edges(live).keys()
+    assert edges_in(records(settings), live).keys() == true_edges(live).keys()
 
 
 @pytest.fixture
@@ -137,34 +120,29 @@ def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("environment")
 def test_the_command_waits_for_a_running_index_or_runs_one_itself(settings: Settings) -> None:
-    def audit(*arguments: str) -> str:
-        done = facestream("audit", *arguments)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    assert json.loads(audit("--json")) == {
+    assert facestream_json("audit") == [{
         "scans": 0, "records_left": 0, "pairs": 0, "found": 0, "recall": 1.0, "mended": 0, "said_again": 0
-    }  # fmt: skip
-    publish(settings.kafka, [analysed(number, vector) for number, vector in enumerate(VECTORS[:1_000])])
+    }]  # fmt: skip
+    publish(settings.kafka, one_face_scans(VECTORS[:1_000]))
     with running(settings, index.run):
-        wait_for_stages(settings, {index.GROUP: [FACES]})
-        first = json.loads(audit("--all", "--json"))
-        publish(settings.kafka, [analysed(number, vector) for number, vector in enumerate(VECTORS[1_000:], 1_000)])
-        wait_for_stages(settings, {index.GROUP: [FACES]})
+        wait_until_done(settings.kafka, {index.GROUP: [FACES]})
+        (first,) = facestream_json("audit", "--all")
+        publish(settings.kafka, one_face_scans(VECTORS[1_000:], 1_000))
+        wait_until_done(settings.kafka, {index.GROUP: [FACES]})
     assert 0 < first["found"] < first["pairs"]
-    last = json.loads(audit("--all", "--json"))
+    (last,) = facestream_json("audit", "--all")
     live = entries(settings)
     assert last["pairs"] == len(true_edges(live)) == last["found"] + last["mended"]
     assert (last["scans"], last["recall"]) == (1_500, last["found"] / last["pairs"])
-    assert edges_said(records(settings), live).keys() == true_edges(live).keys()
-    assert f"{last['recall']:.6f}" in audit()
+    assert edges_in(records(settings), live).keys() == true_edges(live).keys()
+    assert f"{last['recall']:.6f}" in facestream_output("audit")
 
 
 def test_an_audit_of_what_an_exact_search_said_finds_nothing_to_mend(settings: Settings) -> None:
     exact = settings.model_copy(update={"index": settings.index.model_copy(update={"exact_below": 10_000})})
-    publish(exact.kafka, [analysed(number, vector) for number, vector in enumerate(VECTORS[:500])])
+    publish(exact.kafka, one_face_scans(VECTORS[:500]))
     with running(exact, index.run):
-        wait_for_stages(exact, {index.GROUP: [FACES]})
+        wait_until_done(exact.kafka, {index.GROUP: [FACES]})
         wait_for_audit(exact)
     done = audited(exact)
     assert (done.scans, done.said_again, done.found) == (500, 0, done.pairs)

@@ -15,15 +15,15 @@ from schemas.neighbours import NeighboursFound
 from schemas.topics import NEIGHBOURS
 from settings import Settings
 from stream.records import Received
-from tests.clustering.oracle import record
-from tests.consumers.test_index_and_cluster import NOON
+from tests.builders.clock import NOON
+from tests.builders.neighbours import record
 
 ONE = record("s1", 0, {"one": ()}, shards=1)
 OTHER = record("s2", 1, {"other": ()}, shards=1)
 BETWEEN = record("s3", 2, {"between": [("one", 0, 0.30), ("other", 1, 0.35)]}, shards=1, blurred=["between"])
 
 
-def stepped(found: Sequence[NeighboursFound]) -> dict[str, FaceAssigned]:
+def assignments_of(found: Sequence[NeighboursFound]) -> dict[str, FaceAssigned]:
     """What a clusterer with the settings of the environment says of these records."""
     clustering = Clustering(parameters_of(Settings().clustering))
     batch = [
@@ -33,7 +33,7 @@ def stepped(found: Sequence[NeighboursFound]) -> dict[str, FaceAssigned]:
 
 
 def test_without_gates_whoever_is_near_two_people_makes_them_one_cluster() -> None:
-    assert {it.cluster_id for it in stepped([ONE, OTHER, BETWEEN]).values()} == {"one"}
+    assert {it.cluster_id for it in assignments_of([ONE, OTHER, BETWEEN]).values()} == {"one"}
 
 
 @pytest.mark.parametrize("gate", ["MIN_SHARPNESS", "MIN_SIZE_PX", "MIN_SCORE"])
@@ -46,7 +46,7 @@ def test_a_face_below_a_gate_joins_a_cluster_and_chains_nobody(monkeypatch: pyte
     }
     between = BETWEEN.model_copy(update={"faces": (face.model_copy(update=poor[gate]),)})
     monkeypatch.setenv(f"FACESTREAM_CLUSTERING__{gate}", "0.9" if gate == "MIN_SCORE" else "50")
-    said = stepped([ONE, OTHER, between])
+    said = assignments_of([ONE, OTHER, between])
     assert (said["one"].cluster_id, said["other"].cluster_id) == ("one", "other")
     assert (said["between"].cluster_id, said["between"].role) == ("one", Role.BORDER)
 
@@ -54,7 +54,7 @@ def test_a_face_below_a_gate_joins_a_cluster_and_chains_nobody(monkeypatch: pyte
 def test_two_faces_of_one_scan_are_two_people_but_for_near_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACESTREAM_CLUSTERING__SAME_SCAN_EPS", "0.1")
     scan = record("s", 0, {"a": [("mirrored", 0, 0.05), ("b", 0, 0.3)], "b": (), "mirrored": ()}, shards=1)
-    said = stepped([scan])
+    said = assignments_of([scan])
     assert {face_id: it.cluster_id for face_id, it in said.items()} == {"a": "a", "mirrored": "a", "b": "b"}
 
 
@@ -62,4 +62,4 @@ def test_an_eps_beyond_what_was_searched_stops_the_consumer_with_one_line(monkey
     monkeypatch.setenv("FACESTREAM_CLUSTERING__EPS", "0.6")
     monkeypatch.setenv("FACESTREAM_CLUSTERING__EPS_MAX", "0.7")
     with pytest.raises(Fatal, match=r"holds neighbours up to eps_max 0\.5 only, but eps is 0\.6"):
-        stepped([record("s1", 0, {"one": ()}, shards=1, eps_max=0.5)])
+        assignments_of([record("s1", 0, {"one": ()}, shards=1, eps_max=0.5)])

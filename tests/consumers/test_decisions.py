@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -18,16 +17,10 @@ from schemas.decisions import DecisionUndone, FacesLinked, FacesSeparated, NameR
 from schemas.topics import ASSIGNMENTS, LABELS, Tombstone
 from settings import Settings
 from stream.reading import read_to_end
-from tests.conftest import broker
-from tests.consumers.test_index_and_cluster import (
-    BOTH,
-    analysed,
-    last_assigned,
-    publish,
-    running,
-    wait_until_done,
-)
-from tests.decisions.test_holding import named, said
+from tests.builders.analyses import one_face_scan, one_face_scans
+from tests.builders.decisions import a_decision, named
+from tests.builders.kafka import publish, running, wait_until_done
+from tests.builders.pipeline import INDEX_AND_CLUSTER, last_assigned
 
 _FACES = 2838
 
@@ -47,12 +40,6 @@ class Lfw:
 def lfw(shared_data: Path) -> Lfw:
     with np.load(shared_data / "embeddings" / "lfw_dev.npz") as data:
         return Lfw(np.asarray(data["E"][:_FACES]), [Path(name).parent.name for name in data["F"][:_FACES].tolist()])
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Iterator[Settings]:
-    with broker(tmp_path / "kafka") as kafka:
-        yield Settings(data=tmp_path, kafka=kafka)
 
 
 @dataclass(frozen=True)
@@ -79,14 +66,15 @@ class Decided:
     def publish(self, settings: Settings) -> None:
         decisions = [named(1, face_id, label, decision_id=f"n-{face_id}") for face_id, label in self.hard.items()]
         for face_id, label in self.rejected.items():
-            decisions.append(said(NameRejected, 1, decision_id=f"r-{face_id}", face_id=face_id, label_id=label))
+            decisions.append(a_decision(NameRejected, 1, decision_id=f"r-{face_id}", face_id=face_id, label_id=label))
         for kind, pairs in ((FacesLinked, self.linked), (FacesSeparated, self.separated)):
             for one, other in pairs:
-                decisions.append(said(kind, 1, decision_id=f"{one}-{other}", face_id=one, other_face_id=other))
+                decisions.append(a_decision(kind, 1, decision_id=f"{one}-{other}", face_id=one, other_face_id=other))
         publish(settings.kafka, decisions)
 
-    def check(self, assigned: dict[str, FaceAssigned]) -> None:
+    def assert_honoured(self, assigned: dict[str, FaceAssigned]) -> None:
         """Everything is there and honoured."""
+        assert self.hard and self.rejected and self.linked and self.separated
         for face_id, label in self.hard.items():
             assert assigned[face_id].hard_label == label
         for face_id, label in self.rejected.items():
@@ -99,57 +87,59 @@ class Decided:
 
 
 def test_decisions_outlive_other_eps_and_a_replay_from_scratch(settings: Settings, lfw: Lfw) -> None:
-    publish(settings.kafka, [analysed(number, vector) for number, vector in enumerate(lfw.vectors)])
+    publish(settings.kafka, one_face_scans(lfw.vectors))
     with running(settings, index.run, cluster.run):
-        wait_until_done(settings, BOTH)
+        wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
         decided = Decided.of(lfw, last_assigned(settings))
         assert len(decided.separated) == 10
         decided.publish(settings)
-        wait_until_done(settings, BOTH)
-        decided.check(last_assigned(settings))
+        wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
+        decided.assert_honoured(last_assigned(settings))
     with ExitStack() as stack:
         others = {"e31": 0.31, "e42": 0.42, "e44": 0.44, "replay": settings.clustering.eps}
         for generation, eps in others.items():
             changed = Settings.model_validate(settings.model_dump() | {"clustering": {"eps": eps}})
             stack.enter_context(running(changed, partial(cluster.run, generation=generation)))
-        wait_until_done(settings, {f"cluster-{generation}": cluster.TOPICS for generation in others}, within_s=120)
+        wait_until_done(
+            settings.kafka, {f"cluster-{generation}": cluster.TOPICS for generation in others}, within_s=120
+        )
         for generation in others:
-            decided.check(last_assigned(settings, generation))
+            decided.assert_honoured(last_assigned(settings, generation))
     assert last_assigned(settings, "replay") == last_assigned(settings)
 
 
 def test_a_restart_knows_the_decisions_with_and_without_a_snapshot_and_says_nothing_again(
     settings: Settings, lfw: Lfw
 ) -> None:
-    publish(settings.kafka, [analysed(number, lfw.vectors[number]) for number in range(300)])
+    publish(settings.kafka, [one_face_scan(number, lfw.vectors[number]) for number in range(300)])
     publish(settings.kafka, [named(1, lfw.face(7), lfw.people[7])])
     with running(settings, index.run, cluster.run):
-        wait_until_done(settings, BOTH)
-    publish(settings.kafka, [said(DecisionUndone, 2, undone_decision_id="001"), named(3, lfw.face(9), "someone")])
+        wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
+    publish(settings.kafka, [a_decision(DecisionUndone, 2, undone_decision_id="001"), named(3, lfw.face(9), "someone")])
     with running(settings, cluster.run):
-        wait_until_done(settings, BOTH)
+        wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
     known = last_assigned(settings)
     assert [it.hard_label for it in (known[lfw.face(7)], known[lfw.face(9)])] == [None, "someone"]
     ends = sum(1 for _ in read_to_end(settings.kafka, ASSIGNMENTS))
     shutil.rmtree(settings.data / "snapshots" / "cluster")
     with running(settings, cluster.run):
-        wait_until_done(settings, BOTH)
+        wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
     assert sum(1 for _ in read_to_end(settings.kafka, ASSIGNMENTS)) == ends
     publish(settings.kafka, [Tombstone(LABELS, "003")])
     with running(settings, cluster.run):
-        wait_until_done(settings, BOTH)
+        wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
     assert last_assigned(settings)[lfw.face(9)].hard_label is None
 
 
 def test_a_decision_about_a_face_that_is_not_there_yet_waits_for_it(settings: Settings, lfw: Lfw) -> None:
     publish(settings.kafka, [named(1, lfw.face(0), "grace"), named(2, lfw.face(1), "eileen")])
     with running(settings, index.run, cluster.run):
-        wait_until_done(settings, BOTH)
+        wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
         assert last_assigned(settings) == {}
-        publish(settings.kafka, [analysed(0, lfw.vectors[0])])
-        wait_until_done(settings, BOTH)
+        publish(settings.kafka, [one_face_scan(0, lfw.vectors[0])])
+        wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
         assert last_assigned(settings)[lfw.face(0)].hard_label == "grace"
-        publish(settings.kafka, [analysed(0, lfw.vectors[5])])
-        wait_until_done(settings, BOTH)
+        publish(settings.kafka, [one_face_scan(0, lfw.vectors[5])])
+        wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
         again = last_assigned(settings)[lfw.face(0)]
         assert (again.analysis, again.hard_label) == (1, "grace")

@@ -8,7 +8,6 @@ import resource
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +25,7 @@ from schemas.scans import ScanPublished
 from schemas.topics import FACES, SCANS, Tombstone
 from settings import Settings
 from stream.records import Received, Rejected
-
-NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+from tests.builders.clock import NOON
 
 
 def scan(path: Path) -> ScanPublished:

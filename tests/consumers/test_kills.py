@@ -11,9 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.consumers.processes import archive, check, consumers, history, undisturbed_run
-from tests.consumers.test_audit import wait_for_audit
-from tests.consumers.test_index_and_cluster import BOTH, publish, wait_until_done
+from tests.builders.kafka import publish, wait_until_done
+from tests.builders.pipeline import INDEX_AND_CLUSTER, wait_for_audit
+from tests.builders.processes import (
+    archive_with_a_poor_index,
+    assert_ended_as,
+    consumers,
+    random_history,
+    undisturbed_run,
+)
 
 KILLS = 50
 A_ROUND = 80  # messages published for each two kills
@@ -22,9 +28,9 @@ A_ROUND = 80  # messages published for each two kills
 @pytest.mark.timeout(900)  # a minute or two, but for a machine that others use
 def test_killed_at_fifty_points_under_load_the_assignments_are_those_of_an_undisturbed_run(tmp_path: Path) -> None:
     chance = random.Random(5)
-    messages = history(KILLS // 2 * A_ROUND, seed=5)
+    messages = random_history(KILLS // 2 * A_ROUND, seed=5)
     undisturbed = undisturbed_run(tmp_path / "undisturbed", messages)
-    with archive(tmp_path / "killed") as settings, consumers(settings) as started:
+    with archive_with_a_poor_index(tmp_path / "killed") as settings, consumers(settings) as started:
         started.start("index")
         started.start("cluster")
         for round_ in range(KILLS // 2):
@@ -35,31 +41,31 @@ def test_killed_at_fifty_points_under_load_the_assignments_are_those_of_an_undis
                 time.sleep(chance.uniform(0.0, 0.4))
                 started.kill(victim)
                 started.start(victim)
-        wait_until_done(settings, BOTH)
+        wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
         wait_for_audit(settings)
-        wait_until_done(settings, BOTH)
-        check(settings, undisturbed)
+        wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
+        assert_ended_as(settings, undisturbed)
 
 
 def test_standbys_of_index_and_cluster_take_over_when_the_owners_die(tmp_path: Path) -> None:
-    messages = history(1_200, seed=6)
+    messages = random_history(1_200, seed=6)
     undisturbed = undisturbed_run(tmp_path / "undisturbed", messages)
-    with archive(tmp_path / "killed") as settings, consumers(settings) as started:
+    with archive_with_a_poor_index(tmp_path / "killed") as settings, consumers(settings) as started:
         for name in ("index", "cluster"):
             for member in "ab":
                 started.start(name, member)
         for start in range(0, 600, 100):
             publish(settings.kafka, messages[start : start + 100])
             time.sleep(0.3)
-        wait_until_done(settings, BOTH)
+        wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
         owners = {name: started.owner(name) for name in ("index", "cluster")}
         publish(settings.kafka, messages[600:900])
         for name, member in owners.items():
             started.kill(name, member)
         publish(settings.kafka, messages[900:])
-        wait_until_done(settings, BOTH, within_s=120)
+        wait_until_done(settings.kafka, INDEX_AND_CLUSTER, within_s=120)
         wait_for_audit(settings)
-        wait_until_done(settings, BOTH)
+        wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
         for name, member in owners.items():
             assert started.owner(name) != member
-        check(settings, undisturbed)
+        assert_ended_as(settings, undisturbed)

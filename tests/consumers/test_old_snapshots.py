@@ -16,13 +16,8 @@ from schemas.topics import FACES, NEIGHBOURS, Tombstone
 from settings import KafkaSettings, Settings
 from stream import clients
 from stream.reading import read_to_end
-from tests.consumers.test_index_and_cluster import (  # noqa: F401 - `settings` is a fixture
-    analysed,
-    publish,
-    running,
-    settings,
-    wait_until_done,
-)
+from tests.builders.analyses import one_face_scan, one_face_scans
+from tests.builders.kafka import publish, running, wait_until_done
 
 QUICK_COMPACTION = {"delete.retention.ms": "300", "segment.ms": "100", "min.cleanable.dirty.ratio": "0"}
 
@@ -41,13 +36,14 @@ def wait_until_compacted(kafka: KafkaSettings, key: str) -> None:
         publish(kafka, [Tombstone(FACES, f"filler-{number}")])
         if all(it.message.key != key for it in read_to_end(kafka, FACES) if isinstance(it.message, Tombstone)):
             return
-        assert time.monotonic() < deadline, "the tombstone is still there"
+        if time.monotonic() > deadline:
+            raise TimeoutError("the tombstone is still there")
         time.sleep(0.3)
 
 
 @pytest.mark.parametrize("while_it_ran", [True, False])
 def test_what_was_withdrawn_does_not_come_back_from_a_snapshot_that_is_older_than_the_tombstones_kept(
-    settings: Settings,  # noqa: F811
+    settings: Settings,
     capfd: pytest.CaptureFixture[str],
     *,
     while_it_ran: bool,
@@ -55,23 +51,23 @@ def test_what_was_withdrawn_does_not_come_back_from_a_snapshot_that_is_older_tha
     snapshots = settings.data / "snapshots"
     compact_quickly(settings.kafka)
     vectors = np.eye(128)[:5]
-    publish(settings.kafka, [analysed(number, vector) for number, vector in enumerate(vectors)])
+    publish(settings.kafka, one_face_scans(vectors))
     with running(settings, index.run):
-        wait_until_done(settings, {index.GROUP: [FACES]})
+        wait_until_done(settings.kafka, {index.GROUP: [FACES]})
 
     publish(settings.kafka, [Tombstone(FACES, "scan-0000")])
     if while_it_ran:
         shutil.copytree(snapshots, settings.data / "old")
         with running(settings, index.run):
-            wait_until_done(settings, {index.GROUP: [FACES]})
+            wait_until_done(settings.kafka, {index.GROUP: [FACES]})
         # As if it had been killed before it could take a newer one.
         shutil.rmtree(snapshots)
         (settings.data / "old").rename(snapshots)
     wait_until_compacted(settings.kafka, "scan-0000")
 
-    publish(settings.kafka, [analysed(10, vectors[0] + 1e-3), analysed(11, vectors[1] + 1e-3)])
+    publish(settings.kafka, [one_face_scan(10, vectors[0] + 1e-3), one_face_scan(11, vectors[1] + 1e-3)])
     with running(settings, index.run):
-        wait_until_done(settings, {index.GROUP: [FACES]})
+        wait_until_done(settings.kafka, {index.GROUP: [FACES]})
     found = {
         it.message.scan_id: it.message.faces[0].neighbours
         for it in read_to_end(settings.kafka, NEIGHBOURS)

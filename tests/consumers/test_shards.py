@@ -9,10 +9,16 @@ import pytest
 from cli.supervisor import as_environment
 from consumers import cluster, index
 from schemas.topics import FACES
-from tests.consumers.processes import archive, check, consumers, history, undisturbed_run
-from tests.consumers.test_audit import wait_for_audit
-from tests.consumers.test_index_and_cluster import publish, wait_until_done
-from tests.e2e.conftest import facestream
+from tests.builders.commands import facestream
+from tests.builders.kafka import publish, wait_until_done
+from tests.builders.pipeline import wait_for_audit
+from tests.builders.processes import (
+    archive_with_a_poor_index,
+    assert_ended_as,
+    consumers,
+    random_history,
+    undisturbed_run,
+)
 
 SHARDS = 4
 STAGES = {index.group_of(shard, SHARDS): [FACES] for shard in range(SHARDS)} | {cluster.GROUP: cluster.TOPICS}
@@ -21,18 +27,18 @@ STAGES = {index.group_of(shard, SHARDS): [FACES] for shard in range(SHARDS)} | {
 def test_four_shards_give_the_assignments_of_one_and_refuse_another_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    messages = history(1_000, seed=8)
+    messages = random_history(1_000, seed=8)
     by_one = undisturbed_run(tmp_path / "one", messages)
-    with archive(tmp_path / "four") as settings, consumers(settings) as started:
+    with archive_with_a_poor_index(tmp_path / "four") as settings, consumers(settings) as started:
         started.start("cluster")
         for shard in range(SHARDS):
             started.start("index", f"of-{shard}", "--shard", f"{shard}/{SHARDS}")
         for start in range(0, 1_000, 250):
             publish(settings.kafka, messages[start : start + 250])
-            wait_until_done(settings, STAGES, within_s=120)
+            wait_until_done(settings.kafka, STAGES, within_s=120)
         wait_for_audit(settings, SHARDS)
-        wait_until_done(settings, STAGES)
-        check(settings, by_one)
+        wait_until_done(settings.kafka, STAGES)
+        assert_ended_as(settings, by_one)
 
         for name, value in as_environment(settings).items():
             monkeypatch.setenv(name, value)

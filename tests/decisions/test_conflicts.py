@@ -8,38 +8,40 @@ from hypothesis import strategies as st
 
 from decisions.conflicts import AlreadySo, ConflictError, check
 from decisions.holding import Decisions
-from schemas.decisions import Decision, FacesLinked, FacesSeparated, NameRejected, NameTakenBack
-from tests.decisions.test_holding import decisions_of_all_kinds, named, said, taken, undone
-
-
-def linked(minute: int, one: str, other: str) -> Decision:
-    return said(FacesLinked, minute, face_id=one, other_face_id=other)
-
-
-def separated(minute: int, one: str, other: str) -> Decision:
-    return said(FacesSeparated, minute, face_id=one, other_face_id=other)
+from schemas.decisions import Decision, NameRejected, NameTakenBack
+from tests.builders.decisions import (
+    a_decision,
+    decisions_from,
+    decisions_of_all_kinds,
+    linked,
+    named,
+    separated,
+    undone,
+)
 
 
 def rejected(minute: int, face_id: str, label_id: str) -> Decision:
-    return said(NameRejected, minute, face_id=face_id, label_id=label_id)
+    return a_decision(NameRejected, minute, face_id=face_id, label_id=label_id)
 
 
-def taken_back(minute: int, face_id: str) -> Decision:
-    return said(NameTakenBack, minute, face_id=face_id)
+def unnamed(minute: int, face_id: str) -> Decision:
+    return a_decision(NameTakenBack, minute, face_id=face_id)
 
 
 def conflict(decision: Decision, *earlier: Decision) -> str:
-    """What is said against a decision; nothing of it is left behind."""
-    held = taken(*earlier)
+    """What speaks against a decision, which is refused and leaves no trace."""
+    held = decisions_from(*earlier)
     with pytest.raises(ConflictError) as raised:
         check(held, decision)
-    assert len(held) == len(earlier)
+    if len(held) != len(earlier):
+        pytest.fail("a decision that was refused was kept")
     return str(raised.value)
 
 
 def already(decision: Decision, *earlier: Decision) -> str:
+    """What makes a decision needless."""
     with pytest.raises(AlreadySo) as raised:
-        check(taken(*earlier), decision)
+        check(decisions_from(*earlier), decision)
     return str(raised.value)
 
 
@@ -91,7 +93,7 @@ def test_faces_of_two_names_cannot_be_linked_also_through_chains() -> None:
 def test_a_face_cannot_be_named_differently_from_one_it_is_linked_with() -> None:
     said_against = conflict(named(9, "f", "eileen"), named(1, "h", "grace"), linked(2, "f", "g"), linked(3, "g", "h"))
     assert said_against.startswith("that face f is Eileen conflicts with what was decided before: face h is Grace (Ann")
-    check(taken(named(1, "h", "grace"), linked(2, "f", "h")), named(9, "f", "grace"))
+    check(decisions_from(named(1, "h", "grace"), linked(2, "f", "h")), named(9, "f", "grace"))
 
 
 def test_a_face_cannot_have_the_name_of_one_it_is_separated_from() -> None:
@@ -118,9 +120,9 @@ def test_a_name_rejected_for_a_face_is_rejected_for_those_linked_with_it() -> No
 
 
 def test_a_face_may_be_given_another_name_and_a_separated_one_too() -> None:
-    check(taken(named(1, "f", "grace")), named(9, "f", "eileen"))
-    check(taken(named(1, "f", "grace"), separated(2, "f", "g")), named(9, "g", "eileen"))
-    check(taken(rejected(1, "f", "grace"), named(2, "f", "eileen")), taken_back(9, "f"))
+    check(decisions_from(named(1, "f", "grace")), named(9, "f", "eileen"))
+    check(decisions_from(named(1, "f", "grace"), separated(2, "f", "g")), named(9, "g", "eileen"))
+    check(decisions_from(rejected(1, "f", "grace"), named(2, "f", "eileen")), unnamed(9, "f"))
 
 
 def test_what_is_so_already_is_told_by_the_decision_that_says_so() -> None:
@@ -128,12 +130,12 @@ def test_what_is_so_already_is_told_by_the_decision_that_says_so() -> None:
     assert "decision 001" in already(rejected(9, "f", "grace"), rejected(1, "f", "grace"), rejected(2, "f", "eileen"))
     assert "decision 001" in already(linked(9, "g", "f"), linked(1, "f", "g"), linked(2, "f", "h"))
     assert "decision 001" in already(separated(9, "f", "g"), separated(1, "f", "g"))
-    assert "decision 002" in already(taken_back(9, "f"), named(1, "f", "grace"), taken_back(2, "f"))
-    assert already(taken_back(9, "f")) == "face f has no name"
+    assert "decision 002" in already(unnamed(9, "f"), named(1, "f", "grace"), unnamed(2, "f"))
+    assert already(unnamed(9, "f")) == "face f has no name"
 
 
 def test_a_new_display_name_or_authority_is_no_repetition() -> None:
-    before = taken(named(1, "f", "grace"))
+    before = decisions_from(named(1, "f", "grace"))
     check(before, named(9, "f", "grace", name="Grace Brewster Murray Hopper"))
     check(before, named(9, "f", "grace", authority="https://viaf.org/viaf/12345"))
 
@@ -144,7 +146,7 @@ def test_only_a_decision_that_is_there_and_holds_can_be_undone() -> None:
         "that was undone before: decision 001 is undone (Ann, 2026-01-02, decision 002); "
         "to restore it: facestream undo 002"
     )
-    check(taken(named(1, "f", "grace")), undone(9, "001"))
+    check(decisions_from(named(1, "f", "grace")), undone(9, "001"))
 
 
 def test_what_would_conflict_now_cannot_be_restored() -> None:
@@ -154,13 +156,13 @@ def test_what_would_conflict_now_cannot_be_restored() -> None:
     )
     since = [named(3, "g", "eileen"), linked(4, "f", "g")]
     assert "decision 003" in conflict(undone(9, "002"), named(1, "f", "grace"), undone(2, "001"), *since)
-    check(taken(named(1, "f", "grace"), undone(2, "001"), named(3, "f", "grace")), undone(9, "002"))
+    check(decisions_from(named(1, "f", "grace"), undone(2, "001"), named(3, "f", "grace")), undone(9, "002"))
 
 
 def test_what_a_later_decision_would_keep_from_taking_effect_cannot_be_restored() -> None:
     earlier = [named(1, "f", "grace"), undone(2, "001"), named(3, "f", "eileen")]
     assert "face f is Eileen (Ann, 2026-01-02, decision 003)" in conflict(undone(9, "002"), *earlier)
-    earlier = [rejected(1, "f", "grace"), undone(2, "001"), named(3, "f", "grace"), taken_back(4, "f")]
+    earlier = [rejected(1, "f", "grace"), undone(2, "001"), named(3, "f", "grace"), unnamed(4, "f")]
     assert "decision" in conflict(undone(9, "002"), *earlier)
 
 
@@ -173,18 +175,18 @@ def test_an_undo_cannot_uncover_what_conflicts_with_what_was_decided_since() -> 
 
 def test_where_decisions_conflict_already_nothing_keeps_people_from_putting_it_right() -> None:
     # Two archivists decided at the same moment.
-    held = taken(named(1, "f", "grace"), named(2, "g", "eileen"), linked(3, "f", "g"), separated(4, "g", "h"))
+    held = decisions_from(named(1, "f", "grace"), named(2, "g", "eileen"), linked(3, "f", "g"), separated(4, "g", "h"))
     held.take([linked(5, "h", "f"), named(6, "f", "grace", authority="https://viaf.org/viaf/12345")])
     for minute in range(1, 7):
         check(held, undone(9, f"00{minute}"))
-    check(held, taken_back(9, "f"))
+    check(held, unnamed(9, "f"))
 
 
 @given(st.lists(decisions_of_all_kinds, max_size=8, unique_by=lambda it: it.decision_id), decisions_of_all_kinds)
 def test_checking_any_decision_after_any_others_ends_in_one_of_three_ways_and_leaves_no_trace(
     earlier: list[Decision], decision: Decision
 ) -> None:
-    held, untouched = taken(*earlier), taken(*earlier)
+    held, untouched = decisions_from(*earlier), decisions_from(*earlier)
     decision = decision.model_copy(update={"decision_id": "new"})
     try:
         check(held, decision)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -14,58 +13,36 @@ from decisions.holding import DecisionDeleted, Decisions, FaceLabels, Person
 from schemas.decisions import (
     Decision,
     DecisionUndone,
-    FaceNamed,
     FacesLinked,
     FacesSeparated,
     NameRejected,
     NameTakenBack,
 )
-
-NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
-
-
-def said(kind: type[Decision], minute: int, **what: object) -> Decision:
-    """A decision made at a minute; its id is that minute unless another is given."""
-    made = {"decision_id": f"{minute:03}", "author": "Ann", "decided_at": NOON + timedelta(minutes=minute)}
-    return kind.model_validate(made | what)
-
-
-def named(minute: int, face_id: str, label_id: str, **what: object) -> Decision:
-    return said(FaceNamed, minute, face_id=face_id, label_id=label_id, **({"name": label_id.title()} | what))
-
-
-def undone(minute: int, decision_id: str) -> Decision:
-    return said(DecisionUndone, minute, undone_decision_id=decision_id)
-
-
-def taken(*decisions: Decision | DecisionDeleted) -> Decisions:
-    held = Decisions()
-    held.take(decisions)
-    return held
+from tests.builders.decisions import a_decision, decisions_from, decisions_of_all_kinds, named, undone
 
 
 def test_the_last_name_of_a_face_wins_by_its_time_not_by_its_arrival() -> None:
-    assert taken(named(2, "f", "grace"), named(1, "f", "eileen")).labels("f").hard == "grace"
+    assert decisions_from(named(2, "f", "grace"), named(1, "f", "eileen")).labels("f").hard == "grace"
 
 
 def test_of_two_names_given_at_one_moment_the_one_of_the_greater_decision_id_wins() -> None:
-    held = taken(named(1, "f", "grace", decision_id="b"), named(1, "f", "eileen", decision_id="a"))
+    held = decisions_from(named(1, "f", "grace", decision_id="b"), named(1, "f", "eileen", decision_id="a"))
     assert held.labels("f").hard == "grace"
 
 
 def test_a_name_taken_back_is_gone_and_an_undo_of_that_brings_it_back() -> None:
-    decisions = [named(1, "f", "grace"), said(NameTakenBack, 2, face_id="f")]
-    assert taken(*decisions).labels("f").hard is None
-    assert taken(*decisions, undone(3, "002")).labels("f").hard == "grace"
+    decisions = [named(1, "f", "grace"), a_decision(NameTakenBack, 2, face_id="f")]
+    assert decisions_from(*decisions).labels("f").hard is None
+    assert decisions_from(*decisions, undone(3, "002")).labels("f").hard == "grace"
 
 
 def test_an_undo_uncovers_the_decision_before() -> None:
-    held = taken(named(1, "f", "grace"), named(2, "f", "eileen"), undone(3, "002"))
+    held = decisions_from(named(1, "f", "grace"), named(2, "f", "eileen"), undone(3, "002"))
     assert held.labels("f").hard == "grace"
 
 
 def test_an_undo_can_be_undone() -> None:
-    held = taken(named(1, "f", "grace"), undone(2, "001"), undone(3, "002"))
+    held = decisions_from(named(1, "f", "grace"), undone(2, "001"), undone(3, "002"))
     assert held.labels("f").hard == "grace"
     held.take([undone(4, "003")])
     assert held.labels("f").hard is None
@@ -73,35 +50,35 @@ def test_an_undo_can_be_undone() -> None:
 
 def test_a_long_chain_of_undos_ends_like_a_short_one() -> None:
     chain = [undone(minute, f"{minute - 1:03}") for minute in range(2, 3000)]
-    assert taken(named(1, "f", "grace"), *chain).labels("f").hard == "grace"
-    assert taken(named(1, "f", "grace"), *chain[:-1]).labels("f").hard is None
+    assert decisions_from(named(1, "f", "grace"), *chain).labels("f").hard == "grace"
+    assert decisions_from(named(1, "f", "grace"), *chain[:-1]).labels("f").hard is None
 
 
 def test_an_undo_that_claims_to_be_earlier_than_what_it_undoes_is_none() -> None:
-    assert taken(named(5, "f", "grace"), undone(1, "005")).labels("f").hard == "grace"
+    assert decisions_from(named(5, "f", "grace"), undone(1, "005")).labels("f").hard == "grace"
 
 
 def test_two_undos_of_each_other_end() -> None:
-    held = taken(
-        said(DecisionUndone, 1, decision_id="a", undone_decision_id="b"),
-        said(DecisionUndone, 2, decision_id="b", undone_decision_id="a"),
+    held = decisions_from(
+        a_decision(DecisionUndone, 1, decision_id="a", undone_decision_id="b"),
+        a_decision(DecisionUndone, 2, decision_id="b", undone_decision_id="a"),
     )
     assert not held.holds(held.get("a"))  # type: ignore[arg-type]
     assert held.holds(held.get("b"))  # type: ignore[arg-type]
 
 
 def test_a_rejection_ends_the_name_it_rejects_and_a_later_name_ends_the_rejection() -> None:
-    decisions = [named(1, "f", "grace"), said(NameRejected, 2, face_id="f", label_id="grace")]
-    assert taken(*decisions).labels("f") == FaceLabels(None, frozenset({"grace"}))
-    assert taken(*decisions, named(3, "f", "grace")).labels("f") == FaceLabels("grace")
-    other = said(NameRejected, 2, face_id="f", label_id="eileen")
-    assert taken(decisions[0], other).labels("f") == FaceLabels("grace", frozenset({"eileen"}))
+    decisions = [named(1, "f", "grace"), a_decision(NameRejected, 2, face_id="f", label_id="grace")]
+    assert decisions_from(*decisions).labels("f") == FaceLabels(None, frozenset({"grace"}))
+    assert decisions_from(*decisions, named(3, "f", "grace")).labels("f") == FaceLabels("grace")
+    other = a_decision(NameRejected, 2, face_id="f", label_id="eileen")
+    assert decisions_from(decisions[0], other).labels("f") == FaceLabels("grace", frozenset({"eileen"}))
 
 
 def test_of_a_pair_the_last_decision_counts_whichever_face_comes_first() -> None:
-    link = said(FacesLinked, 1, face_id="f", other_face_id="g")
-    apart = said(FacesSeparated, 2, face_id="g", other_face_id="f")
-    held = taken(link, apart)
+    link = a_decision(FacesLinked, 1, face_id="f", other_face_id="g")
+    apart = a_decision(FacesSeparated, 2, face_id="g", other_face_id="f")
+    held = decisions_from(link, apart)
     assert (held.linked("f"), held.separated("f"), held.separated("g")) == ({}, {"g"}, {"f"})
     held.take([undone(3, "002")])
     assert (held.linked("g"), held.separated("f")) == ({"f": link.order}, set())
@@ -109,7 +86,7 @@ def test_of_a_pair_the_last_decision_counts_whichever_face_comes_first() -> None
 
 def test_taking_in_decisions_tells_the_faces_that_they_may_change() -> None:
     held = Decisions()
-    assert held.take([said(FacesLinked, 1, face_id="f", other_face_id="g")]) == {"f", "g"}
+    assert held.take([a_decision(FacesLinked, 1, face_id="f", other_face_id="g")]) == {"f", "g"}
     assert held.take([undone(2, "001")]) == {"f", "g"}
     assert held.take([undone(3, "not known yet")]) == set()
     assert held.take([named(1, "h", "grace", decision_id="not known yet")]) == {"h"}
@@ -117,14 +94,14 @@ def test_taking_in_decisions_tells_the_faces_that_they_may_change() -> None:
 
 
 def test_a_forgotten_decision_was_never_made() -> None:
-    held = taken(named(1, "f", "grace"), named(2, "f", "eileen"))
+    held = decisions_from(named(1, "f", "grace"), named(2, "f", "eileen"))
     assert held.take([DecisionDeleted("002"), DecisionDeleted("never heard of")]) == {"f"}
     assert held.labels("f").hard == "grace"
     assert len(held) == 1
 
 
 def test_people_have_the_name_last_given_and_the_authority_last_said() -> None:
-    held = taken(
+    held = decisions_from(
         named(1, "f", "grace", name="G. Hopper", authority="https://viaf.org/viaf/12345"),
         named(2, "g", "grace", name="Grace Hopper"),
         named(3, "h", "eileen", name="Eileen"),
@@ -136,36 +113,18 @@ def test_people_have_the_name_last_given_and_the_authority_last_said() -> None:
 def test_the_history_of_a_face_has_everything_that_was_ever_decided_about_it_and_the_undos() -> None:
     decisions = [
         named(1, "f", "grace"),
-        said(FacesLinked, 2, face_id="g", other_face_id="f"),
+        a_decision(FacesLinked, 2, face_id="g", other_face_id="f"),
         undone(3, "001"),
         undone(4, "003"),
     ]
-    held = taken(*reversed(decisions), named(5, "g", "eileen"))
+    held = decisions_from(*reversed(decisions), named(5, "g", "eileen"))
     assert held.history("f") == decisions
 
 
 @pytest.mark.parametrize("kind", [FacesLinked, FacesSeparated])
 def test_a_face_cannot_be_in_a_pair_with_itself(kind: type[Decision]) -> None:
     with pytest.raises(ValidationError, match="two different faces"):
-        said(kind, 1, face_id="f", other_face_id="f")
-
-
-ids = st.sampled_from("abcdefgh")
-faces = st.sampled_from("fgh")
-people = st.sampled_from(["grace", "eileen"])
-decisions_of_all_kinds = st.one_of(
-    st.builds(named, st.integers(0, 5), faces, people, decision_id=ids),
-    st.builds(lambda minute, face, one: said(NameTakenBack, minute, face_id=face, decision_id=one),
-              st.integers(0, 5), faces, ids),
-    st.builds(lambda minute, face, who, one: said(NameRejected, minute, face_id=face, label_id=who, decision_id=one),
-              st.integers(0, 5), faces, people, ids),
-    st.builds(lambda kind, minute, pair, one: said(kind, minute, face_id=pair[0], other_face_id=pair[1],
-                                                   decision_id=one),
-              st.sampled_from([FacesLinked, FacesSeparated]), st.integers(0, 5), st.sampled_from(["fg", "gh", "hf"]),
-              ids),
-    st.builds(lambda minute, one, other: said(DecisionUndone, minute, undone_decision_id=other, decision_id=one),
-              st.integers(0, 5), ids, ids),
-)  # fmt: skip
+        a_decision(kind, 1, face_id="f", other_face_id="f")
 
 
 @given(
@@ -175,7 +134,7 @@ decisions_of_all_kinds = st.one_of(
 def test_any_order_and_batches_of_the_same_decisions_come_to_the_same(
     decisions: list[Decision], rng: random.Random
 ) -> None:
-    at_once = taken(*decisions)
+    at_once = decisions_from(*decisions)
     shuffled = list(decisions)
     rng.shuffle(shuffled)
     one_by_one = Decisions()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,24 +28,23 @@ def compose() -> dict[str, Any]:
 
 
 def ours(compose: dict[str, Any]) -> dict[str, Any]:
+    """The services that run the project's own image."""
     return {name: service for name, service in compose["services"].items() if service["image"] == "facestream"}
 
 
-def test_the_file_meets_the_compose_schema() -> None:
-    subprocess.run(
-        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(_FILE)], check=True
-    )
-
-
 def test_every_consumer_has_a_service(compose: dict[str, Any]) -> None:
+    assert len(ours(compose)) >= len(CONSUMERS) > 0
     assert {service["command"][0] for service in ours(compose).values()} == set(CONSUMERS)
 
 
 def test_every_service_names_a_broker_and_the_catalogue_a_database(
     compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, service in ours(compose).items():
+    services = ours(compose)
+    assert "catalogue" in services
+    for name, service in services.items():
         with monkeypatch.context() as environment:
+            assert service["environment"]
             for variable, value in service["environment"].items():
                 assert variable.removeprefix("FACESTREAM_").split("__")[0].lower() in Settings.model_fields
                 environment.setenv(variable, value)
@@ -56,7 +54,9 @@ def test_every_service_names_a_broker_and_the_catalogue_a_database(
 
 
 def test_every_service_waits_for_what_it_needs_until_that_is_healthy(compose: dict[str, Any]) -> None:
-    for name, service in ours(compose).items():
+    services = ours(compose)
+    assert "catalogue" in services
+    for name, service in services.items():
         needs = {"kafka", "postgres"} if name == "catalogue" else {"kafka"}
         assert service["depends_on"] == {need: {"condition": "service_healthy"} for need in needs}
         assert all("healthcheck" in compose["services"][need] for need in needs)

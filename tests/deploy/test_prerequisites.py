@@ -28,14 +28,14 @@ def program(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def check(path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_script(path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["/bin/sh", str(_SCRIPT)], env={"PATH": str(path)} | environment, capture_output=True, text=True, check=False
     )
 
 
 def test_everything_that_is_missing_is_named_in_one_line_with_the_command_that_installs_it(bare: Path) -> None:
-    done = check(bare)
+    done = run_script(bare)
     assert done.returncode == 1
     assert done.stderr == (
         "facestream: missing: Python 3.11 or newer (or PYTHON=/path/to/one), a C++ compiler, "
@@ -45,7 +45,7 @@ def test_everything_that_is_missing_is_named_in_one_line_with_the_command_that_i
 
 
 def test_where_a_broker_is_named_no_java_is_asked_for(bare: Path) -> None:
-    done = check(bare, PYTHON=sys.executable, FACESTREAM_KAFKA__BOOTSTRAP_SERVERS="broker.example:9092")
+    done = run_script(bare, PYTHON=sys.executable, FACESTREAM_KAFKA__BOOTSTRAP_SERVERS="broker.example:9092")
     assert done.stderr == "facestream: missing: a C++ compiler. On Debian: sudo apt-get install g++\n"
 
 
@@ -53,9 +53,9 @@ def test_a_java_that_is_too_old_is_not_enough(bare: Path) -> None:
     for tool in ("c++", "mvn"):
         program(bare / tool, "exit 0")
     program(bare / "java", """echo 'openjdk version "11.0.22" 2024-01-16' >&2""")
-    done = check(bare, PYTHON=sys.executable)
+    done = run_script(bare, PYTHON=sys.executable)
     assert done.stderr == (
         "facestream: missing: a Java runtime 17 or newer. On Debian: sudo apt-get install default-jre-headless\n"
     )
     program(bare / "java", """echo 'openjdk version "21.0.2" 2024-01-16' >&2""")
-    assert check(bare, PYTHON=sys.executable).returncode == 0
+    assert run_script(bare, PYTHON=sys.executable).returncode == 0

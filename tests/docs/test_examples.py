@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.consumers.test_index_and_cluster import analysed
+from tests.builders.analyses import one_face_scan
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,7 +16,7 @@ def test_the_example_of_the_clustering_as_a_library_runs() -> None:
     (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "clustering.md").read_text(), re.DOTALL)
     near = np.zeros(128, dtype=np.float32)
     far = np.full(128, 0.2, dtype=np.float32)
-    known = {"scans": [analysed(0, near), analysed(1, near + 0.01), analysed(2, far)]}
+    known = {"scans": [one_face_scan(0, near), one_face_scan(1, near + 0.01), one_face_scan(2, far)]}
     exec(compile(example, "docs/clustering.md", "exec"), known)
     clustering: object = known["clustering"]
     assert clustering.sizes() == {"face-0000": 2, "face-0002": 1}  # type: ignore[attr-defined]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,11 +11,11 @@ from PIL import Image
 
 from cli.common import now
 from producers.feed import Feed
-from producers.files import list_sources, scans_of
+from producers.files import list_sources
 from schemas.scans import ScanPublished
 from schemas.topics import SCANS
 from stream import clients
-from tests.e2e.conftest import Running
+from tests.builders.system import StartSystem
 
 
 def blank(path: Path) -> bytes:
@@ -26,9 +24,7 @@ def blank(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def test_bad_scans_become_dead_letters_with_their_reason(
-    start: Callable[[], AbstractContextManager[Running]], tmp_path: Path
-) -> None:
+def test_bad_scans_become_dead_letters_with_their_reason(start: StartSystem, tmp_path: Path) -> None:
     folder = tmp_path / "album"
     folder.mkdir()
     good = blank(folder / "good.jpg")
@@ -36,7 +32,7 @@ def test_bad_scans_become_dead_letters_with_their_reason(
     (folder / "empty.jpg").write_bytes(b"")
     (folder / "text.jpg").write_text("a list of the photographs in this box")
 
-    def said(scan_id: str, uri: Path, sha256: str) -> ScanPublished:
+    def published(scan_id: str, uri: Path, sha256: str) -> ScanPublished:
         return ScanPublished(
             scan_id=scan_id,
             uri=uri.as_uri(),
@@ -47,12 +43,10 @@ def test_bad_scans_become_dead_letters_with_their_reason(
         )
 
     with start() as running:
+        running.publish(list_sources([folder]).sources)
         with Feed(running.settings.kafka, now) as feed:
-            for source in list_sources([folder]).sources:
-                for scan in scans_of(source, now):
-                    feed.publish(scan)
-            feed.publish(said("album/missing.jpg", folder / "missing.jpg", "0" * 64))
-            feed.publish(said("album/other.jpg", folder / "good.jpg", hashlib.sha256(b"other").hexdigest()))
+            feed.publish(published("album/missing.jpg", folder / "missing.jpg", "0" * 64))
+            feed.publish(published("album/other.jpg", folder / "good.jpg", hashlib.sha256(b"other").hexdigest()))
         producer = clients.producer(running.settings.kafka)
         headers = [("ce_specversion", b"1.0"), ("ce_type", ScanPublished.type.encode())]
         producer.send(SCANS.name, key=b"album/garbage", value=b"{not json", headers=headers)

@@ -6,17 +6,14 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from catalogue.connection import connect
-from cli.common import now
 from local.services import services
-from producers.feed import Feed
-from producers.files import list_sources, scans_of
+from producers.files import list_sources
 from settings import Settings
-from tests.e2e.conftest import Finished, Running
+from tests.builders.commands import Finished
+from tests.builders.system import StartSystem
 
 TABLES = {
     "analyses": "SELECT scan_id, sha256, width, height FROM analyses ORDER BY scan_id",
@@ -26,9 +23,7 @@ TABLES = {
 }
 
 
-def test_killing_each_consumer_changes_nothing(
-    start: Callable[[], AbstractContextManager[Running]], johns: Path, johns_run: Finished
-) -> None:
+def test_killing_each_consumer_changes_nothing(start: StartSystem, johns: Path, johns_run: Finished) -> None:
     with (
         services(Settings(data=johns_run.data), kafka=False, command="pytest") as settings,
         connect(settings.database) as connection,
@@ -42,10 +37,7 @@ def test_killing_each_consumer_changes_nothing(
     portions = [sources[start : start + 7] for start in range(0, len(sources), 7)]
     with start() as running:
         for victim, portion in zip(victims, portions, strict=True):
-            with Feed(running.settings.kafka, now) as feed:
-                for source in portion:
-                    for scan in scans_of(source, now):
-                        feed.publish(scan)
+            running.publish(portion)
             time.sleep(chance.uniform(0.0, 1.0))
             os.kill(running.supervisor.processes[victim], signal.SIGKILL)
             running.supervisor.check()

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cli.common import now
-from producers.feed import Feed
-from producers.files import list_sources, scans_of
-from tests.e2e.conftest import Running, facestream
+from producers.files import list_sources
+from tests.builders.commands import CommandFailed, facestream, facestream_json
+from tests.builders.system import Running, StartSystem
 
 
 @dataclass(frozen=True)
@@ -25,20 +22,19 @@ class Desk:
 
     def ask(self, *arguments: object) -> list[Any]:
         """What a command prints with --json."""
-        done = facestream(*map(str, arguments), "--json", "--data", self.running.settings.data)
-        assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        return facestream_json(*arguments, "--data", self.running.settings.data)
 
     def decide(self, *arguments: object) -> str:
         """Decides, waits until it has taken effect, and gives the decision's id."""
         (line,) = self.ask(*arguments)
-        assert line["decided"], line
+        if not line["decided"]:
+            raise CommandFailed(line)
         self.running.wait_until_done()
         return str(line["decision_id"])
 
-    def refused(self, *arguments: object) -> str:
-        """The line that says why something cannot be decided."""
-        done = facestream(*map(str, arguments), "--data", self.running.settings.data)
+    def assert_refused(self, *arguments: object) -> str:
+        """Something cannot be decided; gives the one line that says why."""
+        done = facestream(*arguments, "--data", self.running.settings.data)
         assert (done.returncode, done.stdout) == (1, "")
         (line,) = done.stderr.strip().splitlines()
         return line
@@ -61,13 +57,10 @@ class Desk:
 
 
 @pytest.fixture
-def desk(start: Callable[[], AbstractContextManager[Running]], johns: Path) -> Iterator[Desk]:
+def desk(start: StartSystem, johns: Path) -> Iterator[Desk]:
     with start() as running:
         folders = [johns / name for name in ("John_Savage", "John_Simm", "John_Schneider")]
-        with Feed(running.settings.kafka, now) as feed:
-            for source in list_sources(folders).sources:
-                for scan in scans_of(source, now):
-                    feed.publish(scan)
+        running.publish(list_sources(folders).sources)
         running.wait_until_done()
         yield Desk(running)
 
@@ -100,18 +93,20 @@ def test_a_few_decisions_name_everybody_and_taking_them_back_leaves_no_trace(des
     assert sorted(desk.clusters()[desk.cluster_of(alone)]) == sorted([*schneider, alone])
     decided.append(desk.decide("label", schneider[0], "John Schneider"))
     assert desk.ask("show", alone)[0]["soft_label"]["name"] == "John Schneider"
-    assert f"face {alone} is John Simm conflicts" in desk.refused("label", alone, "John Simm").replace("that ", "")
+    assert f"face {alone} is John Simm conflicts" in desk.assert_refused("label", alone, "John Simm").replace(
+        "that ", ""
+    )
 
     # A rejected name is proposed no more.
     decided.append(desk.decide("reject", savage[2], "John Savage"))
     assert desk.ask("show", savage[2])[0]["distribution"] == []
     assert savage[2] not in {it["face_id"] for it in desk.ask("candidates", "John Savage")}
-    assert decided[-1] in desk.refused("link", savage[0], savage[2])
+    assert decided[-1] in desk.assert_refused("link", savage[0], savage[2])
 
     # Separated faces are never in one cluster, until that is taken back.
     apart = desk.decide("separate", simm[1], simm[2])
     assert desk.cluster_of(simm[1]) != desk.cluster_of(simm[2])
-    assert apart in desk.refused("link", simm[1], simm[2])
+    assert apart in desk.assert_refused("link", simm[1], simm[2])
     desk.decide("undo", apart)
     assert desk.cluster_of(simm[1]) == desk.cluster_of(simm[2]) == desk.cluster_of(simm[0])
     assert [it["kind"] for it in desk.ask("history", simm[1])] == ["separated", "undone"]

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from catalogue.connection import connect
 from local.services import services
 from settings import Settings
-from tests.e2e.conftest import facestream
-
-
-def printed(*arguments: str | Path) -> list[Any]:
-    done = facestream(*arguments, "--json")
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+from tests.builders.commands import facestream_json
 
 
 def found(data: Path) -> tuple[dict[str, str], set[int]]:
@@ -28,14 +20,14 @@ def found(data: Path) -> tuple[dict[str, str], set[int]]:
 
 def test_a_face_found_again_keeps_its_id_and_what_was_decided_about_it(johns: Path, tmp_path: Path) -> None:
     data, scans = tmp_path / "data", johns / "John_Simm"
-    printed("run", scans, "--data", data, "--upsample", "0")
+    facestream_json("run", scans, "--data", data, "--upsample", "0")
     before, doublings = found(data)
     assert doublings == {0}
     face_id = min(before)
-    (decision,) = printed("label", face_id, "John Simm", "--data", data)
+    (decision,) = facestream_json("label", face_id, "John Simm", "--data", data)
 
-    assert printed("reanalyse", "--collection", "John_Simm", "--data", data) == [{"published_again": 11}]
-    (summary,) = printed("run", scans, "--data", data, "--upsample", "1")
+    assert facestream_json("reanalyse", "--collection", "John_Simm", "--data", data) == [{"published_again": 11}]
+    (summary,) = facestream_json("run", scans, "--data", data, "--upsample", "1")
     assert (summary["published"], summary["already_there"], summary["waiting"]) == (0, 11, 0)
     after, doublings = found(data)
     assert doublings == {1}
@@ -43,8 +35,8 @@ def test_a_face_found_again_keeps_its_id_and_what_was_decided_about_it(johns: Pa
     # Most boxes have moved a little, and the embeddings with them.
     assert sum(before[face_id] != after[face_id] for face_id in before) > len(before) / 2
 
-    (line,) = printed("history", face_id, "--data", data)
+    (line,) = facestream_json("history", face_id, "--data", data)
     assert (line["decision_id"], line["holds"]) == (decision["decision_id"], True)
-    assert printed("orphans", "--data", data) == []
-    (person,) = printed("people", "--data", data)
+    assert facestream_json("orphans", "--data", data) == []
+    (person,) = facestream_json("people", "--data", data)
     assert person["name"] == "John Simm"

@@ -7,28 +7,24 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import psutil
 from kafka import KafkaConsumer
 from PIL import Image
 
 from local.services import services
+from sample.archive import build_sample
 from settings import Settings
-from tests.e2e.conftest import Finished, facestream
+from tests.builders.clock import wait_until
+from tests.builders.commands import Finished, facestream, facestream_json
 
 
-def clusters(data: Path) -> list[dict[str, object]]:
-    done = facestream("clusters", "--data", data, "--json")
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def people_of(cluster: dict[str, object]) -> set[str]:
-    faces = cluster["faces"]
-    assert isinstance(faces, list)
-    return {str(face["scan_id"]).split("/")[1] for face in faces}
+def people_of(cluster: dict[str, Any]) -> set[str]:
+    """Whose photographs the faces of a cluster are on."""
+    return {str(face["scan_id"]).split("/")[1] for face in cluster["faces"]}
 
 
 def test_every_scan_is_accounted_for(johns_run: Finished) -> None:
@@ -39,8 +35,8 @@ def test_every_scan_is_accounted_for(johns_run: Finished) -> None:
 
 
 def test_every_cluster_holds_one_person(johns_run: Finished) -> None:
-    found = clusters(johns_run.data)
-    assert sum(int(str(cluster["size"])) for cluster in found) == johns_run.summary["faces"]
+    found = facestream_json("clusters", "--data", johns_run.data)
+    assert sum(cluster["size"] for cluster in found) == johns_run.summary["faces"]
     assert all(len(people_of(cluster)) == 1 for cluster in found)
     assert {person for cluster in found[:5] for person in people_of(cluster)} == {
         "John_Savage",
@@ -52,12 +48,12 @@ def test_every_cluster_holds_one_person(johns_run: Finished) -> None:
 
 
 def test_the_same_folder_again_adds_nothing(johns_run: Finished, johns: Path) -> None:
-    before = clusters(johns_run.data)
+    before = facestream_json("clusters", "--data", johns_run.data)
     again = facestream("run", johns, "--data", johns_run.data, "--upsample", "0", "--json")
     assert again.returncode == 0, again.stderr
     summary = json.loads(again.stdout)
     assert (summary["published"], summary["already_there"], summary["changed"]) == (0, 55, 0)
-    assert clusters(johns_run.data) == before
+    assert facestream_json("clusters", "--data", johns_run.data) == before
 
 
 def test_a_subscriber_without_our_code_reads_assignments(johns_run: Finished) -> None:
@@ -71,10 +67,11 @@ def test_a_subscriber_without_our_code_reads_assignments(johns_run: Finished) ->
         )
         latest = {record.key.decode(): json.loads(record.value) for record in subscriber}
         subscriber.close()
-    sizes = {cluster["cluster_id"]: cluster["size"] for cluster in clusters(johns_run.data)}
+    sizes = {
+        cluster["cluster_id"]: cluster["size"] for cluster in facestream_json("clusters", "--data", johns_run.data)
+    }
     assert len(latest) == johns_run.summary["faces"]
-    for cluster_id, size in sizes.items():
-        assert sum(assignment["cluster_id"] == cluster_id for assignment in latest.values()) == size
+    assert Counter(assignment["cluster_id"] for assignment in latest.values()) == sizes
 
 
 def test_status_counts_and_shows_no_lag(johns_run: Finished) -> None:
@@ -85,32 +82,44 @@ def test_status_counts_and_shows_no_lag(johns_run: Finished) -> None:
     assert status["faces"] == johns_run.summary["faces"]
 
 
-def test_an_interrupted_run_ends_cleanly_and_is_taken_up_again(johns: Path, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    arguments = ["run", str(johns / "John_Simm"), "--data", str(data), "--upsample", "0", "--json"]
-    command = [sys.executable, "-m", "cli.main", *arguments]
-    # dlib's own engine takes so long that the signal comes in the middle.
-    slow = os.environ | {"FACESTREAM_MODELS__ENGINE": "dlib"}
+def test_an_interrupted_run_ends_cleanly_and_is_taken_up_again(tmp_path: Path) -> None:
+    scans, data = tmp_path / "sample", tmp_path / "data"
+    count = len(build_sample(scans))
+    arguments = ["run", str(scans), "--data", str(data), "--upsample", "0"]
+    command = [sys.executable, "-m", "cli.main", *arguments, "--json"]
+    # One process of dlib's own engine analyses eight scans in some 15 seconds, and only then tells of them.
+    slow = os.environ | {"FACESTREAM_MODELS__ENGINE": "dlib", "FACESTREAM_MODELS__PROCESSES": "1"}
     first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=slow)
-    while not (data / "logs" / "catalogue.log").exists():
-        assert first.poll() is None
-        time.sleep(0.1)
-    time.sleep(4)
-    first.send_signal(signal.SIGINT)
-    out, err = first.communicate(timeout=60)
+    try:
+        wait_until(lambda: first.poll() is not None or analysed_so_far(data) > 0, "nothing is analysed", within_s=200)
+        assert first.poll() is None, "it ended before it was interrupted"
+        first.send_signal(signal.SIGINT)
+        out, err = first.communicate(timeout=60)
+    finally:
+        first.kill()
     assert first.returncode == 0, err
     assert "stopping" in err
-    assert json.loads(out)["scans"] <= 11
+    interrupted = json.loads(out)
+    assert interrupted["scans"] == count
+    assert 0 < interrupted["analysed"] < count, "it was not interrupted in the middle"
+    assert interrupted["waiting"] == count - interrupted["analysed"]
     left = [
         process.info["cmdline"]
         for process in psutil.process_iter(["cmdline"])
         if process.pid != os.getpid() and any(str(data) in part for part in process.info["cmdline"] or ())
     ]
     assert left == []
-    second = facestream(*arguments)
-    assert second.returncode == 0, second.stderr
-    summary = json.loads(second.stdout)
-    assert (summary["scans"], summary["waiting"], summary["analysed"]) == (11, 0, 11)
+    (second,) = facestream_json(*arguments)
+    assert (second["scans"], second["waiting"], second["analysed"]) == (count, 0, count)
+    assert (second["published"], second["already_there"]) == (0, count)
+
+
+def analysed_so_far(data: Path) -> int:
+    """How many analysed scans the catalogue of a running system has; 0 where there is none yet."""
+    if not (data / "services.json").exists():
+        return 0
+    asked = facestream("status", "--data", data, "--json")
+    return int(json.loads(asked.stdout)["analysed"]) if asked.returncode == 0 else 0
 
 
 def test_a_second_run_on_a_folder_in_use_is_refused_with_one_line(johns: Path, tmp_path: Path) -> None:

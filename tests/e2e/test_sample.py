@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.e2e.conftest import facestream
+from tests.builders.commands import facestream
 
 
 def test_without_scans_the_sample_archive_is_run_and_held_against_its_truth(tmp_path: Path) -> None:

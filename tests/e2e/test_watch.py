@@ -7,10 +7,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-from tests.e2e.conftest import facestream
+from tests.builders.clock import wait_until
+from tests.builders.commands import facestream
 
 
 def test_what_is_put_into_a_watched_folder_is_clustered(johns: Path, tmp_path: Path) -> None:
@@ -41,11 +41,11 @@ def test_a_folder_that_is_not_there_is_told_before_anything_is_started(tmp_path:
 
 def wait_for_faces(data: Path, faces: int) -> None:
     """Ask the running system, as a person would from a second terminal."""
-    deadline = time.monotonic() + 90
-    while True:
-        if (data / "services.json").exists():
-            asked = facestream("status", "--data", data, "--json")
-            if asked.returncode == 0 and json.loads(asked.stdout)["faces"] >= faces:
-                return
-        assert time.monotonic() < deadline, f"{faces} faces did not come"
-        time.sleep(0.5)
+
+    def are_there() -> bool:
+        if not (data / "services.json").exists():
+            return False
+        asked = facestream("status", "--data", data, "--json")
+        return asked.returncode == 0 and json.loads(asked.stdout)["faces"] >= faces
+
+    wait_until(are_there, f"{faces} faces did not come", within_s=90, every_s=0.5)

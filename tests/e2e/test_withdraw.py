@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from catalogue import reader
 from catalogue.connection import connect
-from cli.common import now
 from clustering import snapshot as clustering_snapshot
 from consumers.cluster import parameters_of
 from index import snapshot as index_snapshot
 from index.parameters import Parameters
-from producers.feed import Feed
-from producers.files import list_sources, scans_of
+from producers.files import list_sources
 from schemas.topics import ASSIGNMENTS, FACES, NEIGHBOURS, SCANS, Tombstone, Topic
 from settings import KafkaSettings
 from stream.reading import read_to_end
-from tests.e2e.conftest import Running, facestream
+from tests.builders.commands import facestream
+from tests.builders.system import StartSystem
 
 
 def keys_live(kafka: KafkaSettings, topic: Topic) -> set[str]:
@@ -27,13 +24,10 @@ def keys_live(kafka: KafkaSettings, topic: Topic) -> set[str]:
     return {str(key, "utf-8") for key, message in last.items() if key and not isinstance(message, Tombstone)}
 
 
-def test_a_withdrawn_scan_is_gone_everywhere(start: Callable[[], AbstractContextManager[Running]], johns: Path) -> None:
+def test_a_withdrawn_scan_is_gone_everywhere(start: StartSystem, johns: Path) -> None:
     with start() as running:
         kafka, data = running.settings.kafka, running.settings.data
-        with Feed(kafka, now) as feed:
-            for source in list_sources([johns / "John_Simm"]).sources[:4]:
-                for scan in scans_of(source, now):
-                    feed.publish(scan)
+        running.publish(list_sources([johns / "John_Simm"]).sources[:4])
         running.wait_until_done()
         # The oldest face names the cluster: without it the cluster has to go on under another id.
         ((gone_face, gone),) = running.rows(

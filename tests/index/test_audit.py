@@ -8,7 +8,7 @@ from index.face_index import FaceIndex
 from index.parameters import Parameters
 from schemas.neighbours import NeighboursFound
 from schemas.topics import Tombstone
-from tests.index.archive import analysed, edges_said, in_batches, live, people, scans_of, true_edges
+from tests.builders.analyses import analysed, edges_in, in_batches, live, people, scans_of, true_edges
 
 # So few links that much is missed.
 POOR = Parameters(exact_below=10, m=2, ef_construction=8, ef=8)
@@ -27,7 +27,7 @@ def test_after_an_audit_every_pair_has_been_said() -> None:
     index = FaceIndex(POOR)
     said = [record for batch in in_batches(log, 20) for record in index.apply(batch)]
     now, truth = live(log), true_edges(live(log))
-    before = edges_said(said, now)
+    before = edges_in(said, now)
     assert 0.2 < len(before) / len(truth) < 0.95
 
     first = audit(index, now, records(said))
@@ -35,7 +35,7 @@ def test_after_an_audit_every_pair_has_been_said() -> None:
     # Now and then an edge is said by its earlier end alone, when both came in one batch.
     assert first.found <= len(before)
     assert 0.2 < first.recall < 0.95
-    after = edges_said([*said, *first.fuller], now)
+    after = edges_in([*said, *first.fuller], now)
     assert after.keys() == truth.keys()
 
     second = audit(index, now, records([*said, *first.fuller]))
@@ -86,6 +86,6 @@ def test_shards_are_audited_each_for_its_own_faces() -> None:
         said += [*own, *result.fuller]
         true += result.true
     truth = true_edges(log)
-    assert edges_said(said, log).keys() == truth.keys()
+    assert edges_in(said, log).keys() == truth.keys()
     within_one_scan = sum(len({analysis for _, analysis in edge}) == 1 for edge in truth)
     assert true == len(truth) + within_one_scan

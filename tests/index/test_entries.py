@@ -16,9 +16,7 @@ from index.parameters import Parameters, shard_of
 from schemas.codec import InvalidRecord
 from schemas.neighbours import NeighboursFound
 from schemas.topics import NEIGHBOURS, Tombstone
-from tests.index.archive import analysed, edges_said, in_batches, live, people, scans_of, true_edges
-
-Log = list[Analysed | Withdrawn]
+from tests.builders.analyses import Log, analysed, edges_in, in_batches, live, people, scans_of, true_edges
 
 
 def points(*places: float) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
@@ -30,7 +28,8 @@ def points(*places: float) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
 
 def neighbours(record: NeighboursFound | Tombstone) -> list[list[tuple[str, int]]]:
     """Of each face of a record, its neighbours and their analyses."""
-    assert isinstance(record, NeighboursFound)
+    if isinstance(record, Tombstone):
+        raise TypeError(f"{record} has no faces")
     return [list(zip(face.neighbours, face.analyses, strict=True)) for face in record.faces]
 
 
@@ -99,7 +98,7 @@ def test_whatever_the_log_batches_and_shards_the_records_add_up_to_the_live_edge
         for batch in in_batches(log, size):
             said.extend(index.apply(batch))
         index.close()
-    edges, truth = edges_said(said, live(log)), true_edges(live(log))
+    edges, truth = edges_in(said, live(log)), true_edges(live(log))
     assert edges == truth
     last = {record.key: record for record in said}
     assert len(last) == shards * len({scan_id for scan_id, _ in entries})
@@ -113,8 +112,8 @@ def test_shards_hold_each_face_once_and_add_up_to_the_whole() -> None:
     assert sum(index.faces for index in indexes) == 800
     assert all(150 < index.faces < 250 for index in indexes)
     of_whole = [record for batch in in_batches(log, 50) for record in whole.apply(batch)]
-    assert edges_said(said, log) == edges_said(of_whole, log)
-    assert edges_said(said, log).keys() == true_edges(log).keys()
+    assert edges_in(said, log) == edges_in(of_whole, log)
+    assert edges_in(said, log).keys() == true_edges(log).keys()
 
 
 def test_the_shard_of_a_face_is_the_same_in_every_process_and_version() -> None:

@@ -12,7 +12,7 @@ from index.entries import Analysed
 from index.face_index import FaceIndex
 from index.parameters import Parameters
 from schemas.neighbours import NeighboursFound
-from tests.index.archive import analysed, edges_said, in_batches, people, scans_of, true_edges
+from tests.builders.analyses import analysed, edges_in, in_batches, people, scans_of, true_edges
 
 EXACT = Parameters(exact_below=1_000_000)
 HNSW = Parameters(exact_below=0)
@@ -27,7 +27,7 @@ def found(index: FaceIndex, log: Sequence[Analysed], size: int = 64) -> list[Nei
 @pytest.mark.parametrize("size", [1, 7, 256])
 def test_an_exact_search_finds_every_pair_within_eps_max(size: int) -> None:
     log = scans_of(people(1_200, a_person=12))
-    edges = edges_said(found(FaceIndex(EXACT), log, size), log)
+    edges = edges_in(found(FaceIndex(EXACT), log, size), log)
     truth = true_edges(log)
     assert edges.keys() == truth.keys()
     assert len(truth) > 3_000
@@ -39,18 +39,18 @@ def test_hnsw_finds_the_pairs_of_real_faces(shared_data: Path) -> None:
     log = scans_of(embeddings, faces_a_scan=1)
     truth = true_edges(log)
     for parameters, least in ((EXACT, 1.0), (HNSW, 0.999)):
-        edges = edges_said(found(FaceIndex(parameters), log, 256), log)
+        edges = edges_in(found(FaceIndex(parameters), log, 256), log)
         assert edges.keys() <= truth.keys()
         assert len(edges) >= least * len(truth)
 
 
 def test_hnsw_and_exact_search_give_a_pair_the_same_distance_from_either_end_to_the_bit() -> None:
     log = scans_of(people(1_000, a_person=30))
-    one_by_one = edges_said(found(FaceIndex(EXACT), log, 1), log)
-    by_hnsw = edges_said(found(FaceIndex(HNSW), log, 64), log)
+    one_by_one = edges_in(found(FaceIndex(EXACT), log, 1), log)
+    by_hnsw = edges_in(found(FaceIndex(HNSW), log, 64), log)
     index = FaceIndex(EXACT)
     index.apply(log, search=False)
-    all_ways = edges_said(index.search(log), log)  # asserts that both ends say the same
+    all_ways = edges_in(index.search(log), log)  # asserts that both ends say the same
     assert all_ways == one_by_one
     assert by_hnsw.items() <= all_ways.items()
     assert len(by_hnsw) > 0.999 * len(all_ways)
@@ -76,7 +76,7 @@ def test_pictures_that_are_there_many_times_hide_nobody(parameters: Parameters) 
         vectors[100 + picture :: 23] = vectors[picture]
     log = scans_of(vectors, faces_a_scan=1)
     truth = true_edges(log)
-    edges = edges_said(found(FaceIndex(parameters), log), log)
+    edges = edges_in(found(FaceIndex(parameters), log), log)
     assert sum(distance == 0 for distance in truth.values()) > 90_000
     assert len(edges) >= 0.999 * len(truth)
 
@@ -104,6 +104,7 @@ def test_neighbours_are_sorted_by_distance_then_id(parameters: Parameters) -> No
     vectors[:, 0] = np.repeat([0.0, 0.1, 0.2, 0.3], 10)
     names = [f"{number:02}" for number in np.random.default_rng(2).permutation(40)]
     [record] = found(FaceIndex(parameters), [analysed(0, "s", vectors, names)])
+    assert len(record.faces) == 40
     for face in record.faces:
         columns = list(zip(face.distances, face.neighbours, strict=True))
         assert len(columns) == 39
@@ -130,4 +131,4 @@ def test_an_index_grows_far_beyond_its_first_capacity() -> None:
     assert index.faces == 3_000
     assert index.hnsw is not None
     assert index.hnsw.nodes == 3_000
-    assert len(edges_said(records, log)) >= 0.999 * len(true_edges(log))
+    assert len(edges_in(records, log)) >= 0.999 * len(true_edges(log))

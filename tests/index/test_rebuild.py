@@ -12,7 +12,7 @@ from index.entries import Analysed, Withdrawn
 from index.face_index import FaceIndex
 from index.hnsw import Hnsw
 from index.parameters import Parameters
-from tests.index.archive import Vectors, analysed, edges_said, in_batches, live, people, scans_of, true_edges
+from tests.builders.analyses import Vectors, analysed, edges_in, in_batches, live, people, scans_of, true_edges
 
 PARAMETERS = Parameters(exact_below=50, marked_share=0.25)
 
@@ -24,8 +24,8 @@ def held_back(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     add = Hnsw.add
 
     def add_later(graph: Hnsw, vectors: Vectors, slots: np.ndarray, threads: int | None = None) -> None:
-        if threading.current_thread().name == "index-rebuild":
-            assert go_on.wait(timeout=20)
+        if threading.current_thread().name == "index-rebuild" and not go_on.wait(timeout=20):
+            raise TimeoutError("the rebuild was held back for too long")
         add(graph, vectors, slots, threads)
 
     monkeypatch.setattr(Hnsw, "add", add_later)
@@ -42,7 +42,7 @@ def test_after_a_rebuild_no_node_is_marked_and_every_pair_is_found() -> None:
     assert index.hnsw is not None
     assert (index.hnsw.nodes, index.hnsw.marked) == (600, 0)
     left = live([*log, *gone])
-    assert edges_said(index.search(left), left).keys() == true_edges(left).keys()
+    assert edges_in(index.search(left), left).keys() == true_edges(left).keys()
 
 
 def test_what_comes_and_goes_during_a_rebuild_is_in_its_graph(held_back: threading.Event) -> None:
@@ -66,7 +66,7 @@ def test_what_comes_and_goes_during_a_rebuild_is_in_its_graph(held_back: threadi
     more = [analysed(5_000 + number, f"late-{number}", vectors[1_500 + number, None]) for number in range(100)]
     said += index.apply(more)
     log += more
-    assert edges_said(said, live(log)).keys() == true_edges(live(log)).keys()
+    assert edges_in(said, live(log)).keys() == true_edges(live(log)).keys()
 
 
 def test_the_stream_takes_the_new_graph_by_itself_when_it_is_ready() -> None:

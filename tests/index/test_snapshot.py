@@ -13,7 +13,7 @@ from index.entries import Analysed, Withdrawn
 from index.face_index import FaceIndex
 from index.parameters import Parameters
 from index.snapshot import load, save
-from tests.index.archive import analysed, people, scans_of
+from tests.builders.analyses import analysed, people, scans_of
 
 EXACT = Parameters(shard=1, shards=2)
 HNSW = replace(EXACT, exact_below=50, threads=1)

@@ -58,14 +58,15 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def addresses(process: subprocess.Popen[str]) -> list[str]:
     """What the process prints once it has its services."""
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line, "it ended without services"
+    line = process.stdout.readline() if process.stdout else ""
+    if not line:
+        raise ChildProcessError("it ended without services")
     found: list[str] = json.loads(line)
     return found
 
 
-def let_go(process: subprocess.Popen[str]) -> None:
+def assert_lets_go(process: subprocess.Popen[str]) -> None:
+    """It ends well once its input does."""
     assert process.stdin is not None
     process.stdin.close()
     assert process.wait(_PATIENCE_S) == 0
@@ -85,8 +86,7 @@ def write(settings: Settings) -> None:
     producer = KafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers, acks="all")
     producer.send("kept", b"record").get(timeout=30)
     producer.close()
-    assert settings.database.url is not None
-    with psycopg.connect(settings.database.url) as connection:
+    with psycopg.connect(str(settings.database.url)) as connection:
         connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
         connection.execute("CREATE TABLE kept (embedding vector(3))")
         connection.execute("INSERT INTO kept VALUES ('[1,2,3]')")
@@ -102,8 +102,7 @@ def read(settings: Settings) -> tuple[list[bytes], list[tuple[float]]]:
     )
     records = [next(consumer).value]
     consumer.close()
-    assert settings.database.url is not None
-    with psycopg.connect(settings.database.url) as connection:
+    with psycopg.connect(str(settings.database.url)) as connection:
         return records, connection.execute("SELECT (embedding <-> '[1,2,0]')::float FROM kept").fetchall()
 
 
@@ -153,9 +152,9 @@ def test_of_two_started_at_once_one_starts_the_services_and_both_use_them(tmp_pa
     )
 
     guest, host = sorted(processes, key=lambda process: process.pid == owner["pid"])
-    let_go(guest)
+    assert_lets_go(guest)
     assert len(servers_of(data)) == 2
-    let_go(host)
+    assert_lets_go(host)
     assert not servers_of(data)
 
 
@@ -167,7 +166,7 @@ def test_who_needs_what_the_owner_does_not_run_is_told_so(tmp_path: Path, hold: 
         services(Settings(data=data), command="status").__enter__()
     with services(Settings(data=data), kafka=False, command="similar") as settings:
         assert settings.database.url is not None
-    let_go(owner)
+    assert_lets_go(owner)
 
 
 @pytest.mark.usefixtures("clean_environment")
@@ -193,6 +192,7 @@ def test_after_kill_9_of_the_servers_too_and_with_orphans_about_the_next_owner_h
     with services(Settings(data=data), exclusive=True, command="run") as first:
         write(first)
         running = [(server.cmdline(), server.cwd(), server.username()) for server in servers_of(data)]
+        assert len(running) >= 2, "a broker and a database"
         for server in servers_of(data):
             server.kill()
     # The same servers once more, tied to nobody: what a system without the kernel's help leaves behind.

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from models import images
-from models.images import UnreadableImage, decode, inspect
+from models.images import RgbImage, UnreadableImage, decode, inspect
 
 GRADIENT = np.stack(
     np.broadcast_arrays(np.arange(40)[:, None] * 6, np.arange(60)[None, :] * 4, np.full((40, 60), 90)), axis=2
@@ -55,12 +55,57 @@ def test_sixteen_bits_become_eight() -> None:
         assert np.abs(picture[:, :, 0].astype(int) - deep / 257).max() <= 1
 
 
-@pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "LA", "RGBA"])
-def test_other_kinds_of_colour_become_rgb(mode: str) -> None:
-    kind = "TIFF" if mode == "CMYK" else "PNG"
-    picture = decode(encoded(Image.fromarray(GRADIENT).convert(mode), kind))
-    assert picture.shape == (40, 60, 3)
+def test_gray_is_the_same_in_all_three_colours() -> None:
+    gray = GRADIENT[:, :, 0]
+    expected = np.repeat(gray[:, :, None], 3, axis=2)
+    for kind in ("PNG", "TIFF"):
+        assert_decodes_to(encoded(Image.fromarray(gray), kind), expected)
+
+
+def test_black_and_white_is_black_and_white() -> None:
+    black = np.indices((40, 60)).sum(axis=0) % 3 == 0
+    expected = np.repeat(np.where(black, 0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
+    for kind in ("PNG", "TIFF"):
+        assert_decodes_to(encoded(Image.fromarray(~black), kind), expected)
+
+
+def test_a_palette_gives_the_colours_that_it_holds() -> None:
+    colours = np.array([(200, 30, 30), (20, 180, 40), (250, 250, 210)], dtype=np.uint8)
+    numbers = (np.indices((40, 60)).sum(axis=0) % 3).astype(np.uint8)
+    picture = Image.fromarray(numbers, "P")
+    picture.putpalette(colours.tobytes())
+    assert_decodes_to(encoded(picture, "PNG"), colours[numbers])
+
+
+def test_inks_become_the_colours_that_they_print() -> None:
+    """Cyan, magenta, yellow and black: each takes its colour away, black all three."""
+    inks = np.zeros((40, 60, 4), dtype=np.uint8)
+    inks[:, :15, 0] = inks[:, 15:30, 1] = inks[:, 30:45, 2] = inks[:, 45:, 3] = 255
+    expected = np.full((40, 60, 3), 255, dtype=np.uint8)
+    expected[:, :15, 0] = expected[:, 15:30, 1] = expected[:, 30:45, 2] = expected[:, 45:] = 0
+    assert_decodes_to(encoded(Image.fromarray(inks, "CMYK"), "TIFF"), expected)
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_what_is_half_transparent_is_half_white(mode: str) -> None:
+    picture = Image.new(mode, (60, 40), (100, 128) if mode == "LA" else (100, 100, 100, 128))
+    assert_decodes_to(encoded(picture, "PNG"), np.full((40, 60, 3), 177, dtype=np.uint8), off_by=1)
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_an_opaque_picture_is_as_it_is_without_its_transparency(mode: str) -> None:
+    colours = Image.fromarray(GRADIENT).convert("L" if mode == "LA" else "RGB")
+    expected = np.asarray(colours.convert("RGB"))
+    assert_decodes_to(encoded(colours.convert(mode), "PNG"), expected)
+
+
+def assert_decodes_to(data: bytes, expected: RgbImage, off_by: int = 0) -> None:
+    """8-bit RGB in one piece, each pixel as expected."""
+    picture = decode(data)
+    assert picture.shape == expected.shape
+    assert picture.dtype == np.uint8
     assert picture.flags.c_contiguous
+    assert np.abs(picture.astype(int) - expected).max() <= off_by
 
 
 def test_what_is_transparent_is_white() -> None:

@@ -16,7 +16,8 @@ from schemas.decisions import Decision, DecisionUndone, NameRejected
 from schemas.topics import LABELS, Tombstone
 from settings import KafkaSettings
 from stream.reading import read_to_end
-from tests.decisions.test_holding import NOON, named, said, taken, undone
+from tests.builders.clock import NOON
+from tests.builders.decisions import a_decision, decisions_from, named, undone
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_what_conflicts_or_is_so_already_is_not_published(kafka: KafkaSettings, 
     before = published(kafka)
     with pytest.raises(AlreadySo):
         decide(kafka, read_decisions(kafka), named(2, face_id, "grace", decision_id=uuid4().hex), lambda: NOON)
-    rejection = said(NameRejected, 2, face_id=face_id, label_id="grace", decision_id=uuid4().hex)
+    rejection = a_decision(NameRejected, 2, face_id=face_id, label_id="grace", decision_id=uuid4().hex)
     with pytest.raises(ConflictError):
         decide(kafka, read_decisions(kafka), rejection, lambda: NOON)
     assert published(kafka) == before
@@ -78,7 +79,7 @@ def test_a_decision_whose_record_was_deleted_was_never_made(
 
 
 def test_a_decision_is_found_by_the_beginning_of_its_id() -> None:
-    held = taken(named(1, "f", "grace", decision_id="abc1"), named(2, "f", "eileen", decision_id="abd2"))
+    held = decisions_from(named(1, "f", "grace", decision_id="abc1"), named(2, "f", "eileen", decision_id="abd2"))
     assert decision_of(held, "abc").decision_id == "abc1"
     with pytest.raises(UserError, match="'ab' is the beginning of more than one decision's id, abc1 and abd2 among"):
         decision_of(held, "ab")

@@ -3,10 +3,9 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import typer
@@ -19,89 +18,23 @@ from errors import Fatal, UserError
 from producers.feed import Feed, Outcome, Summary
 from producers.files import UNREADABLE_SHA256
 from producers.watch import watch
-from schemas.codec import encode
-from schemas.faces import Face, Provenance, Quality, ScanAnalysed
-from schemas.scans import Box, KeptFace, ScanPublished
-from schemas.topics import SCANS, Tombstone, topic_of
+from schemas.scans import KeptFace, ScanPublished
+from schemas.topics import SCANS, Tombstone
 from settings import KafkaSettings
-from stream.clients import producer
 from stream.reading import read_to_end
-
-NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def collection() -> str:
-    """A name of the test's own: the topics are shared by the tests of this module."""
-    return uuid4().hex
-
-
-def scan(collection: str, name: str = "a.jpg", *, minute: int = 0, **changed: Any) -> ScanPublished:  # noqa: ANN401
-    values: dict[str, Any] = {
-        "scan_id": f"{collection}/{name}",
-        "uri": f"file:///{name}",
-        "sha256": "ab" * 32,
-        "media_type": "image/jpeg",
-        "collection": collection,
-        "published_at": NOON + timedelta(minutes=minute),
-        "metadata": {"place": "Tartu", "year": "1911"},
-    }
-    return ScanPublished.model_validate(values | changed)
-
-
-def publish(kafka: KafkaSettings, *scans: ScanPublished) -> Summary:
-    with Feed(kafka, lambda: NOON) as feed:
-        for it in scans:
-            feed.publish(it)
-    return feed.summary
-
-
-def said(kafka: KafkaSettings, collection: str) -> list[ScanPublished]:
-    messages = [received.message for received in read_to_end(kafka, SCANS)]
-    return [it for it in messages if isinstance(it, ScanPublished) and it.collection == collection]
-
-
-def send(kafka: KafkaSettings, message: ScanAnalysed | Tombstone) -> None:
-    topic = message.topic if isinstance(message, Tombstone) else topic_of(message)
-    record = encode(message, event_id=uuid4().hex, time=NOON)
-    client = producer(kafka)
-    client.send(topic.name, key=record.key, value=record.value, headers=list(record.headers)).get(timeout=10)
-    client.close()
-
-
-def analysis(scan: ScanPublished, **faces: Box) -> ScanAnalysed:
-    found = tuple(
-        Face(
-            face_id=face_id,
-            box=box,
-            landmarks=(),
-            score=1,
-            quality=Quality(size_px=90, sharpness=9),
-            embedding=b"\0" * 512,
-        )
-        for face_id, box in faces.items()
-    )
-    provenance = Provenance(engine="dlib", detector="d", landmarks="l", embedder="e", upsample=0, max_size=2000)
-    return ScanAnalysed(
-        scan_id=scan.scan_id,
-        sha256=scan.sha256,
-        published_at=scan.published_at,
-        width=100,
-        height=100,
-        provenance=provenance,
-        faces=found,
-    )
-
-
-def box(left: float) -> Box:
-    return Box(left=left, top=0.1, right=left + 0.1, bottom=0.2)
+from tests.builders.clock import NOON
+from tests.builders.feed import analysis, box, feed_scans, published_scans, scan
+from tests.builders.kafka import publish
 
 
 def test_a_new_scan_is_published_and_the_same_again_is_not(kafka: KafkaSettings, collection: str) -> None:
-    assert publish(kafka, scan(collection), scan(collection, "b.jpg")) == Summary(published=2)
+    assert feed_scans(kafka, scan(collection), scan(collection, "b.jpg")) == Summary(published=2)
     later = scan(collection, minute=5, metadata={"year": "1911", "place": "Tartu"})
-    assert publish(kafka, later, scan(collection, "b.jpg", media_type="image/pjpeg")) == Summary(already_there=2)
-    assert sorted(said(kafka, collection), key=lambda it: it.scan_id) == [scan(collection), scan(collection, "b.jpg")]
+    assert feed_scans(kafka, later, scan(collection, "b.jpg", media_type="image/pjpeg")) == Summary(already_there=2)
+    assert sorted(published_scans(kafka, collection), key=lambda it: it.scan_id) == [
+        scan(collection),
+        scan(collection, "b.jpg"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -112,57 +45,57 @@ def test_a_new_scan_is_published_and_the_same_again_is_not(kafka: KafkaSettings,
 def test_a_changed_scan_is_published_again_with_its_first_time(
     kafka: KafkaSettings, collection: str, changed: dict[str, Any]
 ) -> None:
-    publish(kafka, scan(collection))
-    assert publish(kafka, scan(collection, minute=5, **changed)) == Summary(changed=1)
-    assert said(kafka, collection) == [scan(collection), scan(collection, **changed)]
-    assert publish(kafka, scan(collection, minute=9, **changed)) == Summary(already_there=1)
+    feed_scans(kafka, scan(collection))
+    assert feed_scans(kafka, scan(collection, minute=5, **changed)) == Summary(changed=1)
+    assert published_scans(kafka, collection) == [scan(collection), scan(collection, **changed)]
+    assert feed_scans(kafka, scan(collection, minute=9, **changed)) == Summary(already_there=1)
 
 
 def test_a_changed_scan_takes_the_faces_found_on_it_along(kafka: KafkaSettings, collection: str) -> None:
     first = scan(collection)
-    publish(kafka, first)
-    send(kafka, analysis(first, old=box(0.5)))
-    send(kafka, analysis(first, left=box(0.1), right=box(0.3)))
-    send(kafka, analysis(scan(collection, "other.jpg"), other=box(0.1)))
-    publish(kafka, scan(collection, sha256="cd" * 32))
-    second = said(kafka, collection)[-1]
+    feed_scans(kafka, first)
+    publish(kafka, [analysis(first, old=box(0.5))])
+    publish(kafka, [analysis(first, left=box(0.1), right=box(0.3))])
+    publish(kafka, [analysis(scan(collection, "other.jpg"), other=box(0.1))])
+    feed_scans(kafka, scan(collection, sha256="cd" * 32))
+    second = published_scans(kafka, collection)[-1]
     assert second.keep == (KeptFace(face_id="left", box=box(0.1)), KeptFace(face_id="right", box=box(0.3)))
 
     # The second analysis finds one of the two a little to the side: the other is still to be kept.
-    send(kafka, analysis(second, left=box(0.11)))
-    publish(kafka, scan(collection, sha256="ef" * 32))
-    third = said(kafka, collection)[-1]
+    publish(kafka, [analysis(second, left=box(0.11))])
+    feed_scans(kafka, scan(collection, sha256="ef" * 32))
+    third = published_scans(kafka, collection)[-1]
     assert third.keep == (KeptFace(face_id="left", box=box(0.11)), KeptFace(face_id="right", box=box(0.3)))
     assert third.published_at == NOON
 
 
 def test_a_scan_that_changes_twice_in_one_run_is_published_as_it_is_last(kafka: KafkaSettings, collection: str) -> None:
     changes = [scan(collection, sha256=digest * 32) for digest in ("cd", "ef")]
-    assert publish(kafka, scan(collection), *changes) == Summary(published=1, changed=2)
-    assert [it.sha256[:2] for it in said(kafka, collection)] == ["ab", "ef"]
+    assert feed_scans(kafka, scan(collection), *changes) == Summary(published=1, changed=2)
+    assert [it.sha256[:2] for it in published_scans(kafka, collection)] == ["ab", "ef"]
 
 
 def test_a_file_that_cannot_be_read_just_now_does_not_replace_a_scan(kafka: KafkaSettings, collection: str) -> None:
-    publish(kafka, scan(collection))
-    assert publish(kafka, scan(collection, sha256=UNREADABLE_SHA256)) == Summary(already_there=1)
-    assert publish(kafka, scan(collection, "gone.jpg", sha256=UNREADABLE_SHA256)) == Summary(published=1)
+    feed_scans(kafka, scan(collection))
+    assert feed_scans(kafka, scan(collection, sha256=UNREADABLE_SHA256)) == Summary(already_there=1)
+    assert feed_scans(kafka, scan(collection, "gone.jpg", sha256=UNREADABLE_SHA256)) == Summary(published=1)
     # When it can be read after all, it is published with its digest.
-    assert publish(kafka, scan(collection, "gone.jpg")) == Summary(changed=1)
+    assert feed_scans(kafka, scan(collection, "gone.jpg")) == Summary(changed=1)
 
 
 def test_a_withdrawn_scan_can_be_published_anew_with_a_new_time(kafka: KafkaSettings, collection: str) -> None:
-    publish(kafka, scan(collection))
-    send(kafka, Tombstone(SCANS, scan(collection).scan_id))
-    assert publish(kafka, scan(collection, minute=5)) == Summary(published=1)
-    assert said(kafka, collection)[-1].published_at == NOON + timedelta(minutes=5)
+    feed_scans(kafka, scan(collection))
+    publish(kafka, [Tombstone(SCANS, scan(collection).scan_id)])
+    assert feed_scans(kafka, scan(collection, minute=5)) == Summary(published=1)
+    assert published_scans(kafka, collection)[-1].published_at == NOON + timedelta(minutes=5)
 
 
 def test_an_id_in_any_script_comes_back_as_it_was(kafka: KafkaSettings, collection: str) -> None:
     names = ["õhtu/ä b#page=2", "фото 1", "写真.jp2", "x" * 900]
-    publish(kafka, *(scan(collection, name, uri="file:///x") for name in names))
-    assert {it.scan_id for it in said(kafka, collection)} == {f"{collection}/{name}" for name in names}
+    feed_scans(kafka, *(scan(collection, name, uri="file:///x") for name in names))
+    assert {it.scan_id for it in published_scans(kafka, collection)} == {f"{collection}/{name}" for name in names}
     again = (scan(collection, name, uri="file:///x") for name in names)
-    assert publish(kafka, *again) == Summary(already_there=len(names))
+    assert feed_scans(kafka, *again) == Summary(already_there=len(names))
 
 
 def test_a_broker_that_is_not_there_is_named(kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +132,10 @@ def test_a_watched_folder_is_published_as_files_come_and_once_only(
         ("new.png", Outcome.ALREADY_THERE),
         ("there.png", Outcome.ALREADY_THERE),
     ]
-    assert sorted(it.scan_id for it in said(kafka, collection)) == [f"{collection}/new.png", f"{collection}/there.png"]
+    assert sorted(it.scan_id for it in published_scans(kafka, collection)) == [
+        f"{collection}/new.png",
+        f"{collection}/there.png",
+    ]
 
 
 class TestIngest:
@@ -228,11 +164,14 @@ class TestIngest:
         assert first.stdout == (
             "2 scans: 2 published, 0 changed and published again, 0 already there; 1 other files skipped\n"
         )
-        assert {it.scan_id for it in said(kafka, collection)} == {f"{collection}/a.png", f"{collection}/broken.jpg"}
+        assert {it.scan_id for it in published_scans(kafka, collection)} == {
+            f"{collection}/a.png",
+            f"{collection}/broken.jpg",
+        }
         second = self.run(*arguments, "--json")
         counts = {"published": 0, "changed": 0, "already_there": 2, "skipped_files": 1}
         assert json.loads(second.stdout) == counts
-        assert len(said(kafka, collection)) == 2
+        assert len(published_scans(kafka, collection)) == 2
 
     def test_a_wrong_path_is_an_error_before_anything_is_published(self, collection: str, tmp_path: Path) -> None:
         Image.new("L", (20, 16)).save(tmp_path / "a.png")
@@ -243,7 +182,7 @@ class TestIngest:
 
 def test_scans_are_withdrawn_all_or_none_and_may_come_back(kafka: KafkaSettings, collection: str) -> None:
     one, other = scan(collection, "1.jpg"), scan(collection, "2.jpg")
-    publish(kafka, one, other)
+    feed_scans(kafka, one, other)
     with Feed(kafka, lambda: NOON) as feed:
         with pytest.raises(UserError, match=r"no scan 'unknown' is published: nothing was withdrawn"):
             feed.withdraw([one.scan_id, "unknown"])
@@ -252,4 +191,4 @@ def test_scans_are_withdrawn_all_or_none_and_may_come_back(kafka: KafkaSettings,
             feed.withdraw([one.scan_id])
     withdrawn = [it.message.key for it in read_to_end(kafka, SCANS) if isinstance(it.message, Tombstone)]
     assert [key for key in withdrawn if key.startswith(collection)] == [one.scan_id]
-    assert publish(kafka, one, other) == Summary(published=1, already_there=1)
+    assert feed_scans(kafka, one, other) == Summary(published=1, already_there=1)

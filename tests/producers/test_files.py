@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -13,8 +12,7 @@ from PIL import Image
 from errors import UserError
 from producers.files import UNREADABLE_SHA256, list_sources, scans_of
 from schemas.scans import ScanPublished
-
-NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
+from tests.builders.clock import NOON
 
 
 def image(path: Path, shade: int = 90, pages: int = 1) -> Path:

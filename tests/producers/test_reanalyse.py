@@ -9,23 +9,23 @@ from producers.reanalyse import chosen_scans, publish_again
 from schemas.scans import KeptFace
 from schemas.topics import SCANS, Tombstone
 from settings import KafkaSettings
-from tests.producers.test_feed import NOON, analysis, box, collection, publish, said, scan, send
-
-__all__ = ["collection"]
+from tests.builders.clock import NOON
+from tests.builders.feed import analysis, box, feed_scans, published_scans, scan
+from tests.builders.kafka import publish
 
 
 def test_scans_are_published_as_they_are_with_the_faces_found_on_them(kafka: KafkaSettings, collection: str) -> None:
     one, two = scan(collection, "1.jpg"), scan(collection, "2.jpg")
-    publish(kafka, one, two)
-    send(kafka, analysis(one, left=box(0.1), right=box(0.3)))
+    feed_scans(kafka, one, two)
+    publish(kafka, [analysis(one, left=box(0.1), right=box(0.3))])
     again = list(publish_again(kafka, chosen_scans(kafka, [one.scan_id]), lambda: NOON))
     keep = (KeptFace(face_id="left", box=box(0.1)), KeptFace(face_id="right", box=box(0.3)))
     assert again == [one.model_copy(update={"keep": keep})]
-    assert [it for it in said(kafka, collection) if it.scan_id == one.scan_id] == [one, *again]
-    assert len(said(kafka, collection)) == 3
+    assert [it for it in published_scans(kafka, collection) if it.scan_id == one.scan_id] == [one, *again]
+    assert len(published_scans(kafka, collection)) == 3
     # The feed still knows the scan, and what the new analysis does not find is kept for the next.
-    publish(kafka, one)
-    send(kafka, analysis(again[0], left=box(0.11)))
+    feed_scans(kafka, one)
+    publish(kafka, [analysis(again[0], left=box(0.11))])
     (third,) = publish_again(kafka, chosen_scans(kafka, [one.scan_id]), lambda: NOON)
     assert third.keep == (KeptFace(face_id="left", box=box(0.11)), keep[1])
 
@@ -34,9 +34,9 @@ def test_scans_are_chosen_by_id_or_by_collection_and_withdrawn_ones_are_not(
     kafka: KafkaSettings, collection: str
 ) -> None:
     names = [f"{collection}/{number}.jpg" for number in (1, 2, 3)]
-    publish(kafka, *(scan(collection, name.split("/")[1]) for name in names))
-    publish(kafka, scan("elsewhere", f"{collection}.jpg"))
-    send(kafka, Tombstone(SCANS, names[2]))
+    feed_scans(kafka, *(scan(collection, name.split("/")[1]) for name in names))
+    feed_scans(kafka, scan("elsewhere", f"{collection}.jpg"))
+    publish(kafka, [Tombstone(SCANS, names[2])])
     assert sorted(chosen_scans(kafka, collection=collection)) == names[:2]
     assert sorted(chosen_scans(kafka, [f"elsewhere/{collection}.jpg"], collection)) == sorted(
         [*names[:2], f"elsewhere/{collection}.jpg"]

@@ -31,7 +31,8 @@ def _answer(received: Received) -> Output:
     scan = received.message
     if isinstance(scan, Tombstone):
         return Tombstone(FACES, scan.key)
-    assert isinstance(scan, ScanPublished)
+    if not isinstance(scan, ScanPublished):
+        raise TypeError(f"{scan} is not a scan")
     if scan.collection == "unusable":
         return Rejected(received, "said to be unusable")
     return ScanAnalysed(

@@ -12,9 +12,9 @@ from stream.groups import known_groups
 from stream.lag import lag_reader
 from stream.reading import Log, read_to_end
 from stream.records import Output, RestoredStep
-from tests.conftest import broker
+from tests.builders.kafka import broker, publish
+from tests.builders.transforms import running_transform, scan, times_analysed, wait_until_scans_are_read
 from tests.stream import echo
-from tests.stream.test_transform import analysed, publish, running, scan, wait_until_done
 
 
 class Counting:
@@ -32,27 +32,27 @@ class Counting:
 def test_a_note_is_committed_with_what_was_said_and_found_again_after_a_restart(kafka: KafkaSettings) -> None:
     first, second = Counting(), Counting()
     publish(kafka, [scan("note-1")])
-    with running(kafka, "notes", lambda _: RestoredStep(echo.echo, idle=first.idle)):
+    with running_transform(kafka, "notes", lambda _: RestoredStep(echo.echo, idle=first.idle)):
         deadline = time.monotonic() + 30
         while "5" not in first.notes:
             assert time.monotonic() < deadline
             time.sleep(0.1)
     publish(kafka, [scan("note-2")])
-    with running(kafka, "notes", lambda _: RestoredStep(echo.echo, idle=second.idle)):
-        wait_until_done(kafka, "notes")
+    with running_transform(kafka, "notes", lambda _: RestoredStep(echo.echo, idle=second.idle)):
+        wait_until_scans_are_read(kafka, "notes")
         while not second.notes:
             time.sleep(0.1)
     assert list(dict.fromkeys(first.notes)) == ["", "1", "2", "3", "4", "5"]
     assert set(second.notes) == {"5"}, "the commit of another record has lost the note"
     said = [it.message.key for it in read_to_end(kafka, FACES) if isinstance(it.message, Tombstone)]
     assert [key for key in said if key.startswith("idle-")] == [f"idle-{count}" for count in range(5)]
-    assert analysed(kafka, "note-") == {"note-1": 1, "note-2": 1}
+    assert times_analysed(kafka, "note-") == {"note-1": 1, "note-2": 1}
 
 
 def test_a_log_is_read_here_and_there(kafka: KafkaSettings) -> None:
     publish(kafka, [scan(f"log-{number}") for number in range(30)])
-    with running(kafka, "log", lambda _: RestoredStep(echo.echo)):
-        wait_until_done(kafka, "log")
+    with running_transform(kafka, "log", lambda _: RestoredStep(echo.echo)):
+        wait_until_scans_are_read(kafka, "log")
     there = list(read_to_end(kafka, FACES))
     with Log(kafka, FACES) as log:
         wanted = [there[-1].offset, there[2].offset, there[20].offset]
@@ -79,7 +79,7 @@ def test_a_group_that_nobody_knows_has_no_members_and_no_note(kafka: KafkaSettin
 def test_the_groups_of_a_broker_that_has_just_started_are_waited_for(tmp_path: Path) -> None:
     with broker(tmp_path) as first:
         publish(first, [scan("loading-1")])
-        with running(first, "loading", lambda _: RestoredStep(echo.echo)):
-            wait_until_done(first, "loading")
+        with running_transform(first, "loading", lambda _: RestoredStep(echo.echo)):
+            wait_until_scans_are_read(first, "loading")
     with broker(tmp_path) as again:
         assert known_groups(again) == {"loading"}

@@ -7,94 +7,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from uuid import uuid4
+from collections.abc import Sequence
 
 import pytest
 
 from errors import Fatal, Retriable
-from schemas.codec import encode
-from schemas.dead_letters import DeadLetter
-from schemas.faces import ScanAnalysed
 from schemas.scans import ScanPublished
-from schemas.topics import DEAD_LETTERS, FACES, SCANS, Record, Tombstone
+from schemas.topics import FACES, SCANS, Record, Tombstone
 from settings import KafkaSettings
-from stream import clients
 from stream.lag import lag_reader
 from stream.member import Member
 from stream.reading import read_to_end, read_until
 from stream.records import Output, Positions, Received, RestoredStep
-from stream.transform import transform
+from tests.builders.kafka import publish, publish_record
+from tests.builders.transforms import dead_letters, running_transform, scan, times_analysed, wait_until_scans_are_read
 from tests.stream import echo
-
-OpenStep = Callable[[Positions], RestoredStep]
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def scan(scan_id: str, collection: str = "c") -> ScanPublished:
-    return ScanPublished(
-        scan_id=scan_id,
-        uri=f"file:///{scan_id}",
-        sha256="0" * 64,
-        media_type="image/jpeg",
-        collection=collection,
-        published_at=now(),
-    )
-
-
-def publish(kafka: KafkaSettings, messages: Sequence[ScanPublished | Tombstone | Record]) -> None:
-    producer = clients.producer(kafka)
-    for message in messages:
-        record = message if isinstance(message, Record) else encode(message, event_id=uuid4().hex, time=now())
-        producer.send(SCANS.name, value=record.value, key=record.key, headers=list(record.headers))
-    producer.close()
-
-
-def wait_until_done(kafka: KafkaSettings, group: str, within_s: float = 30) -> None:
-    deadline = time.monotonic() + within_s
-    with lag_reader(kafka) as reader:
-        while lag := reader.lags({group: [SCANS]})[group]:
-            assert time.monotonic() < deadline, f"{group} is still {lag} records behind"
-            time.sleep(0.1)
-
-
-@contextmanager
-def running(
-    kafka: KafkaSettings, group: str, restore_step: OpenStep, member: str = "0", max_records: int = 10
-) -> Iterator[Future[None]]:
-    stop = threading.Event()
-    with ThreadPoolExecutor(1) as pool:
-        run = pool.submit(
-            transform, kafka, group, member, [SCANS], restore_step, max_records=max_records, stop=stop, clock=now
-        )
-        try:
-            yield run
-        finally:
-            stop.set()
-
-
-def analysed(kafka: KafkaSettings, prefix: str) -> Counter[str]:
-    """How often each scan whose id begins with `prefix` stands in `faces`."""
-    return Counter(
-        it.message.scan_id
-        for it in read_to_end(kafka, FACES)
-        if isinstance(it.message, ScanAnalysed) and it.message.scan_id.startswith(prefix)
-    )
-
-
-def letters(kafka: KafkaSettings, consumer: str) -> list[DeadLetter]:
-    return [
-        it.message
-        for it in read_to_end(kafka, DEAD_LETTERS)
-        if isinstance(it.message, DeadLetter) and it.message.consumer == consumer
-    ]
 
 
 def test_killed_members_lose_nothing_and_double_nothing(kafka: KafkaSettings) -> None:
@@ -114,23 +41,25 @@ def test_killed_members_lose_nothing_and_double_nothing(kafka: KafkaSettings) ->
             members[victim].kill()
             members[victim].wait()
             members[victim] = start(victim)
-        wait_until_done(kafka, echo.GROUP, within_s=60)
+        wait_until_scans_are_read(kafka, echo.GROUP, within_s=60)
     finally:
         for member in members:
             member.terminate()
         for member in members:
             member.wait(timeout=20)
-    assert analysed(kafka, "kill-") == {it.scan_id: 1 for it in scans}
+    assert times_analysed(kafka, "kill-") == {it.scan_id: 1 for it in scans}
 
 
 def test_a_bad_record_becomes_a_dead_letter_and_the_rest_goes_through(kafka: KafkaSettings) -> None:
     good = [scan(f"bad-{number}") for number in range(5)]
     garbage = Record(b"bad-x", b"\xff\xfenot json", (("ce_specversion", b"1.0"), ("ce_type", scan("x").type.encode())))
-    publish(kafka, [*good[:2], garbage, scan("bad-y", "unusable"), *good[2:]])
-    with running(kafka, "bad", lambda _: RestoredStep(echo.echo)):
-        wait_until_done(kafka, "bad")
-    assert analysed(kafka, "bad-") == {it.scan_id: 1 for it in good}
-    by_key = {letter.original.key: letter for letter in letters(kafka, "bad") if letter.original.key}
+    publish(kafka, good[:2])
+    publish_record(kafka, SCANS, garbage)
+    publish(kafka, [scan("bad-y", "unusable"), *good[2:]])
+    with running_transform(kafka, "bad", lambda _: RestoredStep(echo.echo)):
+        wait_until_scans_are_read(kafka, "bad")
+    assert times_analysed(kafka, "bad-") == {it.scan_id: 1 for it in good}
+    by_key = {letter.original.key: letter for letter in dead_letters(kafka, "bad") if letter.original.key}
     assert by_key[b"bad-x"].original == garbage
     assert "Invalid JSON" in by_key[b"bad-x"].reason
     assert by_key[b"bad-y"].reason == "said to be unusable"
@@ -139,8 +68,8 @@ def test_a_bad_record_becomes_a_dead_letter_and_the_rest_goes_through(kafka: Kaf
 
 def test_a_withdrawal_goes_through_in_order(kafka: KafkaSettings) -> None:
     publish(kafka, [scan("gone"), Tombstone(SCANS, "gone")])
-    with running(kafka, "withdrawal", lambda _: RestoredStep(echo.echo)):
-        wait_until_done(kafka, "withdrawal")
+    with running_transform(kafka, "withdrawal", lambda _: RestoredStep(echo.echo)):
+        wait_until_scans_are_read(kafka, "withdrawal")
     said = [it.message for it in read_to_end(kafka, FACES) if it.message and it.record.key == b"gone"]
     assert isinstance(said[-1], Tombstone)
 
@@ -155,10 +84,10 @@ def test_a_retriable_error_is_waited_out(kafka: KafkaSettings) -> None:
             raise Retriable("the store is away")
         return echo.echo(batch)
 
-    with running(kafka, "retry", lambda _: RestoredStep(sometimes), max_records=10_000):
-        wait_until_done(kafka, "retry")
+    with running_transform(kafka, "retry", lambda _: RestoredStep(sometimes), max_records=10_000):
+        wait_until_scans_are_read(kafka, "retry")
     assert len(tries) >= 3
-    assert analysed(kafka, "retry-") == {"retry-1": 1}
+    assert times_analysed(kafka, "retry-") == {"retry-1": 1}
 
 
 def test_a_retriable_error_does_not_hold_up_the_end(kafka: KafkaSettings) -> None:
@@ -169,10 +98,10 @@ def test_a_retriable_error_does_not_hold_up_the_end(kafka: KafkaSettings) -> Non
         tried.set()
         raise Retriable("the store is away for good")
 
-    with running(kafka, "never", lambda _: RestoredStep(never)) as run:
+    with running_transform(kafka, "never", lambda _: RestoredStep(never)) as run:
         assert tried.wait(20)
     run.result(timeout=0)
-    assert analysed(kafka, "never-") == {}
+    assert times_analysed(kafka, "never-") == {}
 
 
 def test_a_step_that_fails_commits_nothing(kafka: KafkaSettings) -> None:
@@ -181,7 +110,10 @@ def test_a_step_that_fails_commits_nothing(kafka: KafkaSettings) -> None:
     def fails(_: Sequence[Received]) -> list[Output]:
         raise Fatal("the index is of another shard")
 
-    with running(kafka, "fails", lambda _: RestoredStep(fails)) as run, pytest.raises(Fatal, match="another shard"):
+    with (
+        running_transform(kafka, "fails", lambda _: RestoredStep(fails)) as run,
+        pytest.raises(Fatal, match="another shard"),
+    ):
         run.result(timeout=30)
     with lag_reader(kafka) as reader:
         assert reader.lags({"fails": [SCANS]})["fails"] > 0
@@ -196,37 +128,37 @@ def test_a_state_is_opened_at_the_committed_offsets(kafka: KafkaSettings) -> Non
         opened.append((sum(positions.values()), before))
         return RestoredStep(echo.echo)
 
-    with running(kafka, "state", restore_step):
-        wait_until_done(kafka, "state")
+    with running_transform(kafka, "state", restore_step):
+        wait_until_scans_are_read(kafka, "state")
     publish(kafka, [scan("state-new")])
-    with running(kafka, "state", restore_step):
-        wait_until_done(kafka, "state")
+    with running_transform(kafka, "state", restore_step):
+        wait_until_scans_are_read(kafka, "state")
     (first, nothing), (second, known) = opened[0], opened[-1]
     assert (first, nothing) == (0, set())
     assert second >= 20
     assert {f"state-{number}" for number in range(20)} <= known
     assert "state-new" not in known
-    assert analysed(kafka, "state-new") == {"state-new": 1}
+    assert times_analysed(kafka, "state-new") == {"state-new": 1}
 
 
 def test_what_a_step_says_on_opening_is_published(kafka: KafkaSettings) -> None:
     publish(kafka, [scan("opening-1")])
-    with running(kafka, "opening", lambda _: RestoredStep(echo.echo, [Tombstone(FACES, "reconciled")])):
-        wait_until_done(kafka, "opening")
+    with running_transform(kafka, "opening", lambda _: RestoredStep(echo.echo, [Tombstone(FACES, "reconciled")])):
+        wait_until_scans_are_read(kafka, "opening")
     assert [it for it in read_to_end(kafka, FACES) if it.message == Tombstone(FACES, "reconciled")]
 
 
 def test_a_second_member_of_one_name_ends_the_first_with_a_clear_line(kafka: KafkaSettings) -> None:
-    with running(kafka, "twins", lambda _: RestoredStep(echo.echo)) as first:
-        wait_until_done(kafka, "twins")
-        with running(kafka, "twins", lambda _: RestoredStep(echo.echo)) as second:
+    with running_transform(kafka, "twins", lambda _: RestoredStep(echo.echo)) as first:
+        wait_until_scans_are_read(kafka, "twins")
+        with running_transform(kafka, "twins", lambda _: RestoredStep(echo.echo)) as second:
             time.sleep(2)
             publish(kafka, [scan(f"twins-{number}") for number in range(20)])
             with pytest.raises(Fatal, match="give each its own --member"):
                 first.result(timeout=30)
-            wait_until_done(kafka, "twins")
+            wait_until_scans_are_read(kafka, "twins")
             assert not second.done()
-    assert set(analysed(kafka, "twins-").values()) == {1}
+    assert set(times_analysed(kafka, "twins-").values()) == {1}
 
 
 def test_a_member_whose_heartbeat_has_ended_stops_with_a_clear_line(kafka: KafkaSettings) -> None:
@@ -243,9 +175,9 @@ def test_a_member_whose_heartbeat_has_ended_stops_with_a_clear_line(kafka: Kafka
 
 def test_a_standby_takes_over(kafka: KafkaSettings) -> None:
     publish(kafka, [scan("standby-1")])
-    with running(kafka, "standby", lambda _: RestoredStep(echo.echo), "a"):
-        wait_until_done(kafka, "standby")
+    with running_transform(kafka, "standby", lambda _: RestoredStep(echo.echo), "a"):
+        wait_until_scans_are_read(kafka, "standby")
     publish(kafka, [scan("standby-2")])
-    with running(kafka, "standby", lambda _: RestoredStep(echo.echo), "b"):
-        wait_until_done(kafka, "standby")
-    assert analysed(kafka, "standby-") == {"standby-1": 1, "standby-2": 1}
+    with running_transform(kafka, "standby", lambda _: RestoredStep(echo.echo), "b"):
+        wait_until_scans_are_read(kafka, "standby")
+    assert times_analysed(kafka, "standby-") == {"standby-1": 1, "standby-2": 1}

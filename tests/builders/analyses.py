@@ -1,9 +1,10 @@
-"""Archives to index in tests, and the neighbourhoods computed anew from all vectors of what is live."""
+"""Analyses to index, and the neighbourhoods computed anew from all vectors of what is live."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +15,17 @@ from schemas.faces import Face, Provenance, Quality, ScanAnalysed
 from schemas.neighbours import NeighboursFound
 from schemas.scans import Box
 from schemas.topics import Tombstone
+from tests.builders.clock import NOON
 
 Vectors = npt.NDArray[np.float32]
 End = tuple[str, int]
 """Face id, analysis."""
 Edges = dict[frozenset[End], float]
 """The two ends of each edge, and the distance."""
+Log = list[Analysed | Withdrawn]
 
+_RANDOM_SCANS = 9
+_GRID = 0.25  # its spacing: faces lie on it, so that distances tie and faces coincide
 _PROVENANCE = Provenance(engine="dlib", detector="a", landmarks="b", embedder="c", upsample=1, max_size=2000)
 
 
@@ -49,6 +54,32 @@ def analysed(analysis: int, scan_id: str, vectors: Vectors, face_ids: Sequence[s
             ),
         ),
     )
+
+
+def one_face_scan(number: int, vector: np.ndarray) -> ScanAnalysed:
+    """Scan `scan-0007` with a face `face-0007`, published so many seconds after noon."""
+    face = Face(
+        face_id=f"face-{number:04}",
+        box=Box(left=0.1, top=0.1, right=0.9, bottom=0.9),
+        landmarks=((0.5, 0.5),) * 5,
+        score=1.0,
+        quality=Quality(size_px=100, sharpness=100),
+        embedding=vector.astype("<f4").tobytes(),
+    )
+    return ScanAnalysed(
+        scan_id=f"scan-{number:04}",
+        sha256="0" * 64,
+        published_at=NOON + timedelta(seconds=number),
+        width=250,
+        height=250,
+        provenance=_PROVENANCE,
+        faces=(face,),
+    )
+
+
+def one_face_scans(vectors: np.ndarray, first: int = 0) -> list[ScanAnalysed]:
+    """A scan for each embedding, numbered from `first` on."""
+    return [one_face_scan(number, vector) for number, vector in enumerate(vectors, first)]
 
 
 def people(faces: int, a_person: int, seed: int = 0) -> Vectors:
@@ -91,12 +122,12 @@ def true_edges(entries: Sequence[Analysed], eps_max: float = 0.5) -> Edges:
     }
 
 
-def edges_said(said: Iterable[NeighboursFound | Tombstone], entries: Sequence[Analysed]) -> Edges:
+def edges_in(records: Iterable[NeighboursFound | Tombstone], entries: Sequence[Analysed]) -> Edges:
     """What a reader of `neighbours` knows: of the last record of each key the edges whose two ends are live.
 
-    Asserts on the way that an edge has one distance, whoever said it.
+    An edge with two distances is a ValueError: whoever tells of it has to give the same one.
     """
-    last = {record.key: record for record in said}
+    last = {record.key: record for record in records}
     ends = {(face.face_id, entry.analysis) for entry in entries for face in entry.scan.faces}
     edges: Edges = {}
     for record in last.values():
@@ -106,11 +137,36 @@ def edges_said(said: Iterable[NeighboursFound | Tombstone], entries: Sequence[An
             columns = zip(face.neighbours, face.analyses, face.distances, strict=True)
             for neighbour, analysis, distance in columns:
                 edge = frozenset(((face.face_id, record.analysis), (neighbour, analysis)))
-                if edge <= ends:
-                    assert edges.setdefault(edge, distance) == distance
+                if edge <= ends and edges.setdefault(edge, distance) != distance:
+                    raise ValueError(f"{edge} has the distances {edges[edge]} and {distance}")
     return edges
 
 
 def in_batches(log: Sequence[Analysed | Withdrawn], size: int) -> list[Sequence[Analysed | Withdrawn]]:
     """The log in pieces of `size` entries."""
     return [log[start : start + size] for start in range(0, len(log), size)]
+
+
+def random_log(rng: random.Random, steps: int) -> Log:
+    """A history of scans with up to four faces: published, analysed anew (faces keep their ids), withdrawn."""
+    log: Log = []
+    minutes = [rng.randrange(4) for _ in range(_RANDOM_SCANS)]
+    for analysis in range(steps):
+        scan = rng.randrange(_RANDOM_SCANS)
+        if rng.random() < 0.2:
+            log.append(Withdrawn(f"scan {scan}"))
+            continue
+        names = rng.sample([f"{scan}{letter}" for letter in "abcd"], rng.randrange(5))
+        log.append(_published_at(analysed(analysis, f"scan {scan}", _on_a_grid(rng, len(names)), names), minutes[scan]))
+    return log
+
+
+def _published_at(entry: Analysed, minute: int) -> Analysed:
+    at = entry.scan.published_at + timedelta(minutes=minute)
+    return Analysed(entry.analysis, entry.scan.model_copy(update={"published_at": at}))
+
+
+def _on_a_grid(rng: random.Random, count: int) -> Vectors:
+    vectors = np.zeros((count, 128), dtype=np.float32)
+    vectors[:, :2] = np.array([[rng.randrange(6), rng.randrange(3)] for _ in range(count)]).reshape(-1, 2) * _GRID
+    return vectors

@@ -97,9 +97,9 @@ def labelled(world: World, homes: Sequence[Home], decisions: Decisions, eps: flo
     labels: dict[str, dict[str, Any]] = {}
     for home in set(homes):
         members = [i for i in range(len(world.ids)) if homes[i] == home]
-        said = [decisions.labels(world.ids[i]) for i in members]
+        known = [decisions.labels(world.ids[i]) for i in members]
         if home is None:
-            labels |= {world.ids[i]: {"hard_label": it.hard} for i, it in zip(members, said, strict=True)}
+            labels |= {world.ids[i]: {"hard_label": it.hard} for i, it in zip(members, known, strict=True)}
             continue
         square = np.ix_(members, members)
         alike = np.where(world.near[square], np.exp(-2 * (np.minimum(world.distances[square], 99) / eps) ** 2), 0.0)
@@ -109,17 +109,17 @@ def labelled(world: World, homes: Sequence[Home], decisions: Decisions, eps: flo
                 a, b = members.index(i), members.index(j)
                 alike[a, b] += 1
                 alike[b, a] += 1
-        names = sorted({it.hard for it in said if it.hard is not None})
-        chances = {name: _chances(alike, [it.hard for it in said], name, [name in it.rejected for it in said])
+        names = sorted({it.hard for it in known if it.hard is not None})
+        chances = {name: _chances(alike, [it.hard for it in known], name, [name in it.rejected for it in known])
                    for name in names}  # fmt: skip
-        for place, (i, it) in enumerate(zip(members, said, strict=True)):
+        for place, (i, it) in enumerate(zip(members, known, strict=True)):
             likely = [(-round(float(chances[name][place]), 4), name) for name in names]
-            told = tuple(Suggestion(label_id=name, probability=-value) for value, name in sorted(likely) if value)
-            told = () if it.hard is not None else told
+            proposed = tuple(Suggestion(label_id=name, probability=-value) for value, name in sorted(likely) if value)
+            proposed = () if it.hard is not None else proposed
             labels[world.ids[i]] = {
                 "hard_label": it.hard,
-                "soft_label": told[0] if told else None,
-                "distribution": told,
+                "soft_label": proposed[0] if proposed else None,
+                "distribution": proposed,
             }
     return labels
 

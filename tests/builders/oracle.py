@@ -1,78 +1,26 @@
-"""What the tests hold the clustering against: records made by hand, and DBSCAN computed anew from all of them."""
+"""What the clustering is held against: DBSCAN and labels computed anew from all records and decisions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from sklearn.cluster import DBSCAN
 
-from clustering.clustering import Clustering, Delta, NeighboursWithdrawn, Parameters
+from clustering.clustering import Clustering, Delta, Parameters
 from decisions.holding import Decisions
 from schemas.clusters import Change, FaceAssigned, Role
 from schemas.decisions import Decision
-from schemas.faces import Quality
-from schemas.neighbours import FaceNeighbours, NeighboursFound
-from tests.clustering.deciding import World, labelled, with_decisions
-
-Edge = tuple[str, int, float]
-"""Face id, analysis, distance."""
-Held = dict[tuple[str, int], NeighboursFound]
-Said = NeighboursFound | NeighboursWithdrawn
-
-GOOD = Quality(size_px=100.0, sharpness=100.0)
-BLURRED = Quality(size_px=100.0, sharpness=1.0)
-EPS_MAX = 8.0
+from tests.builders.neighbours import Held
+from tests.builders.oracle_decisions import World, labelled, with_decisions
 
 
-def record(
-    scan_id: str,
-    analysis: int,
-    faces: Mapping[str, Sequence[Edge]],
-    *,
-    minute: int | None = None,
-    shard: int = 0,
-    shards: int = 4,
-    blurred: Iterable[str] = (),
-    eps_max: float = EPS_MAX,
-) -> NeighboursFound:
-    """A record of `neighbours`: for each face its edges. Published at `minute`, else in the order of analyses."""
-    blurred = set(blurred)
-    return NeighboursFound(
-        scan_id=scan_id,
-        analysis=analysis,
-        shard=shard,
-        shards=shards,
-        eps_max=eps_max,
-        published_at=datetime(1918, 11, 28, tzinfo=UTC) + timedelta(minutes=analysis if minute is None else minute),
-        faces=tuple(
-            FaceNeighbours(
-                face_id=face_id,
-                score=1.0,
-                quality=BLURRED if face_id in blurred else GOOD,
-                neighbours=tuple(edge[0] for edge in edges),
-                analyses=tuple(edge[1] for edge in edges),
-                distances=tuple(edge[2] for edge in edges),
-            )
-            for face_id, edges in faces.items()
-        ),
-    )
-
-
-def hold(held: Held, batch: Iterable[Said]) -> None:
-    """Keep the latest record of each (scan, shard), as a compacted topic does."""
-    for said in batch:
-        key = (said.scan_id, said.shard)
-        if isinstance(said, NeighboursWithdrawn):
-            held.pop(key, None)
-        elif key not in held or said.analysis >= held[key].analysis:
-            held[key] = said
-
-
-def expected(held: Held, parameters: Parameters, decided: Iterable[Decision] = ()) -> dict[str, FaceAssigned]:
+def expected_assignments(
+    held: Held, parameters: Parameters, decided: Iterable[Decision] = ()
+) -> dict[str, FaceAssigned]:
     """The assignments that these records and decisions come to, from the definitions alone, by face id."""
     live = {scan: max(r.analysis for r in held.values() if r.scan_id == scan) for scan, _ in held}
     current = [r for r in held.values() if r.analysis == live[r.scan_id]]
@@ -80,9 +28,9 @@ def expected(held: Held, parameters: Parameters, decided: Iterable[Decision] = (
     ids = sorted(faces)
     place = {(face_id, faces[face_id][0].analysis): i for i, face_id in enumerate(ids)}
     distances = np.full((len(ids), len(ids)), np.inf)
-    for said in current:
-        for face in said.faces:
-            one = place[face.face_id, said.analysis]
+    for found in current:
+        for face in found.faces:
+            one = place[face.face_id, found.analysis]
             for name, analysis, distance in zip(face.neighbours, face.analyses, face.distances, strict=True):
                 other = place.get((name, analysis))
                 if other is not None and other != one:
@@ -166,17 +114,18 @@ def _assert_scikit_learn_agrees(
 
 
 class Subscriber:
-    """Reads deltas and nothing else, as somebody at `assignments` and `clusters` does; refuses to be told twice."""
+    """Knows deltas and nothing else, as somebody at `assignments` and `clusters` does."""
 
     def __init__(self) -> None:
         self.assignments: dict[str, FaceAssigned] = {}
         self.sizes: dict[str, int] = {}
 
-    def read(self, delta: Delta) -> None:
+    def assert_follows(self, delta: Delta) -> None:
+        """Take in a delta, which has to follow from what was there and to repeat nothing of it."""
         for face_id in delta.gone:
             del self.assignments[face_id]
         for assignment in delta.assignments:
-            assert self.assignments.get(assignment.face_id) != assignment, "said twice"
+            assert self.assignments.get(assignment.face_id) != assignment, "written twice"
             self.assignments[assignment.face_id] = assignment
         for change in delta.changes:
             if change.change in (Change.MERGED, Change.RETIRED):
@@ -200,9 +149,11 @@ def assigned(clustering: Clustering) -> dict[str, FaceAssigned]:
     return {it.face_id: it for it in clustering.assignments()}
 
 
-def check(clustering: Clustering, subscriber: Subscriber, held: Held, decided: Iterable[Decision] = ()) -> None:
+def assert_as_expected(
+    clustering: Clustering, subscriber: Subscriber, held: Held, decided: Iterable[Decision] = ()
+) -> None:
     """The clustering, and whoever only read its deltas, are where the records and decisions say."""
-    right = expected(held, clustering.parameters, decided)
+    right = expected_assignments(held, clustering.parameters, decided)
     ours = assigned(clustering)
     assert {face_id: _without_soft(it) for face_id, it in ours.items()} == {
         face_id: _without_soft(it) for face_id, it in right.items()
@@ -219,3 +170,29 @@ def check(clustering: Clustering, subscriber: Subscriber, held: Held, decided: I
             sizes[it.cluster_id] = sizes.get(it.cluster_id, 0) + 1
     assert clustering.sizes() == sizes
     assert subscriber.sizes == sizes
+
+
+def assert_is_dbscan(clustering: Clustering, names: list[str], distances: npt.NDArray[np.float64]) -> None:
+    """Same noise, same core partition; every border with a nearest core."""
+    parameters = clustering.parameters
+    ours = assigned(clustering)
+    assert ours.keys() == set(names)
+    if not names:
+        return
+    theirs = DBSCAN(eps=parameters.eps, min_samples=parameters.min_samples, metric="precomputed").fit(distances)
+    core = np.zeros(len(names), dtype=bool)
+    core[theirs.core_sample_indices_] = True
+    ours_core = np.array([ours[name].role is Role.CORE for name in names])
+    ours_noise = np.array([ours[name].cluster_id is None for name in names])
+    assert (ours_core == core).all()
+    assert (ours_noise == (theirs.labels_ == -1)).all()
+    pairs = {
+        (ours[name].cluster_id, label)
+        for name, label, is_core in zip(names, theirs.labels_, core, strict=True)
+        if is_core
+    }
+    assert len(pairs) == len({cluster for cluster, _ in pairs}) == len({label for _, label in pairs})
+    for i in np.flatnonzero(~core & ~ours_noise).tolist():
+        nearest = distances[i][core].min()
+        homes = {ours[names[j]].cluster_id for j in np.flatnonzero(core & (distances[i] == nearest))}
+        assert ours[names[i]].cluster_id in homes

@@ -1,8 +1,8 @@
-"""Messages to say in tests, and the records that carry them."""
+"""Messages for the catalogue, the records that carry them, and writing them into it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,13 +18,17 @@ from schemas.faces import Face, Provenance, Quality, ScanAnalysed
 from schemas.scans import Box, ScanPublished
 from schemas.topics import Record, Tombstone
 
-THEN = datetime(1918, 2, 24, tzinfo=UTC)
+PUBLISHED_AT = datetime(1918, 2, 24, tzinfo=UTC)
 SHA256 = "0" * 64
 PROVENANCE = Provenance(engine="dlib", detector="a", landmarks="b", embedder="c", upsample=1, max_size=2000)
 
 
+WriteMessages = Callable[..., None]
+"""Writes messages of a topic to the catalogue of the test."""
+
+
 @dataclass(frozen=True)
-class Said:
+class StreamRecord:
     """A record as the stream hands it over."""
 
     topic: str
@@ -33,23 +37,32 @@ class Said:
     message: Event | Tombstone | DeadLetter
 
 
-def in_order(topic: str, *messages: Event | Tombstone | DeadLetter, partition: int = 0, start: int = 0) -> list[Said]:
-    return [Said(topic, partition, start + offset, message) for offset, message in enumerate(messages)]
+def in_order(
+    topic: str, *messages: Event | Tombstone | DeadLetter, partition: int = 0, start: int = 0
+) -> list[StreamRecord]:
+    """The records of these messages, in a topic from the offset `start` on."""
+    return [StreamRecord(topic, partition, start + offset, message) for offset, message in enumerate(messages)]
 
 
-def after(records: Sequence[Said]) -> dict[tuple[str, int], int]:
+def offsets_after(records: Sequence[StreamRecord]) -> dict[tuple[str, int], int]:
+    """The offsets that a reader of these records has come to."""
     return {(it.topic, it.partition): it.offset + 1 for it in records}
 
 
-def say(connection: Connection, topic: str, *messages: Event | Tombstone | DeadLetter) -> None:
-    """Writes messages after those that were written before."""
+def write_messages(connection: Connection, topic: str, *messages: Event | Tombstone | DeadLetter) -> None:
+    """Write messages to the catalogue, after those that were written before."""
     records = in_order(topic, *messages, start=reader.offsets(connection, CONSUMER).get((topic, 0), 0))
-    write(connection, records, after(records))
+    write(connection, records, offsets_after(records))
 
 
 def published(scan_id: str, uri: str = "file:///nowhere.jpg", **fields: object) -> ScanPublished:
-    said = {"sha256": SHA256, "media_type": "image/jpeg", "collection": "album", "published_at": THEN} | fields
-    return ScanPublished.model_validate({"scan_id": scan_id, "uri": uri} | said)
+    values = {
+        "sha256": SHA256,
+        "media_type": "image/jpeg",
+        "collection": "album",
+        "published_at": PUBLISHED_AT,
+    } | fields
+    return ScanPublished.model_validate({"scan_id": scan_id, "uri": uri} | values)
 
 
 def face(face_id: str, embedding: Sequence[float] = (), box: Box | None = None) -> Face:
@@ -69,7 +82,7 @@ def analysed(scan_id: str, *faces: Face, width: int = 800) -> ScanAnalysed:
     return ScanAnalysed(
         scan_id=scan_id,
         sha256=SHA256,
-        published_at=THEN,
+        published_at=PUBLISHED_AT,
         width=width,
         height=600,
         provenance=PROVENANCE,
@@ -109,5 +122,5 @@ def dead(key: bytes | None, reason: str = "not a picture", offset: int = 0, topi
         offset=offset,
         consumer="detect",
         reason=reason,
-        time=THEN,
+        time=PUBLISHED_AT,
     )

@@ -1,4 +1,4 @@
-"""Index and cluster as processes of the command, what is said to them, and what they must come to."""
+"""Index and cluster as processes of the command, a history for them, and what they must come to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import random
 import re
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,31 +21,31 @@ from schemas.neighbours import NeighboursFound
 from schemas.topics import ASSIGNMENTS, CLUSTERS, FACES, NEIGHBOURS, Tombstone
 from settings import Settings
 from stream.reading import read_to_end
-from tests.conftest import broker
-from tests.consumers.test_audit import wait_for_audit
-from tests.consumers.test_index_and_cluster import BOTH, analysed, publish, running, wait_until_done
-from tests.index.archive import people
+from tests.builders.analyses import one_face_scan, people
+from tests.builders.clock import wait_until
+from tests.builders.kafka import broker, publish, running, wait_until_done
+from tests.builders.pipeline import INDEX_AND_CLUSTER, wait_for_audit
 
 # So few links that much is missed: only the audit makes the graph exact.
 POOR = {"exact_below": 10, "m": 2, "ef_construction": 8, "ef": 8}
 
 
-def history(messages: int, seed: int) -> list[ScanAnalysed | Tombstone]:
-    """Scans that come, are analysed anew and are withdrawn."""
+def random_history(length: int, seed: int) -> list[ScanAnalysed | Tombstone]:
+    """Scans that come, are analysed anew and are withdrawn: so many messages."""
     chance = random.Random(seed)
-    vectors = people(messages, a_person=12, seed=seed)
-    said: list[ScanAnalysed | Tombstone] = []
+    vectors = people(length, a_person=12, seed=seed)
+    messages: list[ScanAnalysed | Tombstone] = []
     known = 0
     for vector in vectors:
         kind = chance.random()
         if known and kind < 0.1:
-            said.append(Tombstone(FACES, f"scan-{chance.randrange(known):04}"))
+            messages.append(Tombstone(FACES, f"scan-{chance.randrange(known):04}"))
         elif known and kind < 0.2:
-            said.append(analysed(chance.randrange(known), vector))
+            messages.append(one_face_scan(chance.randrange(known), vector))
         else:
-            said.append(analysed(known, vector))
+            messages.append(one_face_scan(known, vector))
             known += 1
-    return said
+    return messages
 
 
 @dataclass
@@ -70,26 +69,29 @@ class Consumers:
         return "taking part" in self.log(name, member).read_text()
 
     def wait_until_taking_part(self, name: str, member: str = "0", within_s: float = 60) -> None:
-        deadline = time.monotonic() + within_s
-        while not self.is_taking_part(name, member):
-            assert self.processes[name, member].poll() is None, self.log(name, member).read_text()
-            assert time.monotonic() < deadline, f"{name} {member} does not take part"
-            time.sleep(0.02)
+        def takes_part() -> bool:
+            if self.processes[name, member].poll() is not None:
+                raise ChildProcessError(self.log(name, member).read_text())
+            return self.is_taking_part(name, member)
+
+        wait_until(takes_part, f"{name} {member} does not take part", within_s, every_s=0.02)
 
     def owner(self, name: str, within_s: float = 60) -> str:
         """The one member that takes part, once all others have said that they stand by."""
-        deadline = time.monotonic() + within_s
-        while True:
-            roles = {member: self._role(name, member) for of, member in self.processes if of == name}
-            owners = [member for member, role in roles.items() if role == "taking part"]
-            if len(owners) == 1 and all(roles.values()):
-                return owners[0]
-            assert time.monotonic() < deadline, f"{name}: {roles}"
-            time.sleep(0.1)
+        wait_until(lambda: self._owner(name), lambda: f"{name}: {self._roles(name)}", within_s)
+        return str(self._owner(name))
+
+    def _owner(self, name: str) -> str | None:
+        roles = self._roles(name)
+        owners = [member for member, role in roles.items() if role == "taking part"]
+        return owners[0] if len(owners) == 1 and all(roles.values()) else None
+
+    def _roles(self, name: str) -> dict[str, str | None]:
+        return {member: self._role(name, member) for of, member in self.processes if of == name}
 
     def _role(self, name: str, member: str) -> str | None:
-        said = re.findall("taking part|standing by", self.log(name, member).read_text())
-        return said[-1] if said else None
+        roles = re.findall("taking part|standing by", self.log(name, member).read_text())
+        return roles[-1] if roles else None
 
     def kill(self, name: str, member: str = "0") -> None:
         process = self.processes[name, member]
@@ -114,24 +116,24 @@ def consumers(settings: Settings) -> Iterator[Consumers]:
 
 
 @contextmanager
-def archive(data: Path) -> Iterator[Settings]:
+def archive_with_a_poor_index(data: Path) -> Iterator[Settings]:
     """A broker and a data folder of their own."""
     with broker(data / "kafka") as kafka:
         yield Settings.model_validate({"data": data, "kafka": kafka.model_dump(), "index": POOR})
 
 
-def last_said(settings: Settings) -> dict[str, FaceAssigned]:
-    """The assignments, in full; asserts that nobody was told the same twice."""
+def assert_nothing_repeated(settings: Settings) -> dict[str, FaceAssigned]:
+    """No assignment stands in the log twice in a row. Gives the last ones."""
     last: dict[str, FaceAssigned | Tombstone] = {}
     for it in read_to_end(settings.kafka, ASSIGNMENTS):
         assert isinstance(it.message, FaceAssigned | Tombstone)
-        assert last.get(it.message.key) != it.message, "said twice"
+        assert last.get(it.message.key) != it.message, "written twice"
         last[it.message.key] = it.message
     return {face_id: it for face_id, it in last.items() if isinstance(it, FaceAssigned)}
 
 
-def sizes_in_the_log(settings: Settings) -> dict[str, int]:
-    """The clusters that a reader of `clusters` alone arrives at."""
+def assert_consistent_sizes(settings: Settings) -> dict[str, int]:
+    """Each change of a cluster follows from those before. Gives the sizes that a reader of `clusters` comes to."""
     sizes: dict[str, int] = {}
     for it in read_to_end(settings.kafka, CLUSTERS):
         change = it.message
@@ -141,29 +143,29 @@ def sizes_in_the_log(settings: Settings) -> dict[str, int]:
         else:
             assert (change.change is Change.CREATED) == (change.cluster_id not in sizes)
             sizes[change.cluster_id] = change.size
-            if not change.size:
-                sizes[change.cluster_id] = 0
     return sizes
 
 
-def check(settings: Settings, undisturbed: dict[str, FaceAssigned]) -> None:
-    """All is said, and nothing is said twice."""
-    assert last_said(settings) == undisturbed
+def assert_ended_as(settings: Settings, undisturbed: dict[str, FaceAssigned]) -> None:
+    """The topics hold what an undisturbed run comes to, and nothing twice."""
+    assert undisturbed
+    assert assert_nothing_repeated(settings) == undisturbed
     counted = Counter(it.cluster_id for it in undisturbed.values())
-    assert sizes_in_the_log(settings) == counted
-    said = Counter(
+    assert assert_consistent_sizes(settings) == counted
+    times_found = Counter(
         (it.message.key, it.message.analysis)
         for it in read_to_end(settings.kafka, NEIGHBOURS)
         if isinstance(it.message, NeighboursFound)
     )
-    assert set(said.values()) <= {1, 2}, "more than the index and its audit"
+    assert set(times_found.values()) <= {1, 2}, "more than the index and its audit"
 
 
 def undisturbed_run(data: Path, messages: Sequence[ScanAnalysed | Tombstone]) -> dict[str, FaceAssigned]:
-    with archive(data) as settings:
+    """The assignments that these messages come to when nothing interferes."""
+    with archive_with_a_poor_index(data) as settings:
         publish(settings.kafka, messages)
         with running(settings, index.run, cluster.run):
-            wait_until_done(settings, BOTH)
+            wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
             wait_for_audit(settings)
-            wait_until_done(settings, BOTH)
-        return last_said(settings)
+            wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
+        return assert_nothing_repeated(settings)

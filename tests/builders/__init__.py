@@ -1,0 +1,1 @@
+"""What tests of several rooms make, start and compare with; a file for each subject. No test stands in here."""

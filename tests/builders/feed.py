@@ -1,0 +1,72 @@
+"""Scans as a producer publishes them, and analyses of them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from producers.feed import Feed, Summary
+from schemas.faces import Face, Provenance, Quality, ScanAnalysed
+from schemas.scans import Box, ScanPublished
+from schemas.topics import SCANS
+from settings import KafkaSettings
+from stream.reading import read_to_end
+from tests.builders.clock import NOON
+
+
+def scan(collection: str, name: str = "a.jpg", *, minute: int = 0, **changed: Any) -> ScanPublished:  # noqa: ANN401
+    """A scan of this name in a collection, published so many minutes after noon."""
+    values: dict[str, Any] = {
+        "scan_id": f"{collection}/{name}",
+        "uri": f"file:///{name}",
+        "sha256": "ab" * 32,
+        "media_type": "image/jpeg",
+        "collection": collection,
+        "published_at": NOON + timedelta(minutes=minute),
+        "metadata": {"place": "Tartu", "year": "1911"},
+    }
+    return ScanPublished.model_validate(values | changed)
+
+
+def feed_scans(kafka: KafkaSettings, *scans: ScanPublished) -> Summary:
+    """Publish scans as the producers do, at noon, and give the account of it."""
+    with Feed(kafka, lambda: NOON) as feed:
+        for it in scans:
+            feed.publish(it)
+    return feed.summary
+
+
+def published_scans(kafka: KafkaSettings, collection: str) -> list[ScanPublished]:
+    """All that the topic holds of a collection."""
+    messages = [received.message for received in read_to_end(kafka, SCANS)]
+    return [it for it in messages if isinstance(it, ScanPublished) and it.collection == collection]
+
+
+def analysis(scan: ScanPublished, **faces: Box) -> ScanAnalysed:
+    """An analysis of a scan, with a face of each name in each box."""
+    found = tuple(
+        Face(
+            face_id=face_id,
+            box=box,
+            landmarks=(),
+            score=1,
+            quality=Quality(size_px=90, sharpness=9),
+            embedding=b"\0" * 512,
+        )
+        for face_id, box in faces.items()
+    )
+    provenance = Provenance(engine="dlib", detector="d", landmarks="l", embedder="e", upsample=0, max_size=2000)
+    return ScanAnalysed(
+        scan_id=scan.scan_id,
+        sha256=scan.sha256,
+        published_at=scan.published_at,
+        width=100,
+        height=100,
+        provenance=provenance,
+        faces=found,
+    )
+
+
+def box(left: float) -> Box:
+    """A small box that begins there."""
+    return Box(left=left, top=0.1, right=left + 0.1, bottom=0.2)

@@ -1,0 +1,67 @@
+"""The whole system, as the tests start it to trip it up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from catalogue.connection import connect
+from cli.stages import STAGES
+from cli.supervisor import Supervisor
+from local.services import services
+from producers.feed import Feed
+from producers.files import Source, scans_of
+from settings import Settings
+from stream.lag import LagReader, lag_reader
+from stream.topics import ensure_topics
+from tests.builders.clock import now
+
+# Crops of faces need no doubling, and without it they take a quarter of the time.
+UPSAMPLE = 0
+
+
+@dataclass(frozen=True)
+class Running:
+    """Services and consumers that are up."""
+
+    settings: Settings
+    supervisor: Supervisor
+    lags: LagReader
+
+    def publish(self, sources: Sequence[Source]) -> None:
+        """Publish the scans in these files."""
+        with Feed(self.settings.kafka, now) as feed:
+            for source in sources:
+                for scan in scans_of(source, now):
+                    feed.publish(scan)
+
+    def wait_until_done(self, within_s: float = 240) -> None:
+        """Wait for every lag to be 0, restarting what dies."""
+        deadline = time.monotonic() + within_s
+        while any(lags := self.lags.lags(STAGES).values()):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"still behind: {lags}")
+            time.sleep(0.2)
+            self.supervisor.check()
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What the catalogue answers."""
+        with connect(self.settings.database) as connection:
+            return connection.execute(query.encode()).fetchall()
+
+
+StartSystem = Callable[[], AbstractContextManager[Running]]
+
+
+@contextmanager
+def whole_system(data: Path) -> Iterator[Running]:
+    """Services and consumers on this folder."""
+    settings = Settings.model_validate({"data": data, "models": {"upsample": UPSAMPLE}})
+    with services(settings, command="pytest") as running:
+        ensure_topics(running.kafka)
+        with Supervisor(running) as supervisor, lag_reader(running.kafka) as lags:
+            yield Running(running, supervisor, lags)
