@@ -1,4 +1,4 @@
-"""Decisions through the real clusterer: they take effect, are told, and outlive restarts, replays and other eps."""
+"""Decisions through the real clusterer: they take effect, are published, and survive restarts, replays, other eps."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def lfw(shared_data: Path) -> Lfw:
 
 @dataclass(frozen=True)
 class Decided:
-    """What an archivist said of LFW: every hundredth face named, and some of each other kind."""
+    """What an archivist decided about LFW: every hundredth face named, and some of each other kind."""
 
     hard: dict[str, str]
     rejected: dict[str, str]
@@ -108,7 +108,7 @@ def test_decisions_outlive_other_eps_and_a_replay_from_scratch(settings: Setting
     assert last_assigned(settings, "replay") == last_assigned(settings)
 
 
-def test_a_restart_knows_the_decisions_with_and_without_a_snapshot_and_says_nothing_again(
+def test_a_restart_knows_the_decisions_with_and_without_a_snapshot_and_publishes_nothing_again(
     settings: Settings, lfw: Lfw
 ) -> None:
     publish(settings.kafka, [one_face_scan(number, lfw.vectors[number]) for number in range(300)])

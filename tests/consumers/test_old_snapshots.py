@@ -11,6 +11,7 @@ import pytest
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from consumers import index
+from schemas.faces import EMBEDDING_DIMENSIONS
 from schemas.neighbours import NeighboursFound
 from schemas.topics import FACES, NEIGHBOURS, Tombstone
 from settings import KafkaSettings, Settings
@@ -29,7 +30,7 @@ def compact_quickly(kafka: KafkaSettings) -> None:
 
 
 def wait_until_compacted(kafka: KafkaSettings, key: str) -> None:
-    """Until nothing tells any more that there was such a key."""
+    """Wait until the topic has no record of this key."""
     deadline = time.monotonic() + 60
     for number in count():
         # Only what lies before the segment that is written to is compacted.
@@ -50,7 +51,7 @@ def test_what_was_withdrawn_does_not_come_back_from_a_snapshot_that_is_older_tha
 ) -> None:
     snapshots = settings.data / "snapshots"
     compact_quickly(settings.kafka)
-    vectors = np.eye(128)[:5]
+    vectors = np.eye(EMBEDDING_DIMENSIONS)[:5]
     publish(settings.kafka, one_face_scans(vectors))
     with running(settings, index.run):
         wait_until_done(settings.kafka, {index.GROUP: [FACES]})
@@ -60,7 +61,7 @@ def test_what_was_withdrawn_does_not_come_back_from_a_snapshot_that_is_older_tha
         shutil.copytree(snapshots, settings.data / "old")
         with running(settings, index.run):
             wait_until_done(settings.kafka, {index.GROUP: [FACES]})
-        # As if it had been killed before it could take a newer one.
+        # As if it had been killed before it saved a newer one.
         shutil.rmtree(snapshots)
         (settings.data / "old").rename(snapshots)
     wait_until_compacted(settings.kafka, "scan-0000")

@@ -1,4 +1,4 @@
-"""The loop on a real broker: nothing lost, nothing doubled, whatever happens to its processes."""
+"""The loop on a real broker: no record is lost or processed twice, whatever happens to its processes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_bad_record_becomes_a_dead_letter_and_the_rest_goes_through(kafka: Kaf
     by_key = {letter.original.key: letter for letter in dead_letters(kafka, "bad") if letter.original.key}
     assert by_key[b"bad-x"].original == garbage
     assert "Invalid JSON" in by_key[b"bad-x"].reason
-    assert by_key[b"bad-y"].reason == "said to be unusable"
+    assert by_key[b"bad-y"].reason == "marked as unusable"
     assert by_key[b"bad-y"].topic == "scans"
 
 
@@ -70,8 +70,8 @@ def test_a_withdrawal_goes_through_in_order(kafka: KafkaSettings) -> None:
     publish(kafka, [scan("gone"), Tombstone(SCANS, "gone")])
     with running_transform(kafka, "withdrawal", lambda _: RestoredStep(echo.echo)):
         wait_until_scans_are_read(kafka, "withdrawal")
-    said = [it.message for it in read_to_end(kafka, FACES) if it.message and it.record.key == b"gone"]
-    assert isinstance(said[-1], Tombstone)
+    messages = [it.message for it in read_to_end(kafka, FACES) if it.record.key == b"gone"]
+    assert isinstance(messages[-1], Tombstone)
 
 
 def test_a_retriable_error_is_waited_out(kafka: KafkaSettings) -> None:
@@ -119,13 +119,13 @@ def test_a_step_that_fails_commits_nothing(kafka: KafkaSettings) -> None:
         assert reader.lags({"fails": [SCANS]})["fails"] > 0
 
 
-def test_a_state_is_opened_at_the_committed_offsets(kafka: KafkaSettings) -> None:
+def test_a_step_is_restored_at_the_committed_offsets(kafka: KafkaSettings) -> None:
     publish(kafka, [scan(f"state-{number}") for number in range(20)])
-    opened: list[tuple[int, set[str]]] = []
+    restored: list[tuple[int, set[str]]] = []
 
     def restore_step(positions: Positions) -> RestoredStep:
         before = {it.message.key for it in read_until(kafka, positions) if isinstance(it.message, ScanPublished)}
-        opened.append((sum(positions.values()), before))
+        restored.append((sum(positions.values()), before))
         return RestoredStep(echo.echo)
 
     with running_transform(kafka, "state", restore_step):
@@ -133,7 +133,7 @@ def test_a_state_is_opened_at_the_committed_offsets(kafka: KafkaSettings) -> Non
     publish(kafka, [scan("state-new")])
     with running_transform(kafka, "state", restore_step):
         wait_until_scans_are_read(kafka, "state")
-    (first, nothing), (second, known) = opened[0], opened[-1]
+    (first, nothing), (second, known) = restored[0], restored[-1]
     assert (first, nothing) == (0, set())
     assert second >= 20
     assert {f"state-{number}" for number in range(20)} <= known
@@ -141,10 +141,10 @@ def test_a_state_is_opened_at_the_committed_offsets(kafka: KafkaSettings) -> Non
     assert times_analysed(kafka, "state-new") == {"state-new": 1}
 
 
-def test_what_a_step_says_on_opening_is_published(kafka: KafkaSettings) -> None:
-    publish(kafka, [scan("opening-1")])
-    with running_transform(kafka, "opening", lambda _: RestoredStep(echo.echo, [Tombstone(FACES, "reconciled")])):
-        wait_until_scans_are_read(kafka, "opening")
+def test_the_outputs_of_a_restored_step_are_published(kafka: KafkaSettings) -> None:
+    publish(kafka, [scan("restored-1")])
+    with running_transform(kafka, "restored", lambda _: RestoredStep(echo.echo, [Tombstone(FACES, "reconciled")])):
+        wait_until_scans_are_read(kafka, "restored")
     assert [it for it in read_to_end(kafka, FACES) if it.message == Tombstone(FACES, "reconciled")]
 
 
