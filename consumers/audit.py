@@ -98,7 +98,7 @@ class Auditor(AbstractContextManager["Auditor"]):
             return [], metadata
         records = [record for record in _records_of(received, index.parameters.shard) if _is_live(index, record)]
         analyses = self._faces.at([record.analysis for record in records])
-        entries = [Analysed(it.offset, it.message) for it in analyses if isinstance(it.message, ScanAnalysed)]
+        entries = [Analysed(one.offset, one.message) for one in analyses if isinstance(one.message, ScanAnalysed)]
         new = [entry for entry in entries if entry.analysis > progress.analysis]
         result = audit(index, new, records)
         # Analyses that are audited already come again after a correction, or where the index's offsets were set back.

@@ -127,7 +127,7 @@ def _check_parameters(path: Path, made_with: Mapping[str, Any], parameters: Para
         was = ", ".join(f"{name} {made_with[name]}" for name in differing)
         now = ", ".join(f"{name} {wanted[name]}" for name in differing)
         raise SnapshotRefused(
-            f"the snapshot {path} was made with {was}, this index is to have {now}: "
+            f"the snapshot {path} was made with {was}, this index is started with {now}: "
             f"start it with {was}, or with a data folder of its own"
         )
 

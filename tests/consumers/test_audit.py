@@ -88,9 +88,9 @@ def test_shards_are_audited_each_by_its_owner(settings: Settings) -> None:
     truth = true_edges(live)
     assert edges_in(records(settings), live).keys() == truth.keys()
     both = [audited(settings, shard, 2) for shard in range(2)]
-    assert sum(it.pairs for it in both) == len(truth)
-    assert [it.scans for it in both] == [1_500, 1_500]
-    assert all(it.found < it.pairs for it in both)
+    assert sum(progress.pairs for progress in both) == len(truth)
+    assert [progress.scans for progress in both] == [1_500, 1_500]
+    assert all(progress.found < progress.pairs for progress in both)
 
 
 def test_nothing_is_published_of_a_scan_after_it_was_withdrawn(settings: Settings) -> None:

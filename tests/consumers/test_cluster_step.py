@@ -27,13 +27,14 @@ def assignments_of(found: Sequence[NeighboursFound]) -> dict[str, FaceAssigned]:
     """The assignments that a clusterer with the settings of the environment makes of these records."""
     clustering = Clustering(parameters_of(Settings().clustering))
     batch = [
-        Received(NEIGHBOURS.name, 0, offset, encode(it, event_id="1", time=NOON), it) for offset, it in enumerate(found)
+        Received(NEIGHBOURS.name, 0, offset, encode(one, event_id="1", time=NOON), one)
+        for offset, one in enumerate(found)
     ]
-    return {it.face_id: it for it in step(clustering, batch) if isinstance(it, FaceAssigned)}
+    return {assigned.face_id: assigned for assigned in step(clustering, batch) if isinstance(assigned, FaceAssigned)}
 
 
 def test_without_gates_a_face_near_two_people_merges_their_clusters() -> None:
-    assert {it.cluster_id for it in assignments_of([ONE, OTHER, BETWEEN]).values()} == {"one"}
+    assert {assigned.cluster_id for assigned in assignments_of([ONE, OTHER, BETWEEN]).values()} == {"one"}
 
 
 @pytest.mark.parametrize("gate", ["MIN_SHARPNESS", "MIN_SIZE_PX", "MIN_SCORE"])
@@ -55,7 +56,7 @@ def test_two_faces_of_one_scan_are_two_people_but_for_near_duplicates(monkeypatc
     monkeypatch.setenv("FACESTREAM_CLUSTERING__SAME_SCAN_EPS", "0.1")
     scan = record("s", 0, {"a": [("mirrored", 0, 0.05), ("b", 0, 0.3)], "b": (), "mirrored": ()}, shards=1)
     assigned = assignments_of([scan])
-    assert {face_id: it.cluster_id for face_id, it in assigned.items()} == {"a": "a", "mirrored": "a", "b": "b"}
+    assert {face_id: face.cluster_id for face_id, face in assigned.items()} == {"a": "a", "mirrored": "a", "b": "b"}
 
 
 def test_an_eps_beyond_what_was_searched_stops_the_consumer_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,8 +58,8 @@ class Decided:
         rejected = {lfw.face(number + 1): lfw.people[number] for number in numbers}
         linked = [(lfw.face(number + 2), lfw.face(number + 52)) for number in numbers[:10]]
         together: dict[str, list[str]] = {}
-        for face_id, it in sorted(clusters.items()):
-            together.setdefault(str(it.cluster_id), []).append(face_id)
+        for face_id, face in sorted(clusters.items()):
+            together.setdefault(str(face.cluster_id), []).append(face_id)
         separated = [(faces[0], faces[-1]) for faces in together.values() if len(faces) > 5][:10]
         return cls(hard, rejected, linked, separated)
 
@@ -79,7 +79,7 @@ class Decided:
             assert assigned[face_id].hard_label == label
         for face_id, label in self.rejected.items():
             assert assigned[face_id].hard_label is None
-            assert label not in {it.label_id for it in assigned[face_id].distribution}
+            assert label not in {share.label_id for share in assigned[face_id].distribution}
         for one, other in self.linked:
             assert assigned[one].cluster_id == assigned[other].cluster_id
         for one, other in self.separated:
@@ -119,7 +119,7 @@ def test_a_restart_knows_the_decisions_with_and_without_a_snapshot_and_publishes
     with running(settings, cluster.run):
         wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
     known = last_assigned(settings)
-    assert [it.hard_label for it in (known[lfw.face(7)], known[lfw.face(9)])] == [None, "someone"]
+    assert [face.hard_label for face in (known[lfw.face(7)], known[lfw.face(9)])] == [None, "someone"]
     ends = sum(1 for _ in read_to_end(settings.kafka, ASSIGNMENTS))
     shutil.rmtree(settings.data / "snapshots" / "cluster")
     with running(settings, cluster.run):

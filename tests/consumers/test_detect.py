@@ -63,7 +63,9 @@ def received(message: ScanPublished | Tombstone) -> Received:
 
 def test_each_scan_gets_its_outcome_in_order(two: Workers, pictures: list[ScanPublished]) -> None:
     outcomes = two.analyse(pictures)
-    assert [it.scan_id for it in outcomes if isinstance(it, ScanAnalysed)] == [it.scan_id for it in pictures]
+    assert [outcome.scan_id for outcome in outcomes if isinstance(outcome, ScanAnalysed)] == [
+        picture.scan_id for picture in pictures
+    ]
 
 
 def test_an_unusable_scan_has_a_reason(two: Workers, pictures: list[ScanPublished]) -> None:
@@ -71,7 +73,7 @@ def test_an_unusable_scan_has_a_reason(two: Workers, pictures: list[ScanPublishe
     missing = pictures[0].model_copy(update={"uri": "file:///nowhere/at%20all.jpg"})
     foreign = pictures[0].model_copy(update={"uri": "gopher://archive/1.jpg"})
     outcomes = two.analyse([wrong, missing, foreign])
-    reasons = [it.reason for it in outcomes if isinstance(it, Unusable)]
+    reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, Unusable)]
     assert "was published with 000" in reasons[0]
     assert reasons[1] == "nothing is at file:///nowhere/at%20all.jpg"
     assert "gopher" in reasons[2]
@@ -86,7 +88,7 @@ def test_a_process_that_is_killed_costs_no_scan(two: Workers, pictures: list[Sca
 
 def test_withdrawals_stay_in_order_among_the_scans(pictures: list[ScanPublished]) -> None:
     def analyse(scans: Sequence[ScanPublished]) -> list[Outcome]:
-        return [Unusable(it.scan_id) for it in scans]
+        return [Unusable(one.scan_id) for one in scans]
 
     gone = Tombstone(SCANS, "album/plain.jpg")
     batch = [received(pictures[0]), received(gone), received(pictures[1])]
@@ -124,7 +126,7 @@ def test_a_picture_that_memory_is_too_short_for_costs_only_itself(
     Image.new("RGB", (5000, 5000)).save(path)
     with ShortOfMemory(EngineParameters(upsample=0, max_size=5000, threads=1), 1, threads) as workers:
         outcomes = workers.analyse([pictures[0], scan(path), pictures[1]])
-    assert [type(it) for it in outcomes] == [ScanAnalysed, Unusable, ScanAnalysed]
+    assert [type(outcome) for outcome in outcomes] == [ScanAnalysed, Unusable, ScanAnalysed]
     assert isinstance(outcomes[1], Unusable)
     assert "for want of memory" in outcomes[1].reason or "damaged" in outcomes[1].reason
 

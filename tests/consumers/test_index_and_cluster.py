@@ -39,7 +39,11 @@ def test_restarts_search_nothing_again_and_end_as_scikit_learn(settings: Setting
         with running(settings, index.run, cluster.run):
             wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
     assert assignments(settings) == dbscan_clusters(embeddings, settings.clustering.eps)
-    found = [it for it in read_to_end(settings.kafka, NEIGHBOURS) if isinstance(it.message, NeighboursFound)]
+    found = [
+        received
+        for received in read_to_end(settings.kafka, NEIGHBOURS)
+        if isinstance(received.message, NeighboursFound)
+    ]
     assert len(found) == len(scans)
     assert list((settings.data / "snapshots" / "index").glob("snapshot-*"))
 
@@ -64,7 +68,11 @@ def test_damaged_snapshots_are_skipped_with_a_warning_and_the_topic_is_read(
         f"{path if path.suffix == '.npz' else path.parent} is damaged and is not used" in printed for path in damaged
     )
     assert assignments(settings) == dbscan_clusters(embeddings[:200], settings.clustering.eps)
-    found = [it for it in read_to_end(settings.kafka, NEIGHBOURS) if isinstance(it.message, NeighboursFound)]
+    found = [
+        received
+        for received in read_to_end(settings.kafka, NEIGHBOURS)
+        if isinstance(received.message, NeighboursFound)
+    ]
     assert len(found) == len(scans), "searched again"
 
 
@@ -122,7 +130,7 @@ def test_another_generation_runs_beside_the_live_one(settings: Settings, embeddi
     ):
         records = list(read_to_end(settings.kafka, topic))
         assert records
-        assert {dict(it.record.headers)["ce_source"] for it in records} == {f"facestream/{by}".encode()}
+        assert {dict(record.record.headers)["ce_source"] for record in records} == {f"facestream/{by}".encode()}
     snapshots = {path.parent.name for path in (settings.data / "snapshots").glob("cluster*/*.npz")}
     assert snapshots == {"cluster", "cluster-green"}
 
@@ -146,7 +154,7 @@ def test_the_difference_of_what_is_live_and_published_is_what_has_to_be_publishe
 
     published = [assignment("same", "a"), assignment("moved", "a"), assignment("gone", "a")]
     live = [assignment("same", "a"), assignment("moved", "b"), assignment("new", "b")]
-    outputs = cluster.difference(live, {it.face_id: encoded(it) for it in published})
+    outputs = cluster.difference(live, {one.face_id: encoded(one) for one in published})
     assert outputs == [assignment("moved", "b"), assignment("new", "b"), Tombstone(ASSIGNMENTS, "gone")]
 
 

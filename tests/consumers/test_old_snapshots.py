@@ -35,7 +35,11 @@ def wait_until_compacted(kafka: KafkaSettings, key: str) -> None:
     for number in count():
         # Only what lies before the segment that is written to is compacted.
         publish(kafka, [Tombstone(FACES, f"filler-{number}")])
-        if all(it.message.key != key for it in read_to_end(kafka, FACES) if isinstance(it.message, Tombstone)):
+        if all(
+            received.message.key != key
+            for received in read_to_end(kafka, FACES)
+            if isinstance(received.message, Tombstone)
+        ):
             return
         if time.monotonic() > deadline:
             raise TimeoutError("the tombstone is still there")
@@ -70,9 +74,9 @@ def test_what_was_withdrawn_does_not_come_back_from_a_snapshot_that_is_older_tha
     with running(settings, index.run):
         wait_until_done(settings.kafka, {index.GROUP: [FACES]})
     found = {
-        it.message.scan_id: it.message.faces[0].neighbours
-        for it in read_to_end(settings.kafka, NEIGHBOURS)
-        if isinstance(it.message, NeighboursFound)
+        received.message.scan_id: received.message.faces[0].neighbours
+        for received in read_to_end(settings.kafka, NEIGHBOURS)
+        if isinstance(received.message, NeighboursFound)
     }
     assert found["scan-0010"] == ()
     assert found["scan-0011"] == ("face-0001",)

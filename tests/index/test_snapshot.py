@@ -122,9 +122,9 @@ def test_a_snapshot_of_an_unknown_format_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (replace(EXACT, shards=4), "made with shards 2, this index is to have shards 4"),
-        (replace(EXACT, shard=0), "made with shard 1, this index is to have shard 0"),
-        (replace(EXACT, eps_max=0.6), "made with eps_max 0.5, this index is to have eps_max 0.6"),
+        (replace(EXACT, shards=4), "made with shards 2, this index is started with shards 4"),
+        (replace(EXACT, shard=0), "made with shard 1, this index is started with shard 0"),
+        (replace(EXACT, eps_max=0.6), "made with eps_max 0.5, this index is started with eps_max 0.6"),
     ],
 )
 def test_a_snapshot_of_another_shard_or_eps_max_stops_the_start(

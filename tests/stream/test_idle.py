@@ -44,19 +44,19 @@ def test_checkpoint_metadata_is_committed_with_the_outputs_and_read_after_a_rest
             time.sleep(0.1)
     assert list(dict.fromkeys(first.metadata)) == ["", "1", "2", "3", "4", "5"]
     assert set(second.metadata) == {"5"}, "the commit of another record has lost the metadata"
-    keys = [it.message.key for it in read_to_end(kafka, FACES) if isinstance(it.message, Tombstone)]
+    keys = [received.message.key for received in read_to_end(kafka, FACES) if isinstance(received.message, Tombstone)]
     assert [key for key in keys if key.startswith("idle-")] == [f"idle-{count}" for count in range(5)]
     assert times_analysed(kafka, "metadata-") == {"metadata-1": 1, "metadata-2": 1}
 
 
 def test_a_log_gives_the_records_at_offsets_and_from_an_offset_on(kafka: KafkaSettings) -> None:
-    publish(kafka, [scan(f"log-{number}") for number in range(30)])
-    with running_transform(kafka, "log", lambda _: RestoredStep(echo.echo)):
-        wait_until_scans_are_read(kafka, "log")
+    publish(kafka, [scan(f"offsets-{number}") for number in range(30)])
+    with running_transform(kafka, "offsets", lambda _: RestoredStep(echo.echo)):
+        wait_until_scans_are_read(kafka, "offsets")
     records = list(read_to_end(kafka, FACES))
     with Log(kafka, FACES) as log:
         wanted = [records[-1].offset, records[2].offset, records[20].offset]
-        assert [it.offset for it in log.at([*wanted, 10**9])] == sorted(wanted)
+        assert [record.offset for record in log.at([*wanted, 10**9])] == sorted(wanted)
         read, offset = [], 0
         while True:
             received, position = log.next(offset, 7)
@@ -67,7 +67,7 @@ def test_a_log_gives_the_records_at_offsets_and_from_an_offset_on(kafka: KafkaSe
             offset = position
         with lag_reader(kafka) as reader:
             assert offset == reader.end(FACES)
-    assert [it.offset for it in read] == [it.offset for it in records]
+    assert [one.offset for one in read] == [one.offset for one in records]
 
 
 def test_an_unknown_group_has_no_members_and_no_checkpoint_metadata(kafka: KafkaSettings) -> None:

@@ -47,7 +47,7 @@ def test_killed_members_lose_nothing_and_double_nothing(kafka: KafkaSettings) ->
             member.terminate()
         for member in members:
             member.wait(timeout=20)
-    assert times_analysed(kafka, "kill-") == {it.scan_id: 1 for it in scans}
+    assert times_analysed(kafka, "kill-") == {one.scan_id: 1 for one in scans}
 
 
 def test_a_bad_record_becomes_a_dead_letter_and_the_rest_goes_through(kafka: KafkaSettings) -> None:
@@ -58,7 +58,7 @@ def test_a_bad_record_becomes_a_dead_letter_and_the_rest_goes_through(kafka: Kaf
     publish(kafka, [scan("bad-y", "unusable"), *good[2:]])
     with running_transform(kafka, "bad", lambda _: RestoredStep(echo.echo)):
         wait_until_scans_are_read(kafka, "bad")
-    assert times_analysed(kafka, "bad-") == {it.scan_id: 1 for it in good}
+    assert times_analysed(kafka, "bad-") == {one.scan_id: 1 for one in good}
     by_key = {letter.original.key: letter for letter in dead_letters(kafka, "bad") if letter.original.key}
     assert by_key[b"bad-x"].original == garbage
     assert "Invalid JSON" in by_key[b"bad-x"].reason
@@ -70,7 +70,7 @@ def test_a_withdrawal_goes_through_in_order(kafka: KafkaSettings) -> None:
     publish(kafka, [scan("gone"), Tombstone(SCANS, "gone")])
     with running_transform(kafka, "withdrawal", lambda _: RestoredStep(echo.echo)):
         wait_until_scans_are_read(kafka, "withdrawal")
-    messages = [it.message for it in read_to_end(kafka, FACES) if it.record.key == b"gone"]
+    messages = [received.message for received in read_to_end(kafka, FACES) if received.record.key == b"gone"]
     assert isinstance(messages[-1], Tombstone)
 
 
@@ -124,7 +124,11 @@ def test_a_step_is_restored_at_the_committed_offsets(kafka: KafkaSettings) -> No
     restored: list[tuple[int, set[str]]] = []
 
     def restore_step(positions: Positions) -> RestoredStep:
-        before = {it.message.key for it in read_until(kafka, positions) if isinstance(it.message, ScanPublished)}
+        before = {
+            received.message.key
+            for received in read_until(kafka, positions)
+            if isinstance(received.message, ScanPublished)
+        }
         restored.append((sum(positions.values()), before))
         return RestoredStep(echo.echo)
 
@@ -145,7 +149,7 @@ def test_the_outputs_of_a_restored_step_are_published(kafka: KafkaSettings) -> N
     publish(kafka, [scan("restored-1")])
     with running_transform(kafka, "restored", lambda _: RestoredStep(echo.echo, [Tombstone(FACES, "reconciled")])):
         wait_until_scans_are_read(kafka, "restored")
-    assert [it for it in read_to_end(kafka, FACES) if it.message == Tombstone(FACES, "reconciled")]
+    assert [received for received in read_to_end(kafka, FACES) if received.message == Tombstone(FACES, "reconciled")]
 
 
 def test_a_second_member_of_one_name_ends_the_first_with_a_clear_line(kafka: KafkaSettings) -> None:
