@@ -10,7 +10,7 @@ from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from errors import Fatal
 from settings import KafkaSettings
-from stream.reasons import connection_error
+from stream.connection_errors import connection_error
 
 MAX_RECORD_BYTES = 32 * 1024 * 1024
 """The largest record: the neighbours of a scan full of the most photographed people of an archive."""
