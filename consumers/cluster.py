@@ -35,7 +35,7 @@ _MAX_RECORDS = 256
 
 
 def parameters_of(settings: ClusteringSettings) -> Parameters:
-    """What a clustering with these settings is made with."""
+    """The parameters of a clustering with these settings."""
     return Parameters(**settings.model_dump(exclude={"eps_max"}))
 
 
@@ -82,7 +82,7 @@ def clustering_of(kafka: KafkaSettings, parameters: Parameters) -> Clustering:
 def difference(live: Iterable[FaceAssigned], published: dict[str, bytes]) -> list[Output]:
     """What to publish so that `assignments` holds what is live. `published` is what it holds now: values by face id.
 
-    `published` is emptied.
+    The faces that are live are removed from `published`.
     """
     changed = [assignment for assignment in live if published.pop(assignment.face_id, None) != encoded(assignment)]
     return [*changed, *(Tombstone(ASSIGNMENTS, face_id) for face_id in sorted(published))]
