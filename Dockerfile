@@ -6,8 +6,11 @@ ENV PATH=/opt/facestream/bin:$PATH
 # Without it hnswlib is compiled for the processor of the build machine only.
 ENV HNSWLIB_NO_NATIVE=1
 WORKDIR /source
+COPY requirements requirements
+RUN pip install --no-cache-dir --require-hashes --requirement requirements/build.txt
+RUN pip install --no-cache-dir --require-hashes --no-build-isolation --requirement requirements/product.txt
 COPY . .
-RUN pip install --no-cache-dir .
+RUN pip install --no-cache-dir --no-build-isolation --no-deps .
 
 FROM python:3.11-slim-bookworm
 RUN useradd --create-home facestream

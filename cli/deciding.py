@@ -24,7 +24,7 @@ from decisions.people import cleaned
 from decisions.wording import told
 from errors import UserError
 from local.owner import announced
-from producers.decisions import decide, read_decisions
+from producers.decisions import publish_decision, read_decisions
 from schemas.decisions import Decision, DecisionUndone, FaceNamed
 from settings import Settings
 from stream.topics import ensure_topics
@@ -105,7 +105,7 @@ def decide_and_tell(
         decision = make(at, fields)
         before = at.held.labels(decision.face_id).hard if isinstance(decision, FaceNamed) else None
         try:
-            decision = decide(at.settings.kafka, at.held, decision, now)
+            decision = publish_decision(at.settings.kafka, at.held, decision, now)
         except AlreadySo as already:
             _print(json_, {"decided": False, "already": str(already)}, f"it is so already: {already}")
             return

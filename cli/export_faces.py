@@ -18,7 +18,7 @@ from catalogue.connection import connect
 from catalogue.reader import RankedFace
 from cli.common import Data, archive, console, errors, load_settings
 from errors import UserError
-from models.fetching import UnavailablePicture, UnknownStore, fetch
+from models.fetching import UnavailableImage, UnknownStore, fetch
 from models.images import RgbImage, UnreadableImage, decode
 from schemas.scans import Box
 
@@ -81,7 +81,7 @@ def _export(connection: Connection, folder: Path) -> tuple[int, int]:
         for faces in reader.faces_of_scans(connection):
             try:
                 picture = _picture(connection, faces[0].face.scan_id)
-            except (UnavailablePicture, UnknownStore, UnreadableImage) as error:
+            except (UnavailableImage, UnknownStore, UnreadableImage) as error:
                 _report(f"{faces[0].face.scan_id}: {error}")
                 missing += len(faces)
             else:
@@ -97,10 +97,10 @@ def _export(connection: Connection, folder: Path) -> tuple[int, int]:
 def _picture(connection: Connection, scan_id: str) -> RgbImage:
     scan = reader.scan(connection, scan_id)
     if scan is None:
-        raise UnavailablePicture("withdrawn in the meantime")
+        raise UnavailableImage("withdrawn in the meantime")
     data = fetch(scan.uri)
     if hashlib.sha256(data).hexdigest() != scan.sha256:
-        raise UnavailablePicture(f"{scan.uri} is no longer the picture that was published")
+        raise UnavailableImage(f"{scan.uri} is no longer the picture that was published")
     return decode(data, scan.page)
 
 

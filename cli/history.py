@@ -10,8 +10,8 @@ from rich.table import Table
 from cli.common import Data, Json, console
 from cli.deciding import FaceId, desk
 from decisions.holding import Decisions
+from decisions.lookup import short_id
 from decisions.wording import describe_for_face
-from producers.decisions import shortened
 from schemas.decisions import Decision, DecisionUndone
 
 
@@ -33,7 +33,7 @@ def history(face_id: FaceId, data: Data = None, json_: Json = False) -> None:
 
 
 def _table(face_id: str, decisions: Sequence[Decision], held: Decisions) -> Table:
-    ids = {it.decision_id: shortened(held, it.decision_id) for it in decisions}
+    ids = {it.decision_id: short_id(held, it.decision_id) for it in decisions}
     people = held.people()
     table = Table("decided", "by", "what", "note", "holds", title=f"Face {face_id}")
     table.add_column("decision", no_wrap=True)

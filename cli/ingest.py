@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cli.common import Data, Json, console, errors, load_settings, now
 from local.services import services
+from models.formats import FORMAT_NAMES
 from producers.feed import Feed, Summary
 from producers.files import Listing, list_sources, scans_of
 from settings import KafkaSettings
@@ -21,8 +22,9 @@ def ingest(
         list[str],
         typer.Argument(
             metavar="PATH...",
-            help="Folders (with all below them), image files, or manifests: CSV or JSON lines with a column uri, and "
-            "if wanted scan_id, collection, media_type, page, sha256 and any others as metadata.",
+            help=f"Folders (with all below them), image files ({FORMAT_NAMES}; a scan for each page of a TIFF), or "
+            "manifests: CSV or JSON lines with a column uri, and if wanted scan_id, collection, media_type, page, "
+            "sha256 and any others as metadata.",
         ),
     ],
     collection: Annotated[
@@ -33,7 +35,7 @@ def ingest(
 ) -> None:
     """Publish scans to Kafka. What is already there is not published again; what changed is, under its old name.
 
-    JPEG, PNG, TIFF (a scan for each page), JPEG 2000 and WebP are taken for scans; other and hidden files are not.
+    Files of other formats and hidden files in a folder are skipped.
     """
     settings = load_settings(data)
     listing = list_sources(paths, collection)

@@ -8,7 +8,7 @@ import typer
 
 from cli.common import Data, Json
 from cli.deciding import Author, Desk, Fields, Note, decide_and_tell
-from producers.decisions import decision_of
+from decisions.lookup import find_decision
 from schemas.decisions import Decision, DecisionUndone
 
 
@@ -25,6 +25,6 @@ def undo(
     """Take a decision back: what was decided before holds again. To undo the undo restores the decision."""
 
     def make(at: Desk, fields: Fields) -> Decision:
-        return DecisionUndone(**fields, undone_decision_id=decision_of(at.held, decision_id).decision_id)
+        return DecisionUndone(**fields, undone_decision_id=find_decision(at.held, decision_id).decision_id)
 
     decide_and_tell(make, command="undo", author=author, note=note, data=data, json_=json_)

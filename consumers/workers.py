@@ -1,6 +1,6 @@
 """The processes that analyse scans, each with the networks loaded once.
 
-Processes, because dlib's Python calls hold the interpreter lock while they compute, and because a picture that ends its
+Processes, because dlib's Python calls hold the interpreter lock while they compute, and because an image that ends its
 process (out of memory, say) must not end the consumer. An accelerator is fed from one process by several worker
 threads: while the networks compute for one of them, the others fetch and decode, resize, and cut out faces.
 """
@@ -22,7 +22,7 @@ from typing import Self
 
 from errors import Fatal
 from models.analyse import Engine, EngineParameters, analyse_scans, load_engine
-from models.fetching import UnavailablePicture, UnknownStore, fetch
+from models.fetching import UnavailableImage, UnknownStore, fetch
 from models.images import RgbImage, UnreadableImage, decode
 from models.onnx_session import EngineError, NetworkFailed
 from models.weights import WeightsError
@@ -154,7 +154,7 @@ def _analyse_in_threads(scans: Sequence[ScanPublished], threads: int) -> list[Ou
     """An outcome for each scan. A thread takes as many scans at once as the detector computes together."""
     if threads == 1:
         return _analyse(scans)
-    groups = _split(scans, max(threads, math.ceil(len(scans) / _loaded().detector.at_once)))
+    groups = _split(scans, max(threads, math.ceil(len(scans) / _loaded().detector.batch_size)))
     with ThreadPoolExecutor(threads) as pool:
         return [outcome for outcomes in pool.map(_analyse, groups) for outcome in outcomes]
 
@@ -167,8 +167,8 @@ def _analyse(scans: Sequence[ScanPublished]) -> list[Outcome]:
     def readable() -> Iterator[tuple[ScanPublished, RgbImage]]:
         for number, scan in enumerate(scans):
             try:
-                yield scan, _picture(scan)
-            except (UnavailablePicture, UnknownStore, UnreadableImage) as error:
+                yield scan, _image(scan)
+            except (UnavailableImage, UnknownStore, UnreadableImage) as error:
                 unusable[number] = Unusable(str(error))
 
     # `analyse_scans` reads all of `readable` before it returns, so `unusable` is complete here.
@@ -176,9 +176,9 @@ def _analyse(scans: Sequence[ScanPublished]) -> list[Outcome]:
     return [unusable.get(number) or next(analysed) for number in range(len(scans))]
 
 
-def _picture(scan: ScanPublished) -> RgbImage:
+def _image(scan: ScanPublished) -> RgbImage:
     data = fetch(scan.uri)
     digest = hashlib.sha256(data).hexdigest()
     if digest != scan.sha256:
-        raise UnavailablePicture(f"{scan.uri} has the sha256 {digest}, the scan was published with {scan.sha256}")
+        raise UnavailableImage(f"{scan.uri} has the sha256 {digest}, the scan was published with {scan.sha256}")
     return decode(data, scan.page)

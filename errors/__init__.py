@@ -13,9 +13,9 @@ defined elsewhere has its module before its meaning.
     ├── LocalServiceError               local.errors: an embedded service is unavailable
     ├── CatalogueError                  catalogue.errors: the database or the request cannot be used
     │   └── CatalogueUnavailable        catalogue.errors: PostgreSQL does not answer now
-    ├── UnavailablePicture              models.fetching: the picture of a scan is not there
+    ├── UnavailableImage                models.fetching: the image of a scan is not there
     ├── UnknownStore                    models.fetching: no driver for a uri of this kind
-    ├── UnreadableImage                 models.images: the bytes are not a picture that can be read
+    ├── UnreadableImage                 models.images: the bytes are not an image that can be read
     ├── WeightsError                    models.weights: a weight file is missing, or is not the one that is expected
     └── EngineError                     models.onnx_session: the networks cannot be loaded here
         └── NetworkFailed               models.onnx_session: a network failed while it computed

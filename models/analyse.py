@@ -1,4 +1,4 @@
-"""The pure chain from a picture to its faces: detect, align, embed, name."""
+"""The pure chain from an image to its faces: detect, align, embed, identify."""
 
 from __future__ import annotations
 
@@ -25,12 +25,18 @@ from schemas import defaults
 from schemas.faces import Face, Provenance, Quality, ScanAnalysed
 from schemas.scans import Box, ScanPublished
 
+# ITU-R BT.601 luma of red, green, blue.
+_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
 
 @dataclass(frozen=True)
 class EngineParameters:
-    """Which engine, with which weights and settings. A path of None is the published file.
+    """Which engine, with which weights and settings.
 
-    The provider and the threads of a call (0: as many as there are cores) are those of ONNX Runtime.
+    provider, threads: ONNX Runtime's provider, and the threads of one call (0: as many as there are cores). upsample:
+    how many times an image is doubled before detection. max_size: the longest side in pixels that is searched; larger
+    images are scaled down. threshold: the score above which a detection is a face. jitter: how many jittered versions
+    of a chip are embedded and averaged (0: the chip itself). Paths are weight files; None is the published one.
     """
 
     engine: Literal["onnx", "dlib"] = defaults.ENGINE
@@ -47,7 +53,7 @@ class EngineParameters:
 
 @dataclass(frozen=True)
 class Engine:
-    """The networks of one process, loaded, and where they come from."""
+    """The loaded networks of one process, and the provenance that their analyses carry."""
 
     detector: Detector
     predictor: LandmarkPredictor
@@ -70,7 +76,7 @@ def load_engine(parameters: EngineParameters) -> Engine:
         threshold=parameters.threshold,
         jitter=parameters.jitter,
     )
-    # Landmarks and chips are dlib's with either engine: they are a matter of milliseconds.
+    # Both engines use dlib for landmarks and chips: these take about a millisecond per face.
     predictor = DlibLandmarks(landmarks)
     if parameters.engine == "dlib":
         return Engine(DlibDetector(detector, parameters.threshold), predictor, DlibEmbedder(embedder), provenance)
@@ -84,49 +90,52 @@ def load_engine(parameters: EngineParameters) -> Engine:
 
 
 @dataclass(frozen=True)
-class _Found:
-    """What is on a scan, in pixels of it, all but the embeddings."""
+class _DetectedScan:
+    """The faces of a scan before they are embedded. Detections and landmarks are in pixels of the scan."""
 
     scan: ScanPublished
     width: int
     height: int
-    faces: Sequence[Detection]
-    points: Sequence[Points]
+    detections: Sequence[Detection]
+    landmarks: Sequence[Points]
     chips: Sequence[Chip]
 
 
 def analyse_scans(engine: Engine, scans: Iterable[tuple[ScanPublished, RgbImage]]) -> list[ScanAnalysed]:
-    """All faces of each scan, with its picture as a person sees it.
+    """An analysis of each scan, in their order; each scan comes with its image, upright as a person sees it.
 
-    Pictures are taken as they are needed: only those that the detector takes at once are held together. All their faces
-    go through the embedder together. Raises models.onnx_session.NetworkFailed.
+    Images are taken from `scans` as they are needed: only one batch of the detector is in memory at a time. The faces
+    of all scans are embedded together. Raises models.onnx_session.NetworkFailed.
     """
-    found: list[_Found] = []
-    waiting = iter(scans)
-    while next_found := _find(engine, waiting):
-        found += next_found
-    vectors = iter(_embed(engine, [chip for it in found for chip in it.chips]))
-    return [_analysed(engine, it, list(islice(vectors, len(it.chips)))) for it in found]
+    detected: list[_DetectedScan] = []
+    remaining = iter(scans)
+    while batch := _detect_batch(engine, remaining):
+        detected += batch
+    embeddings = iter(_embed(engine, [chip for scan in detected for chip in scan.chips]))
+    return [_analysis(engine, scan, list(islice(embeddings, len(scan.chips)))) for scan in detected]
 
 
-def _find(engine: Engine, waiting: Iterator[tuple[ScanPublished, RgbImage]]) -> list[_Found]:
-    """Take as many scans as the detector takes; detect on them scaled down to max_size, align on them as they are."""
-    scans = list(islice(waiting, engine.detector.at_once))
+def _detect_batch(engine: Engine, remaining: Iterator[tuple[ScanPublished, RgbImage]]) -> list[_DetectedScan]:
+    """Take one batch of scans and find their faces; an empty list at the end.
+
+    Faces are searched on images scaled down to max_size, and aligned on the images as they are.
+    """
+    scans = list(islice(remaining, engine.detector.batch_size))
     small = [scaled_down(image, engine.provenance.max_size) for _, image in scans]
-    detected = engine.detector.detect(small, engine.provenance.upsample)
-    found: list[_Found] = []
-    for (scan, image), searched, detections in zip(scans, small, detected, strict=True):
-        faces = [_scaled_up(it, searched, image) for it in detections]
-        aligned = [engine.predictor.align(image, it) for it in faces]
-        points, chips = [it for it, _ in aligned], [it for _, it in aligned]
-        found.append(_Found(scan, image.shape[1], image.shape[0], faces, points, chips))
-    return found
+    detections_of = engine.detector.detect(small, engine.provenance.upsample)
+    batch: list[_DetectedScan] = []
+    for (scan, image), searched, on_searched in zip(scans, small, detections_of, strict=True):
+        detections = [_scaled_up(detection, searched, image) for detection in on_searched]
+        aligned = [engine.predictor.align(image, detection) for detection in detections]
+        landmarks, chips = [points for points, _ in aligned], [chip for _, chip in aligned]
+        batch.append(_DetectedScan(scan, image.shape[1], image.shape[0], detections, landmarks, chips))
+    return batch
 
 
-def _analysed(engine: Engine, found: _Found, vectors: Sequence[npt.NDArray[np.float32]]) -> ScanAnalysed:
-    scan, width, height = found.scan, found.width, found.height
-    boxes = [_relative(it, width, height) for it in found.faces]
-    ids = face_ids(scan, found.faces, boxes)
+def _analysis(engine: Engine, detected: _DetectedScan, embeddings: Sequence[npt.NDArray[np.float32]]) -> ScanAnalysed:
+    scan, width, height = detected.scan, detected.width, detected.height
+    boxes = [_relative(detection, width, height) for detection in detected.detections]
+    ids = face_ids(scan, detected.detections, boxes)
     faces = [
         Face(
             face_id=face_id,
@@ -134,10 +143,10 @@ def _analysed(engine: Engine, found: _Found, vectors: Sequence[npt.NDArray[np.fl
             landmarks=tuple((x / width, y / height) for x, y in points.tolist()),
             score=detection.score,
             quality=_quality(detection, chip),
-            embedding=vector.astype("<f4").tobytes(),
+            embedding=embedding.astype("<f4").tobytes(),
         )
-        for face_id, box, detection, points, chip, vector in zip(
-            ids, boxes, found.faces, found.points, found.chips, vectors, strict=True
+        for face_id, box, detection, points, chip, embedding in zip(
+            ids, boxes, detected.detections, detected.landmarks, detected.chips, embeddings, strict=True
         )
     ]
     return ScanAnalysed(
@@ -152,7 +161,7 @@ def _analysed(engine: Engine, found: _Found, vectors: Sequence[npt.NDArray[np.fl
 
 
 def scaled_down(image: RgbImage, max_size: int) -> RgbImage:
-    """The picture as it is searched: its longer side at most `max_size` pixels."""
+    """The image that is searched for faces: its longer side is at most `max_size` pixels. Never larger than `image`."""
     height, width = image.shape[:2]
     scale = min(1.0, max_size / max(height, width))
     if scale == 1.0:
@@ -162,7 +171,7 @@ def scaled_down(image: RgbImage, max_size: int) -> RgbImage:
 
 
 def _scaled_up(face: Detection, searched: RgbImage, image: RgbImage) -> Detection:
-    """A face on the picture that was searched as one on the scan."""
+    """A detection in pixels of the searched image as one in pixels of the scan."""
     (height, width), (rows, columns) = image.shape[:2], searched.shape[:2]
     return Detection(
         round(face.left * width / columns),
@@ -174,12 +183,12 @@ def _scaled_up(face: Detection, searched: RgbImage, image: RgbImage) -> Detectio
 
 
 def _embed(engine: Engine, chips: Sequence[Chip]) -> npt.NDArray[np.float32]:
-    """An embedding for each chip, or the mean of its jittered versions' where that is asked for."""
+    """An embedding for each chip; with jitter, the mean of the embeddings of its jittered versions."""
     jitter = engine.provenance.jitter
     if jitter == 0 or not chips:
         return engine.embedder.embed(chips)
-    vectors = engine.embedder.embed([version for chip in chips for version in jittered(chip, jitter)])
-    means: npt.NDArray[np.float32] = vectors.reshape(len(chips), jitter, -1).mean(axis=1)
+    embeddings = engine.embedder.embed([version for chip in chips for version in jittered(chip, jitter)])
+    means: npt.NDArray[np.float32] = embeddings.reshape(len(chips), jitter, -1).mean(axis=1)
     return means
 
 
@@ -188,7 +197,7 @@ def _relative(face: Detection, width: int, height: int) -> Box:
 
 
 def _quality(face: Detection, chip: Chip) -> Quality:
-    gray = chip.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    gray = chip.astype(np.float32) @ _LUMA
     return Quality(
         size_px=min(face.right - face.left, face.bottom - face.top),
         sharpness=float(ndimage.laplace(gray).var()),

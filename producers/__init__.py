@@ -1,1 +1,1 @@
-"""What writes topics from outside: the scan feed."""
+"""What publishes to topics from outside the consumers: the scan feed, and archivists' decisions."""

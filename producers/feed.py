@@ -1,7 +1,7 @@
 """The scan feed: publishes scans to Kafka, each once, however often the same folder is given.
 
-It owns what "already there" and "changed" mean, and that a scan published again keeps its age and its faces. Which
-scans there are is said by `producers.files`.
+It decides whether a scan is new, unchanged or changed, and makes a scan that is published again keep its age and the
+ids of its faces. `producers.files` lists the scans.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from stream.reading import latest_events
 
 
 class Outcome(StrEnum):
-    """What publishing a scan came to."""
+    """What the feed did with a scan: published it, skipped it as unchanged, or published it again."""
 
     PUBLISHED = "published"
     ALREADY_THERE = "already there"
@@ -36,7 +36,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Summary:
-    """How many scans came to which outcome."""
+    """The number of scans of each outcome."""
 
     published: int = 0
     already_there: int = 0
@@ -44,28 +44,32 @@ class Summary:
 
     @property
     def scans(self) -> int:
-        """All scans that were given."""
+        """The number of all scans given to the feed."""
         return self.published + self.already_there + self.changed
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is remembered of a scan that is on the topic: enough to tell whether it changed, and what it keeps."""
+    """What the feed remembers of a scan on the topic: enough to see whether it changed, and the faces it keeps.
+
+    details: a digest of uri, page, collection and metadata, 16 bytes.
+    """
 
     sha256: str
-    said: bytes
+    details: bytes
     published_at: datetime
     keep: tuple[KeptFace, ...]
 
 
 class Feed:
-    """Publishes scans with an idempotent producer. Use it as a context; after `flush`, and at its end, all is there.
+    """Publishes scans with an idempotent producer. Use it as a context manager.
 
-    It begins by reading `scans` to its end (committed records). A scan that is there with the same content, place and
-    metadata is not published again. One that changed is published with the time it was first published at and with
-    the faces to keep, id and box, as `faces` has them: that is read once for all changed scans, in `flush`.
+    It begins by reading `scans` to its end (committed records). A scan that is there with the same content, uri, page,
+    collection and metadata is not published again. A scan that changed is published with the time it was first
+    published at, and with the faces to keep (id and box) as `faces` has them; `flush` reads those once for all changed
+    scans. After `flush`, and at the end of the context, the broker has confirmed all scans.
 
-    Raises Fatal, naming the broker, when it does not answer or does not take what was published.
+    Raises errors.Fatal, naming the broker, when it does not answer or does not confirm what was published.
     """
 
     def __init__(self, kafka: KafkaSettings, now: Callable[[], datetime]) -> None:
@@ -91,12 +95,12 @@ class Feed:
 
     @property
     def summary(self) -> Summary:
-        """What publishing came to so far."""
+        """The number of scans of each outcome so far."""
         counts = self._outcomes
         return Summary(counts[Outcome.PUBLISHED], counts[Outcome.ALREADY_THERE], counts[Outcome.CHANGED])
 
     def publish(self, scan: ScanPublished) -> Outcome:
-        """Hand a scan to Kafka if it is new; hold it back until `flush` if it changed; else do nothing."""
+        """Send a scan to Kafka if it is new, hold it back until `flush` if it changed, else skip it."""
         outcome = self._publish(scan)
         self._outcomes[outcome] += 1
         return outcome
@@ -114,9 +118,9 @@ class Feed:
         return Outcome.CHANGED
 
     def withdraw(self, scan_ids: Sequence[str]) -> None:
-        """Take scans back: their faces leave every topic and table. All of them, or none.
+        """Withdraw scans, by tombstones: their faces leave every topic and table. All of them, or none.
 
-        Raises UserError where one is not published, or was withdrawn before.
+        Raises UserError when one is not published or was withdrawn before.
         """
         for scan_id in scan_ids:
             if scan_id not in self._known:
@@ -127,33 +131,33 @@ class Feed:
             del self._known[scan_id]
 
     def flush(self, timeout_s: float = 60.0) -> None:
-        """Publish what changed, with the faces it keeps, and wait until the broker has confirmed all of it."""
+        """Publish changed scans with the faces they keep, and wait until the broker has confirmed everything sent."""
         changed, self._changed = self._changed, {}
         for scan in with_faces(self._kafka, changed) if changed else ():
             self._send(scan)
         self._publisher.flush(timeout_s)
 
-    def _send(self, said: ScanPublished | Tombstone) -> None:
-        self._publisher.send(said)
-        if isinstance(said, ScanPublished):
-            self._known[said.scan_id] = _remember(said)
+    def _send(self, message: ScanPublished | Tombstone) -> None:
+        self._publisher.send(message)
+        if isinstance(message, ScanPublished):
+            self._known[message.scan_id] = _remember(message)
 
 
 def known_scans(kafka: KafkaSettings) -> dict[str, Known]:
-    """What is on `scans` now, by scan id; withdrawn scans are not. They take some 430 bytes each (measured)."""
+    """The scans on `scans` now, by scan id, without withdrawn ones. About 430 bytes of memory each (measured)."""
     return latest_events(kafka, SCANS, ScanPublished, _remember)
 
 
 def unchanged(known: Known, scan: ScanPublished) -> bool:
-    """Whether a scan says nothing new. That its file cannot be read just now is no news of its content."""
-    return known.said == _said(scan) and scan.sha256 in (known.sha256, UNREADABLE_SHA256)
+    """Whether a scan is as it was published. A file that cannot be read just now counts as having the same content."""
+    return known.details == _details(scan) and scan.sha256 in (known.sha256, UNREADABLE_SHA256)
 
 
 def _remember(scan: ScanPublished) -> Known:
-    return Known(scan.sha256, _said(scan), scan.published_at, scan.keep)
+    return Known(scan.sha256, _details(scan), scan.published_at, scan.keep)
 
 
-def _said(scan: ScanPublished) -> bytes:
-    """A digest of what a scan's publisher says of it beside its content. The media type follows from the content."""
-    said = (scan.uri, scan.page, scan.collection, sorted(scan.metadata.items()))
-    return blake2b(json.dumps(said).encode(), digest_size=16).digest()
+def _details(scan: ScanPublished) -> bytes:
+    """A digest of all that is known of a scan beside its content. The media type follows from the content."""
+    details = (scan.uri, scan.page, scan.collection, sorted(scan.metadata.items()))
+    return blake2b(json.dumps(details).encode(), digest_size=16).digest()

@@ -1,7 +1,7 @@
-"""From paths to scans: which files there are, what each is called, and the events that say so.
+"""From paths to scans: the files in folders and manifests, and the event that publishes each.
 
-It owns the names: a scan's id, collection and uri. The feed never judges a picture: a broken file is published like
-any other, and detect sends it to `dead-letters` with its reason.
+It decides on a scan's id, collection and uri. It does not judge images: a broken file is published like any other, and
+`detect` sends it to `dead-letters` with the reason.
 """
 
 from __future__ import annotations
@@ -16,39 +16,27 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from errors import UserError
-from models.fetching import UnavailablePicture, UnknownStore, fetch
+from models.fetching import UnavailableImage, UnknownStore, fetch
+from models.formats import MEDIA_TYPES, TIFF_MEDIA_TYPE
 from models.images import UnreadableImage, inspect
 from producers.manifest import SUFFIXES as MANIFEST_SUFFIXES
 from producers.manifest import Row, read_manifest
 from schemas.scans import ScanPublished
 
-MEDIA_TYPES = {
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".png": "image/png",
-    ".tif": "image/tiff",
-    ".tiff": "image/tiff",
-    ".jp2": "image/jp2",
-    ".j2k": "image/j2c",
-    ".jpf": "image/jpx",
-    ".jpx": "image/jpx",
-    ".webp": "image/webp",
-}
-"""The files that are taken for scans, by extension in lower case, and their media type where the content tells none."""
-
 UNREADABLE_SHA256 = "0" * 64
-"""Stands for the digest of a file that could not be read when it was published. Detect reports it missing first."""
+"""The digest of a file that could not be read when it was published. `detect` reports the file missing instead."""
 
 # The schema allows 1024; the rest is for "#page=N".
 _MAX_SCAN_ID = 1000
+_SUFFIXES = ", ".join(MEDIA_TYPES)
 _SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file to publish: one scan, or one for each page of a multi-page TIFF when no `page` is said.
+    """A file to publish: one scan, or one for each page of a multi-page TIFF when `page` is None.
 
-    `media_type`, `sha256`, `page` and `metadata` are what a manifest says; None where it says nothing.
+    `media_type`, `sha256`, `page` and `metadata` are the manifest's; None (or no metadata) where it has none.
     """
 
     uri: str
@@ -62,16 +50,17 @@ class Source:
 
 @dataclass(frozen=True)
 class Listing:
-    """What was found in paths, in the order to publish it, and how many other files were passed over."""
+    """The files to publish, in order, and the number of other files, which are skipped."""
 
     sources: tuple[Source, ...]
     skipped: int = 0
 
 
 def list_sources(paths: Iterable[Path | str], collection: str | None = None) -> Listing:
-    """What is to be published from folders (recursively, sorted), image files and manifests. Reads no image.
+    """The files to publish from folders (recursively, sorted), image files and manifests. Reads no image.
 
-    Raises UserError when a path cannot be used, holds no image, or two files would be one scan.
+    A file without a collection of its own gets `collection`, or else its folder's name. Raises UserError when a path
+    cannot be used or holds no image, and when two files would be one scan.
     """
     listings = [_list_path(str(path), collection) for path in paths]
     by_id: dict[str, Source] = {}
@@ -86,18 +75,18 @@ def list_sources(paths: Iterable[Path | str], collection: str | None = None) -> 
 
 
 def scans_of(source: Source, now: Callable[[], datetime]) -> Iterator[ScanPublished]:
-    """The scans of one file, published now: several where it has several pages.
+    """The scans of one file, published at the time `now()`: one for each page of a multi-page TIFF.
 
-    A file that cannot be read is published all the same, with the sha256 that its manifest gives, or else
-    UNREADABLE_SHA256. Raises UserError when the uri is of a kind that this installation cannot read.
+    A file that cannot be read is published too, with the sha256 of its manifest, or else UNREADABLE_SHA256. Raises
+    UserError when this installation has no driver for the uri.
     """
     media_type, sha256, pages = source.media_type, source.sha256, 1
-    # A manifest that says all there is to say spares the feed from reading the file.
-    if not (media_type and sha256 and (source.page or media_type != "image/tiff")):
+    # The file is not read when the manifest has everything already.
+    if not (media_type and sha256 and (source.page or media_type != TIFF_MEDIA_TYPE)):
         data = _read(source.uri)
         if data is not None:
-            seen_type, pages = _look_into(data)
-            media_type = media_type or seen_type
+            detected_type, pages = _inspect(data)
+            media_type = media_type or detected_type
             sha256 = sha256 or hashlib.sha256(data).hexdigest()
     numbers = range(1, pages + 1) if pages > 1 and source.page is None else [source.page]
     for page in numbers:
@@ -114,14 +103,14 @@ def scans_of(source: Source, now: Callable[[], datetime]) -> Iterator[ScanPublis
 
 
 def find_images(folder: Path) -> tuple[list[Path], int]:
-    """The images below a folder, sorted, hidden ones left out, and how many other files there are.
+    """The images below a folder, sorted, without hidden files, and the number of other files.
 
-    Links are followed, each folder once. Raises UserError when a folder cannot be read.
+    Links are followed, each folder is read once. Raises UserError when a folder cannot be read.
     """
 
     def refuse(error: OSError) -> None:
         if isinstance(error, FileNotFoundError):
-            return  # It was taken away while we looked.
+            return  # It was deleted while we read the folder above.
         raise UserError(f"{error.filename}: the folder cannot be read ({error.strerror})") from error
 
     images: list[Path] = []
@@ -142,30 +131,30 @@ def find_images(folder: Path) -> tuple[list[Path], int]:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a path is taken for a scan: by its name, and as long as it is no pipe, socket or device."""
+    """Whether a path is published as a scan: it has the extension of an image, and is no pipe, socket or device."""
     return path.suffix.lower() in MEDIA_TYPES and (path.is_file() or not path.exists())
 
 
 def source_in_folder(path: Path, folder: Path, collection: str | None = None) -> Source:
-    """An image below a folder; both paths are absolute. Raises UserError when its name is too long for an id."""
+    """An image file below a folder; both paths are absolute. Raises UserError when its name is too long for an id."""
     collection = collection or _name_of(folder)
     return _checked(Source(path.as_uri(), f"{collection}/{_readable(path.relative_to(folder))}", collection))
 
 
 def absolute(path: Path | str) -> Path:
-    """The path from the root without "." and "..", links left as they are: they are the names people know."""
+    """The path from the root without "." and "..". Links stay as they are, since people know files by those names."""
     return Path(os.path.normpath(Path(path).absolute()))
 
 
 def _list_path(given: str, collection: str | None) -> Listing:
     if _SCHEME.match(given):
-        raise UserError(f"{given}: remote scans are given in a manifest, a CSV or JSON-lines file with a column uri")
+        raise UserError(f"{given}: list remote scans in a manifest, a CSV or JSON-lines file with a column uri")
     path = absolute(given)
     if path.is_dir():
         images, skipped = find_images(path)
         if not images:
             others = f" ({skipped} other files)" if skipped else ""
-            raise UserError(f"{given}: no images in this folder{others}; taken are {', '.join(MEDIA_TYPES)}")
+            raise UserError(f"{given}: no images in this folder{others}; supported are {_SUFFIXES}")
         return Listing(tuple(source_in_folder(image, path, collection) for image in images), skipped)
     if not path.exists():
         raise UserError(f"{given}: no such file or folder")
@@ -173,9 +162,7 @@ def _list_path(given: str, collection: str | None) -> Listing:
         return Listing(tuple(_manifest(path, collection)))
     if is_image(path):
         return Listing((source_in_folder(path, path.parent, collection),))
-    raise UserError(
-        f"{given}: neither an image ({', '.join(MEDIA_TYPES)}) nor a manifest ({', '.join(MANIFEST_SUFFIXES)})"
-    )
+    raise UserError(f"{given}: neither an image ({_SUFFIXES}) nor a manifest ({', '.join(MANIFEST_SUFFIXES)})")
 
 
 def _manifest(path: Path, collection: str | None) -> Iterator[Source]:
@@ -230,21 +217,21 @@ def _name_of(folder: Path) -> str:
 
 
 def _readable(path: PurePosixPath | Path) -> str:
-    # Names from old file systems need not be UTF-8, but text in Kafka is: \xf5 stands for such a byte.
+    # Names from old file systems may not be UTF-8, but text in Kafka is: a byte of such a name becomes \xf5.
     return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 
 
 def _read(uri: str) -> bytes | None:
-    """The bytes at a uri, None if they cannot be had: detect meets that again and says why."""
+    """The bytes at a uri, None if it cannot be read; `detect` tries again, and reports the reason."""
     try:
         return fetch(uri)
-    except UnavailablePicture:
+    except UnavailableImage:
         return None
     except UnknownStore as error:
         raise UserError(str(error)) from error
 
 
-def _look_into(data: bytes) -> tuple[str | None, int]:
+def _inspect(data: bytes) -> tuple[str | None, int]:
     try:
         info = inspect(data)
     except UnreadableImage:

@@ -1,6 +1,6 @@
 """Reading a manifest: which scans to publish and what is known of them, as CSV or as JSON lines.
 
-It owns the columns and their checks. What a row's file is called as a scan is decided in `producers.files`.
+It owns the columns and their checks. `producers.files` gives scans their ids.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def _as_text(value: object) -> str:
 
 
 class Row(BaseModel):
-    """One row. Columns that are not named here are free metadata; an empty cell is as good as none.
+    """One row. Columns that have no field here are free metadata. An empty cell counts as no cell.
 
-    What is not text in a free column of a JSON line (a number, a list) is kept as JSON.
+    A value that is not text in a free column of a JSON line (a number, a list) is kept as JSON.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -48,7 +48,7 @@ class Row(BaseModel):
 
     @property
     def metadata(self) -> dict[str, str]:
-        """The free columns."""
+        """The free columns, as text."""
         return dict(self.__pydantic_extra__)
 
 
@@ -102,7 +102,7 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, object]]
         except json.JSONDecodeError as error:
             raise UserError(f"{path}, line {line}: not JSON ({error.msg}, column {error.colno})") from error
         except UnicodeEncodeError as error:
-            raise UserError(f"{path}, line {line}: holds half a character, which is no text ({error})") from error
+            raise UserError(f"{path}, line {line}: holds half a character, which is not text ({error})") from error
         if not isinstance(cells, dict):
             raise UserError(f'{path}, line {line}: not a JSON object, such as {{"uri": "page1.jpg"}}')
         yield line, cells

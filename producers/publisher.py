@@ -1,4 +1,4 @@
-"""Publishing events to Kafka, and knowing that they are there."""
+"""Publishing events to Kafka, with the broker's confirmation."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ _CLOSE_S = 5.0
 
 
 class Publisher:
-    """Hands events to an idempotent producer. Use it as a context; after `flush`, and at its end, all is there.
+    """Sends events with an idempotent producer. Use it as a context manager.
 
-    Raises Fatal, naming the broker, when it does not answer or does not take what was published. `what` are the
-    events called in that line, and `advice` is what to do then.
+    After `flush`, and at the end of the context, the broker has confirmed all events. Raises errors.Fatal, naming the
+    broker, when it does not answer or does not confirm what was sent; that message calls the events `what` and ends in
+    `advice`, what to do then.
     """
 
     def __init__(self, kafka: KafkaSettings, now: Callable[[], datetime], what: str, advice: str) -> None:
@@ -49,36 +50,36 @@ class Publisher:
             self.close()
 
     def close(self) -> None:
-        """Let go of the broker, whatever it has confirmed."""
+        """Close the connection, whether or not the broker has confirmed everything."""
         self._producer.close(timeout=_CLOSE_S)
 
-    def send(self, said: Event | Tombstone) -> None:
-        """Hand an event or a tombstone over."""
+    def send(self, message: Event | Tombstone) -> None:
+        """Send an event or a tombstone, without waiting for the confirmation."""
         self._check()
         self._unconfirmed += 1
-        topic = said.topic if isinstance(said, Tombstone) else topic_of(said)
-        record = encode(said, event_id=str(uuid4()), time=self._now())
+        topic = message.topic if isinstance(message, Tombstone) else topic_of(message)
+        record = encode(message, event_id=str(uuid4()), time=self._now())
         try:
             sent = self._producer.send(topic.name, key=record.key, value=record.value, headers=list(record.headers))
         except KafkaError as error:
-            raise self._not_taken(error) from error
+            raise self._unconfirmed_error(error) from error
         sent.add_errback(self._failures.append)
 
     def flush(self, timeout_s: float = 60.0) -> None:
-        """Wait until the broker has confirmed all of it."""
+        """Wait until the broker has confirmed everything sent."""
         try:
             self._producer.flush(timeout=timeout_s)
         except KafkaError as error:
-            raise self._not_taken(error) from error
+            raise self._unconfirmed_error(error) from error
         self._check()
         self._unconfirmed = 0
 
     def _check(self) -> None:
         if self._failures:
-            raise self._not_taken(self._failures[0]) from self._failures[0]
+            raise self._unconfirmed_error(self._failures[0]) from self._failures[0]
 
-    def _not_taken(self, error: BaseException) -> Fatal:
+    def _unconfirmed_error(self, error: BaseException) -> Fatal:
         return Fatal(
-            f"the Kafka broker at {self._kafka.bootstrap_servers} did not take all {self._what}, up to "
+            f"the Kafka broker at {self._kafka.bootstrap_servers} did not confirm all {self._what}, up to "
             f"{self._unconfirmed} may be missing ({error}); {self._advice}"
         )

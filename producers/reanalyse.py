@@ -1,6 +1,6 @@
-"""Publishing scans again, as they are, so that detect analyses them with its present model and settings.
+"""Publishing scans again, unchanged, so that `detect` analyses them with its present models and settings.
 
-Their faces keep their ids where the boxes overlap, and with them their names and everything else that was decided.
+Faces keep their ids where the boxes overlap, and so all decisions about them still apply.
 """
 
 from __future__ import annotations
@@ -42,9 +42,10 @@ def chosen_scans(
 def publish_again(
     kafka: KafkaSettings, scans: dict[str, ScanPublished], now: Callable[[], datetime]
 ) -> Iterator[ScanPublished]:
-    """Publish these scans with the faces to keep, one for each that is asked for; at the end Kafka has them all.
+    """Publish these scans with the faces to keep; yields each scan as it is sent.
 
-    Raises errors.Fatal.
+    Nothing is sent before the first scan is taken from the iterator. At its end the broker has confirmed all of them.
+    Raises errors.Fatal when it does not.
     """
     advice = "do the same again when it answers: a scan that is analysed twice keeps its faces"
     with Publisher(kafka, now, "scans", advice) as publisher:

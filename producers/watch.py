@@ -1,4 +1,4 @@
-"""Watching a folder: files are handed on when they are complete, through the same feed as everything else."""
+"""Watching a folder: files are published once they are complete, through the same feed as all others."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def watch(
     collection: str | None = None,
     settle_s: float = 1.0,
 ) -> None:
-    """Publish what is in a folder and what is put into it, until `stop` is set.
+    """Publish the images in a folder, and those that are put into it, until `stop` is set.
 
-    `report` is told of each scan after the broker has confirmed it. Raises UserError when there is no such folder,
-    and what Feed raises.
+    `report` is called for each scan after the broker has confirmed it. `settle_s`, in seconds, is as in `completed`.
+    Raises UserError when there is no such folder, and what Feed raises.
     """
     folder = absolute(folder)
     for paths in completed(folder, stop, settle_s):
@@ -51,11 +51,11 @@ def watch(
 
 
 def completed(folder: Path, stop: Event, settle_s: float = 1.0) -> Iterator[list[Path]]:
-    """The images in a folder and below as they are complete: sizes and times unchanged for `settle_s` seconds.
+    """The images in a folder and below, once complete: size and time of change unchanged for `settle_s` seconds.
 
-    What is there at the start comes first. A file that is written again comes again. Ends when `stop` is set.
-    Raises UserError when the folder is not there, or no longer.
-    The system tells of changes, except on network drives: there WATCHFILES_FORCE_POLLING=true makes it look itself.
+    Images that exist at the start come first. A file that is written again comes again. Ends when `stop` is set.
+    Raises UserError when the folder does not exist, or is removed.
+    The operating system reports changes, except on network drives: there set WATCHFILES_FORCE_POLLING=true to poll.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder to watch")
@@ -69,61 +69,63 @@ def completed(folder: Path, stop: Event, settle_s: float = 1.0) -> Iterator[list
         step=50,
         watch_filter=None,
     )
-    # The first look comes after the system has been asked to tell of changes, so that nothing falls between.
+    # The folder is listed after the system has begun to report changes, so that no file is missed between the two.
     next(changes, None)
-    settling.see(find_images(folder)[0], monotonic())
+    settling.observe(find_images(folder)[0], monotonic())
     for batch in changes:
         if not folder.is_dir():
-            raise UserError(f"{folder}: the watched folder is gone")
+            raise UserError(f"{folder}: the watched folder was removed")
         for change, name in sorted(batch):
             if change is not Change.deleted:
-                settling.see(_images_at(Path(name), folder), monotonic())
-        if complete := settling.complete(monotonic()):
+                settling.observe(_images_at(Path(name), folder), monotonic())
+        if complete := settling.take_complete(monotonic()):
             yield complete
 
 
 @dataclass(frozen=True)
-class _Sight:
+class _Observation:
+    """A file's size in bytes and time of change, and since when (seconds) they are unchanged."""
+
     size: int
     modified_ns: int
     since: float
 
 
 class Settling:
-    """Files that were seen and may still be being written. Times are seconds of a monotonic clock."""
+    """Files that may still be being written. Times are seconds of a monotonic clock."""
 
     def __init__(self, settle_s: float) -> None:
         self._settle_s = settle_s
-        self._sights: dict[Path, _Sight] = {}
+        self._observations: dict[Path, _Observation] = {}
 
-    def see(self, paths: list[Path], time: float) -> None:
-        """Look at files from now on, until they are complete."""
+    def observe(self, paths: list[Path], time: float) -> None:
+        """Observe files from now on, until they are complete."""
         for path in paths:
             self._look(path, time)
 
-    def complete(self, time: float) -> list[Path]:
-        """The files, sorted, that have not changed for long enough. They are forgotten."""
-        for path in list(self._sights):
+    def take_complete(self, time: float) -> list[Path]:
+        """The files, sorted, that have not changed for long enough. They are no longer observed."""
+        for path in list(self._observations):
             self._look(path, time)
-        done = sorted(path for path, sight in self._sights.items() if time - sight.since >= self._settle_s)
+        done = sorted(path for path, seen in self._observations.items() if time - seen.since >= self._settle_s)
         for path in done:
-            del self._sights[path]
+            del self._observations[path]
         return done
 
     def _look(self, path: Path, time: float) -> None:
         try:
             stat = path.stat()
         except OSError:
-            # Gone again, as the temporary files of many programs are.
-            self._sights.pop(path, None)
+            # Deleted again, as the temporary files of many programs are.
+            self._observations.pop(path, None)
             return
-        earlier = self._sights.get(path)
+        earlier = self._observations.get(path)
         if earlier is None or (earlier.size, earlier.modified_ns) != (stat.st_size, stat.st_mtime_ns):
-            self._sights[path] = _Sight(stat.st_size, stat.st_mtime_ns, time)
+            self._observations[path] = _Observation(stat.st_size, stat.st_mtime_ns, time)
 
 
 def _images_at(path: Path, folder: Path) -> list[Path]:
-    """The images that a change speaks of: a folder that was moved in is told of once, not file by file."""
+    """The images that a change is about: a folder that is moved in is one change, not one for each file."""
     if any(part.startswith(".") for part in path.relative_to(folder).parts):
         return []
     if path.is_dir():

@@ -1,7 +1,7 @@
-"""The sample archive, for whoever has no scans at hand: some thirty scans of two people, with known truth.
+"""The sample archive, for users who have no scans at hand: about thirty scans of two people, with known truth.
 
-They are made, the same each time, from two public-domain portraits that ship inside well-known wheels: Grace Hopper
-(matplotlib's sample data) and Eileen Collins (scikit-image's). What paper and age do to them is in `sample.paper`.
+They are made from two public-domain portraits that ship inside well-known wheels, Grace Hopper (matplotlib's sample
+data) and Eileen Collins (scikit-image's), and are the same each time. `sample.paper` makes paper and age.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TRUTH = TypeAdapter(dict[str, tuple[TrueFace, ...]])
 
 @dataclass(frozen=True)
 class Portrait:
-    """A portrait inside an installed package; `face` is the box of the face in its pixels, a square."""
+    """A portrait in an installed package. `face` is a square around the face: left, top, right, bottom in pixels."""
 
     person: str
     package: str
@@ -44,9 +44,11 @@ COLLINS = Portrait("Eileen Collins", "skimage", "data/astronaut.png", (168, 69, 
 
 @dataclass(frozen=True)
 class Print:
-    """A photograph on paper: whose, in which tone, how large its face is (pixels), and how far it is turned (degrees).
+    """A photograph on paper.
 
-    reach: how much of the portrait is on it, in face sizes from the face's middle to the left, up, right and down.
+    tone: what the print does to colours. face: the side of the face in pixels. tilt: in degrees, counterclockwise.
+    reach: how much of the portrait is on it, in face sides from the face's middle to the left, up, right and down.
+    border: the white border, in pixels.
     """
 
     portrait: Portrait
@@ -59,7 +61,11 @@ class Print:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A scanned page: its size in pixels, the prints on it with the places of their middles (0 to 1), and its wear."""
+    """A scanned page: the prints on it, its size in pixels (width, height), and its wear.
+
+    prints: each with the position of its middle, x and y from 0 to 1. colour: red, green, blue from 0 to 1. grain: the
+    standard deviation of the noise, from 0 to 1. lines: of handwriting.
+    """
 
     prints: tuple[tuple[Print, float, float], ...] = ()
     size: tuple[int, int] = (420, 500)
@@ -126,9 +132,9 @@ _PLAN: dict[str, tuple[Sheet, ...]] = {
 
 
 def build_sample(folder: Path, seed: int = SEED) -> Truth:
-    """Write the sample archive and its truth (truth.json) into a folder, over what has the same names there.
+    """Write the sample archive and its truth (truth.json) into a folder, and return the truth.
 
-    Raises UserError when the packages with the two portraits are not installed.
+    Files of the same names are overwritten. Raises UserError when the packages with the portraits are not installed.
     """
     portraits = {portrait: _load(portrait) for portrait in (HOPPER, COLLINS)}
     truth: dict[str, tuple[TrueFace, ...]] = {}
@@ -146,14 +152,14 @@ def build_sample(folder: Path, seed: int = SEED) -> Truth:
 
 
 def read_truth(folder: Path) -> Truth:
-    """The truth of a sample archive in a folder."""
+    """The truth of the sample archive in a folder, from its truth.json."""
     return _TRUTH.validate_json((folder / TRUTH_FILE).read_bytes())
 
 
 def _load(portrait: Portrait) -> Image.Image:
     spec = find_spec(portrait.package)
-    for place in (spec and spec.submodule_search_locations) or ():
-        if (path := Path(place, portrait.path)).is_file():
+    for folder in (spec and spec.submodule_search_locations) or ():
+        if (path := Path(folder, portrait.path)).is_file():
             with Image.open(path) as image:
                 return image.convert("RGB")
     raise UserError(
@@ -183,10 +189,10 @@ def _draw(sheet: Sheet, portraits: dict[Portrait, Image.Image], random: Random) 
 def _stick(
     sheet: Image.Image, photo: Print, middle: tuple[int, int], portrait: Image.Image, random: Random
 ) -> TrueFace:
-    """Stick a print onto a sheet, and say where its face has come to lie."""
+    """Paste a print onto a sheet, and return the box of its face there."""
     left, top, right, bottom = photo.portrait.face
     side, face_x, face_y = right - left, (left + right) / 2, (top + bottom) / 2
-    reach_left, reach_up, reach_right, reach_down = (side * part for part in photo.reach)
+    reach_left, reach_up, reach_right, reach_down = (side * sides for sides in photo.reach)
     area = (
         max(0, round(face_x - reach_left)),
         max(0, round(face_y - reach_up)),
@@ -204,7 +210,8 @@ def _stick(
     turned = mounted.rotate(photo.tilt, Image.Resampling.BICUBIC, expand=True)
     sheet.paste(turned, (middle[0] - turned.width // 2, middle[1] - turned.height // 2), turned)
 
-    # From the middle of the print to the middle of the face, turned with it (y points down).
+    # The middle of the face is (across, down) from the middle of the print before that is turned; y points down, so a
+    # counterclockwise turn by `angle` takes it to (across cos + down sin, -across sin + down cos).
     across = (face_x - (area[0] + area[2]) / 2) * scale
     down = (face_y - (area[1] + area[3]) / 2) * scale
     angle = math.radians(photo.tilt)
@@ -223,7 +230,7 @@ def _stick(
 def _save(images: list[Image.Image], path: Path) -> None:
     first, *others = images
     if "16bit" in path.name:
-        # Archives scan gray at 16 bits; 257 maps 255 to 65535.
+        # Archives scan gray at 16 bits. The factor 257 maps 255 to 65535.
         Image.fromarray(np.asarray(first.convert("L"), np.uint16) * 257).save(path)
     elif path.suffix in (".tif", ".tiff"):
         first.save(path, save_all=True, append_images=others, compression="tiff_lzw")

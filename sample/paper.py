@@ -1,7 +1,7 @@
-"""What old photographs and their paper look like: tones, wear, paper, ink. Pictures are float32 arrays, shape
-(height, width, 3), 0 black to 1 white; all randomness comes from the generator that is passed in.
+"""How old photographs and their paper look: tones, wear, paper, ink.
 
-It knows nothing of faces and files; `sample.archive` puts scans together from it.
+All randomness comes from the generator that is passed in. Faces and files are the business of `sample.archive`, which
+makes scans with these functions.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
 Picture = npt.NDArray[np.float32]
+"""An image in progress: float32, shape (height, width, 3), red, green, blue from 0 (dark) to 1 (light)."""
+
 Random = np.random.Generator
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -76,7 +78,7 @@ def paper(width: int, height: int, colour: tuple[float, float, float], random: R
 
 
 def write_lines(sheet: Image.Image, lines: int, area: tuple[int, int, int, int], random: Random) -> None:
-    """Something like handwriting, in ink, into an area (left, top, right, bottom) in pixels."""
+    """Draw something like handwriting, in ink, into an area (left, top, right, bottom) in pixels."""
     draw = ImageDraw.Draw(sheet)
     left, top, right, bottom = area
     step = min((bottom - top) / lines, 44)
@@ -94,7 +96,7 @@ def write_lines(sheet: Image.Image, lines: int, area: tuple[int, int, int, int],
 
 
 def stamp(sheet: Image.Image, centre: tuple[int, int], random: Random) -> None:
-    """A photographer's stamp: two rings with a bar across, and a box for the number beside it."""
+    """Draw a photographer's stamp: two rings with a bar across, and a box for the number beside it."""
     draw = ImageDraw.Draw(sheet)
     x, y = centre
     for radius in (46, 38):
@@ -107,12 +109,12 @@ def stamp(sheet: Image.Image, centre: tuple[int, int], random: Random) -> None:
 
 
 def as_image(picture: Picture) -> Image.Image:
-    """The picture with 8 bits a channel."""
+    """The picture as an RGB image of 8 bits a channel."""
     return Image.fromarray((picture * 255 + 0.5).astype(np.uint8))
 
 
 def as_picture(image: Image.Image) -> Picture:
-    """An image of any mode as a picture."""
+    """An image of any mode as float32."""
     return np.asarray(image.convert("RGB"), np.float32) / np.float32(255)
 
 

@@ -1,4 +1,4 @@
-"""What is known to be on the scans of a sample, and how much of it a clustering got right."""
+"""The people and faces on the scans of a sample, and how much of that truth a clustering found."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from schemas.base import Value
 from schemas.scans import Box
 
-_SAME_PLACE = 0.3
-"""Intersection over union from which a found face is the one of the truth; both boxes are drawn generously."""
+# A found face that overlaps a true one by this intersection over union or more is that face. It is low, since the boxes
+# of the truth and those of the detector are both larger than a face.
+_SAME_FACE_IOU = 0.3
 
 
 class TrueFace(Value):
@@ -20,19 +21,19 @@ class TrueFace(Value):
 
 
 Truth = Mapping[str, tuple[TrueFace, ...]]
-"""Scan to the people on it. A scan is its path below the sample's folder, with "#page=N" for a page of several."""
+"""The faces on each scan. A scan is its path below the sample's folder, with "#page=N" for one page of a file."""
 
 FoundFace = tuple[str, Box]
-"""The scan's id (collection, "/", and the scan as in the truth) and the box of a face that was found."""
+"""The scan's id (collection, "/", and the scan as in the truth) and the box of a detected face."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """How a clustering compares with the truth.
+    """How a clustering compares with the truth; all fields are numbers.
 
-    pure: faces found that are in a cluster with that person only. whole: people all of whose found faces are in one
-    cluster. mixed: clusters with more than one person. strays: faces found where the truth has none; one of them in a
-    cluster makes it no mixture.
+    faces, people: in the truth. found: true faces that were detected. pure: found faces in a cluster of that person
+    only. whole: people whose found faces are all in one cluster. mixed: clusters of more than one person. strays:
+    detected faces that are not in the truth; they do not make a cluster mixed.
     """
 
     faces: int
@@ -51,8 +52,8 @@ class Score:
 
 
 def score(truth: Truth, clusters: Mapping[str, Iterable[FoundFace]]) -> Score:
-    """Compare clusters (id to faces) with the truth. A face that was found twice counts once."""
-    found: dict[tuple[str, int], str] = {}
+    """Compare clusters (id to faces) with the truth. A true face that was detected twice counts once."""
+    cluster_of: dict[tuple[str, int], str] = {}  # by scan and number of the true face
     people_in: dict[str, set[str]] = {}
     strays = 0
     for cluster_id, faces in clusters.items():
@@ -63,15 +64,15 @@ def score(truth: Truth, clusters: Mapping[str, Iterable[FoundFace]]) -> Score:
             if number is None:
                 strays += 1
                 continue
-            found[scan, number] = cluster_id
+            cluster_of[scan, number] = cluster_id
             people_in[cluster_id].add(truth[scan][number].person)
     clusters_of: dict[str, set[str]] = {face.person: set() for faces in truth.values() for face in faces}
-    for (scan, number), cluster_id in found.items():
+    for (scan, number), cluster_id in cluster_of.items():
         clusters_of[truth[scan][number].person].add(cluster_id)
     return Score(
         faces=sum(len(faces) for faces in truth.values()),
-        found=len(found),
-        pure=sum(len(people_in[cluster_id]) == 1 for cluster_id in found.values()),
+        found=len(cluster_of),
+        pure=sum(len(people_in[cluster_id]) == 1 for cluster_id in cluster_of.values()),
         people=len(clusters_of),
         whole=sum(len(cluster_ids) == 1 for cluster_ids in clusters_of.values()),
         mixed=sum(len(people) > 1 for people in people_in.values()),
@@ -81,6 +82,6 @@ def score(truth: Truth, clusters: Mapping[str, Iterable[FoundFace]]) -> Score:
 
 def _best_match(faces: tuple[TrueFace, ...], box: Box) -> int | None:
     overlaps = [face.box.overlap(box) for face in faces]
-    if not overlaps or max(overlaps) < _SAME_PLACE:
+    if not overlaps or max(overlaps) < _SAME_FACE_IOU:
         return None
     return overlaps.index(max(overlaps))

@@ -10,19 +10,19 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 
 class Value(BaseModel):
-    """A frozen value inside an event. Fields that a newer writer added are kept out without an error."""
+    """A frozen value inside an event. Fields that a newer writer added are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Event(Value):
-    """Something that was said on a topic. Its CloudEvents type ends in its version; its key is its Kafka key."""
+    """The value of a record. Its CloudEvents type ends in the version of its schema; its key is the record's key."""
 
     type: ClassVar[str]
 
     @property
     def key(self) -> str:
-        """The Kafka key: records of one key supersede each other where the topic is compacted."""
+        """The record's key: on a compacted topic, the latest record of a key supersedes the earlier ones."""
         raise NotImplementedError
 
 

@@ -11,7 +11,7 @@ from schemas.base import Event, Value
 
 
 class Role(StrEnum):
-    """A face's part in its cluster (Ester et al. 1996, definitions 2 to 6)."""
+    """What a face is to DBSCAN (Ester et al. 1996, definitions 2 to 6)."""
 
     CORE = "core"
     BORDER = "border"
@@ -19,14 +19,18 @@ class Role(StrEnum):
 
 
 class Suggestion(Value):
-    """One name of a face's distribution, with its probability."""
+    """A person that a face may be, with the probability."""
 
     label_id: str
     probability: float = Field(ge=0, le=1)
 
 
 class FaceAssigned(Event):
-    """Where a face belongs. `cluster_id` is the id of the cluster's oldest face; noise has none. Tombstone: gone."""
+    """Which cluster a live face is in, and its labels. A tombstone: the face is no longer live.
+
+    cluster_id: the id of the cluster's oldest face; None for noise. hard_label: the person that an archivist named.
+    soft_label: the most probable person, if there is no hard label. distribution: the most probable people, best first.
+    """
 
     type: ClassVar[str] = "facestream.face.assigned.v1"
 
@@ -57,11 +61,12 @@ class Change(StrEnum):
 
 
 class ClusterChanged(Event):
-    """One line of the change log of clusters.
+    """A change of one cluster.
 
-    created, grown, shrunk: `size` is the new number of faces. merged: this id gave way to `successor`, the id of the
-    older face that is now in the cluster. split: this cluster fell into `parts` (its own id among them if it lives
-    on). retired: its oldest face, which it was named after, is gone; what is left, if anything, goes on as `successor`.
+    created, grown, shrunk: `size` is the new number of faces. merged: this id was superseded by `successor`, the id of
+    the older face that is now in the cluster. split: this cluster fell apart into `parts` (with its own id if that
+    continues). retired: its oldest face, which it was called after, is no longer in it; `successor` continues the
+    cluster, if any of its faces are left.
     """
 
     type: ClassVar[str] = "facestream.cluster.changed.v1"

@@ -18,13 +18,13 @@ SOURCE = "facestream"
 
 
 class InvalidRecord(FacestreamError):
-    """This record can never be understood, however often it is tried. The text says why, for a person."""
+    """This record is not an event of its topic, so that another try cannot succeed. The text gives the reason."""
 
 
 def encode(message: Event | Tombstone, *, event_id: str, time: datetime, source: str = SOURCE) -> Record:
     """The Kafka record of an event or a tombstone.
 
-    `event_id` with `source` identifies the event (CloudEvents 1.0.2, section 3.1.1); `time` is when it was said.
+    `event_id` with `source` identifies the event (CloudEvents 1.0.2, section 3.1.1); `time` is when it was made.
     """
     headers: tuple[tuple[str, bytes], ...] = (
         ("ce_specversion", b"1.0"),
@@ -40,7 +40,7 @@ def encode(message: Event | Tombstone, *, event_id: str, time: datetime, source:
 
 
 def encoded(event: Event) -> bytes:
-    """The value of an event's record; the same event gives the same bytes."""
+    """The value of an event's record, as JSON; equal events yield equal bytes."""
     return event.model_dump_json().encode()
 
 

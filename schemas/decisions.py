@@ -1,7 +1,7 @@
-"""The `labels` topic: what archivists decided. Never derived, never lost; an undo is a decision too.
+"""The `labels` topic: archivists' decisions. They are never derived from other data; an undo is a decision too.
 
-What holds is a function of the set of decisions, whatever order they were read in (`decisions.holding`): of those
-about one face, or about one pair of faces, a later one (`decided_at`, then `decision_id`) wins over an earlier one.
+Which decisions hold is a function of their set, whatever the order they are read in (`decisions.holding`). Of several
+decisions about one face, or about one pair of faces, the latest (`decided_at`, then `decision_id`) takes effect.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from schemas.base import Event, Time
 
 
 class Decision(Event):
-    """Who decided, when, and why if they said so."""
+    """A decision: its author, its time, and a note with the reason, if the author gave one."""
 
     decision_id: str = Field(min_length=1)
     author: str = Field(min_length=1)
@@ -24,22 +24,22 @@ class Decision(Event):
 
     @property
     def key(self) -> str:
-        """The decision's id: one record a decision."""
+        """The decision's id: each decision is a record of its own."""
         return self.decision_id
 
     @property
     def kind(self) -> str:
-        """The word for it in its type: named, name-taken-back, name-rejected, linked, separated or undone."""
+        """The decision's kind, as in its type: named, name-taken-back, name-rejected, linked, separated or undone."""
         return self.type.split(".")[2]
 
     @property
     def order(self) -> tuple[datetime, str]:
-        """Decisions are compared by their time, then their id."""
+        """What decisions are ordered by: their time, then their id."""
         return self.decided_at, self.decision_id
 
     @property
     def face_ids(self) -> tuple[str, ...]:
-        """The faces it is about; none for an undo, which is about a decision."""
+        """The faces that the decision is about; none for an undo, which is about another decision."""
         return ()
 
 
@@ -50,14 +50,15 @@ class FaceDecision(Decision):
 
     @property
     def face_ids(self) -> tuple[str, ...]:
-        """That face."""
+        """The one face."""
         return (self.face_id,)
 
 
 class FaceNamed(FaceDecision):
-    """This face is this person. `label_id` identifies the person, `name` is what people read.
+    """This face is this person.
 
-    `authority` is the person's URI in an authority file, such as VIAF or Wikidata.
+    label_id: identifies the person. name: for display. authority: the person's URI in an authority file, such as VIAF
+    or Wikidata.
     """
 
     type: ClassVar[str] = "facestream.face.named.v1"
@@ -68,7 +69,7 @@ class FaceNamed(FaceDecision):
 
 
 class NameTakenBack(FaceDecision):
-    """This face has no name any more."""
+    """This face no longer has a name."""
 
     type: ClassVar[str] = "facestream.face.name-taken-back.v1"
 
@@ -82,7 +83,7 @@ class NameRejected(FaceDecision):
 
 
 class PairDecision(Decision):
-    """A decision about two different faces; which of them is named first means nothing."""
+    """A decision about two different faces, in any order."""
 
     face_id: str = Field(min_length=1)
     other_face_id: str = Field(min_length=1)

@@ -1,7 +1,7 @@
-"""The `faces` topic: one analysis of one scan, with all faces found, also when there are none.
+"""The `faces` topic: each record is one analysis of one scan, with all faces on it, which may be none.
 
 An analysis is numbered by its offset in `faces`. The topic has one partition, so all readers see one order, and the
-highest number of a scan is its live analysis. A tombstone says that the scan was withdrawn.
+highest number of a scan is its live analysis. A tombstone: the scan was withdrawn.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from schemas.base import Event, Float32Vector, Time, Value
 from schemas.scans import Box
 
 EMBEDDING_DIMENSIONS = 128
-"""Length of an embedding: what dlib's face recognition network makes."""
+"""The length of an embedding: the outputs of dlib's face recognition network."""
 
 
 class Quality(Value):
-    """What can be told of a face without knowing whose it is.
+    """How good the image of a face is.
 
-    size_px: the shorter side of its box in pixels of the original scan. sharpness: variance of the Laplacian of the
-    aligned gray chip (Pech-Pacheco et al. 2000), in squared gray levels: low is blurred.
+    size_px: the shorter side of its box in pixels of the original scan. sharpness: the variance of the Laplacian of the
+    gray chip (Pech-Pacheco et al. 2000), in squared gray levels from 0 to 255; low is blurred.
     """
 
     size_px: float
@@ -31,7 +31,11 @@ class Quality(Value):
 
 
 class Face(Value):
-    """One face: where it is, how sure the detector was, and its embedding."""
+    """One face of an analysis.
+
+    box, landmarks: relative to the scan (see Box); five landmarks, each x and y, in the order of models.protocols.
+    score: the detector's, without a unit. embedding: EMBEDDING_DIMENSIONS little-endian float32.
+    """
 
     face_id: str
     box: Box
@@ -47,7 +51,7 @@ class Face(Value):
 
 
 class Provenance(Value):
-    """Which networks, by the sha256 of their weight files, and which settings made an analysis."""
+    """The networks of an analysis, by the sha256 of their weight files, and its settings (models.analyse)."""
 
     engine: str
     detector: str
@@ -60,7 +64,11 @@ class Provenance(Value):
 
 
 class ScanAnalysed(Event):
-    """One analysis of one scan. Width and height are its pixels as a person sees it (EXIF orientation applied)."""
+    """One analysis of one scan.
+
+    sha256, published_at: as in the scan's event. width, height: in pixels, as a person sees the scan (EXIF orientation
+    applied).
+    """
 
     type: ClassVar[str] = "facestream.scan.analysed.v1"
 

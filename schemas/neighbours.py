@@ -1,4 +1,7 @@
-"""The `neighbours` topic: what one index shard found near each face of one analysis. A tombstone: the scan is gone."""
+"""The `neighbours` topic: the neighbours of each face of one analysis in one shard.
+
+A tombstone: the scan was withdrawn.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,11 @@ from schemas.faces import Quality
 
 
 class FaceNeighbours(Value):
-    """One face, what clustering needs of it, and its neighbours in three columns of one length.
+    """One face, the facts that clustering needs of it, and its neighbours in three columns of one length.
 
-    A neighbour is a face *and its analysis* (a face may keep its id but not its embedding: an edge to an analysis
-    that is no longer the live one is dead). Distances are Euclidean between embeddings.
+    A neighbour is a face *and its analysis*: a face that is analysed again may keep its id, but gets another embedding.
+    An edge to an analysis that is not live is not active. neighbours: face ids. analyses: the analysis of each.
+    distances: Euclidean, between the embeddings.
     """
 
     face_id: str
@@ -32,9 +36,9 @@ class FaceNeighbours(Value):
 
 
 class NeighboursFound(Event):
-    """All that shard `shard` of `shards` knows within `eps_max` of each face of one analysis of one scan.
+    """The neighbours that shard `shard` of `shards` found within `eps_max` of each face of one analysis of one scan.
 
-    It names every face of that analysis, also those that live in other shards or have no neighbour.
+    Every face of the analysis is in it, also faces that other shards hold, and faces without a neighbour.
     """
 
     type: ClassVar[str] = "facestream.neighbours.found.v1"
@@ -49,17 +53,17 @@ class NeighboursFound(Event):
 
     @property
     def key(self) -> str:
-        """The scan's id and the shard: each shard says its part."""
+        """The shard and the scan's id: each shard publishes a record of its own."""
         return neighbours_key(self.scan_id, self.shard)
 
 
 def neighbours_key(scan_id: str, shard: int) -> str:
-    """The key of one shard's part of one scan."""
+    """The key of one shard's record for one scan."""
     return f"{shard}/{scan_id}"
 
 
 def parse_neighbours_key(key: str) -> tuple[str, int]:
-    """The scan id and the shard of a key; ValueError if it is not such a key."""
+    """The scan's id and the shard of a key. Raises ValueError for any other text."""
     shard, slash, scan_id = key.partition("/")
     if not slash or not shard.isdigit():
         raise ValueError(f"not a key of `neighbours`: {key!r}")

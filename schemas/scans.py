@@ -1,4 +1,4 @@
-"""The `scans` topic: what the digitisation feed published. A tombstone withdraws a scan."""
+"""The `scans` topic: the scans to analyse, as the feed published them. A tombstone withdraws a scan."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas.base import Event, Time, Value
 class Box(Value):
     """A rectangle relative to the scan as a person sees it: 0,0 is its top-left corner, 1,1 its bottom-right one.
 
-    A detector may place an edge outside the scan, so values below 0 and above 1 occur.
+    A face may extend beyond the edge of the scan, so values below 0 and above 1 occur.
     """
 
     left: float
@@ -31,7 +31,7 @@ class Box(Value):
 
     @property
     def area(self) -> float:
-        """Width times height, in scans."""
+        """Width times height, as a share of the scan."""
         return (self.right - self.left) * (self.bottom - self.top)
 
 
@@ -43,10 +43,11 @@ class KeptFace(Value):
 
 
 class ScanPublished(Event):
-    """A scan is there to be analysed. The picture stays where it is: this is a claim check (uri and sha256).
+    """A scan to analyse. The image stays at its uri; the event refers to it (Hohpe and Woolf 2003, Claim Check).
 
-    `published_at` is when the scan was *first* published: whoever publishes it again sends the old time along, so
-    that its faces keep their age. `page` counts from 1 and is None for a file with a single page.
+    published_at: when the scan was *first* published. A producer that publishes it again sends the first time, so that
+    its faces keep their age. page: counts from 1; None for a file with a single page. keep: the faces of earlier
+    analyses whose ids a new analysis keeps.
     """
 
     type: ClassVar[str] = "facestream.scan.published.v1"

@@ -1,4 +1,4 @@
-"""The topics: name, what the key is, which events it carries, how many partitions, and what is kept."""
+"""The topics: name, key, events, number of partitions, and retention."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _TOMBSTONES_KEPT = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Topic:
-    """A Kafka topic. Compacted ones keep the latest record of a key for ever, the others keep `retention`.
+    """A Kafka topic. Without `retention` it is compacted: the latest record of each key is kept for ever.
 
-    A tombstone is kept for 30 days: so long a reader may be away and still learn what came to an end.
+    key: what the key of a record is. A tombstone is kept for 30 days: a reader that is away no longer than that still
+    learns of every deletion.
     """
 
     name: str
@@ -31,7 +32,7 @@ class Topic:
 
     @property
     def config(self) -> dict[str, str]:
-        """What the broker is told when the topic is created, and what is checked when it is there."""
+        """The topic's configuration: set when the topic is created, checked when it exists."""
         if self.retention is None:
             return {"cleanup.policy": "compact", "delete.retention.ms": _milliseconds(_TOMBSTONES_KEPT)}
         return {"cleanup.policy": "delete", "retention.ms": _milliseconds(self.retention)}
@@ -65,9 +66,9 @@ def topic_of(event: Event) -> Topic:
 
 
 def of_generation(topic: Topic, generation: str | None) -> Topic:
-    """The topic where a clusterer of this generation writes what the live one (None) writes to `topic`.
+    """The topic that the clusterer of a generation writes to instead of `topic`; None is the live one.
 
-    Raises ValueError for a name that is not of small letters and digits.
+    Raises ValueError for a name with other characters than small letters and digits.
     """
     if generation is None:
         return topic
@@ -77,14 +78,14 @@ def of_generation(topic: Topic, generation: str | None) -> Topic:
 
 
 def topic_named(name: str) -> Topic:
-    """The topic of this name, of whichever generation. Raises KeyError where there is none."""
+    """The topic of this name, of any generation. Raises KeyError when there is none."""
     by_name = {topic.name: topic for topic in TOPICS}
     return by_name.get(name) or replace(by_name[name.rpartition("-")[0]], name=name)
 
 
 @dataclass(frozen=True)
 class Tombstone:
-    """The record without a value that takes a key out of a compacted topic."""
+    """A record without a value, which deletes a key from a compacted topic."""
 
     topic: Topic
     key: str
@@ -92,7 +93,7 @@ class Tombstone:
 
 @dataclass(frozen=True)
 class Record:
-    """A Kafka record as bytes, whichever client reads or writes it."""
+    """A Kafka record as bytes, independent of the client library."""
 
     key: bytes | None
     value: bytes | None

@@ -85,7 +85,7 @@ def test_a_scan_that_cannot_be_read_is_reported_and_the_rest_goes_on(
     else:
         one.write_bytes(one.read_bytes()[:60])
         write("scans", published("one", one.as_uri(), sha256=hashlib.sha256(one.read_bytes()).hexdigest()))
-        reason = "one: the picture is damaged"
+        reason = "one: the image is damaged"
     ended = facestream("export-faces", tmp_path / "out")
     assert reason in ended.err
     assert "faces that could not be cut, for the reasons above: 3" in ended.err

@@ -59,7 +59,7 @@ def test_bad_scans_become_dead_letters_with_their_reason(start: StartSystem, tmp
     expected = {
         "album/corrupt.jpg": "damaged",
         "album/empty.jpg": "the file is empty",
-        "album/text.jpg": "not a picture",
+        "album/text.jpg": "not an image",
         "album/missing.jpg": "nothing is at file://",
         "album/other.jpg": "has the sha256",
         "album/garbage": "Invalid JSON",

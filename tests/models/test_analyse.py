@@ -1,4 +1,4 @@
-"""From a picture to its faces: in the scan's own coordinates, with ids that stay."""
+"""From an image to its faces, in the scan's own coordinates; test_face_ids.py has more on their ids."""
 
 from __future__ import annotations
 
@@ -71,33 +71,7 @@ def test_a_face_that_was_there_keeps_its_id(engine: Engine, group_photo: RgbImag
     box = analysed.faces[1].box
     moved = Box(left=box.left + 0.01, top=box.top - 0.01, right=box.right + 0.01, bottom=box.bottom)
     again = analyse(engine, scan(KeptFace(face_id="named", box=moved)), group_photo)
-    assert [it.face_id for it in again.faces] == [analysed.faces[0].face_id, "named", analysed.faces[2].face_id]
-
-
-def test_the_better_overlap_keeps_the_id_and_a_face_gone_gives_its_to_nobody(
-    engine: Engine, group_photo: RgbImage, analysed: ScanAnalysed
-) -> None:
-    box = analysed.faces[0].box
-    near = Box(left=box.left + 0.03, top=box.top, right=box.right + 0.03, bottom=box.bottom)
-    nowhere = Box(left=0.0, top=0.9, right=0.05, bottom=1.0)
-    keep = (
-        KeptFace(face_id="near", box=near),
-        KeptFace(face_id="exact", box=box),
-        KeptFace(face_id="gone", box=nowhere),
-    )
-    ids = [it.face_id for it in analyse(engine, scan(*keep), group_photo).faces]
-    assert ids[0] == "exact"
-    assert not {"near", "gone"} & set(ids)
-    assert len(set(ids)) == 3
-
-
-def test_a_new_face_never_gets_an_id_that_is_kept(
-    engine: Engine, group_photo: RgbImage, analysed: ScanAnalysed
-) -> None:
-    first, second, _ = analysed.faces
-    swapped = analyse(engine, scan(KeptFace(face_id=first.face_id, box=second.box)), group_photo)
-    assert swapped.faces[1].face_id == first.face_id
-    assert swapped.faces[0].face_id != first.face_id
+    assert [face.face_id for face in again.faces] == [analysed.faces[0].face_id, "named", analysed.faces[2].face_id]
 
 
 def test_a_large_scan_is_searched_smaller_and_its_boxes_are_in_its_own_pixels(
@@ -128,13 +102,13 @@ def test_scans_analysed_together_have_what_each_has_alone_and_their_faces_are_em
 
     blank = np.full((200, 300, 3), 128, dtype=np.uint8)
     pictures = [photographs["lfw"], blank, photographs["group"], photographs["portrait"]]
-    together = analyse_scans(replace(engine, embedder=Watched()), [(scan(), it) for it in pictures])
-    assert batches == [sum(len(it.faces) for it in together)]
-    assert [len(it.faces) > 0 for it in together] == [True, False, True, True]
+    together = analyse_scans(replace(engine, embedder=Watched()), [(scan(), picture) for picture in pictures])
+    assert batches == [sum(len(analysed.faces) for analysed in together)]
+    assert [len(analysed.faces) > 0 for analysed in together] == [True, False, True, False]
     for analysed, picture in zip(together, pictures, strict=True):
         alone = analyse(engine, scan(), picture)
-        assert [it.model_copy(update={"embedding": b""}) for it in analysed.faces] == [
-            it.model_copy(update={"embedding": b""}) for it in alone.faces
+        assert [face.model_copy(update={"embedding": b""}) for face in analysed.faces] == [
+            face.model_copy(update={"embedding": b""}) for face in alone.faces
         ]
         for face, same in zip(analysed.faces, alone.faces, strict=True):
             assert np.abs(np.frombuffer(face.embedding, "<f4") - np.frombuffer(same.embedding, "<f4")).max() < 1e-5
@@ -146,7 +120,7 @@ def test_a_picture_is_taken_only_when_the_one_before_is_done(engine: Engine, gro
 
     def pictures() -> Iterator[tuple[ScanPublished, RgbImage]]:
         for _ in range(3):
-            still_held.extend(it for it in held if it() is not None)
+            still_held.extend(reference for reference in held if reference() is not None)
             copy = group_photo[:200, :200].copy()
             held.append(weakref.ref(copy))
             handed_over = [copy]
@@ -172,12 +146,12 @@ def test_jittered_embeddings_are_near_the_plain_ones_and_the_same_every_time(
 def test_jittered_chips_are_about_the_same_picture_mirrored_or_not(engine: Engine, group_photo: RgbImage) -> None:
     _, chip = engine.predictor.align(group_photo, engine.detector.detect([group_photo], 0)[0][0])
     versions = jittered(chip, 12)
-    assert {it.shape for it in versions} == {(150, 150, 3)}
+    assert {version.shape for version in versions} == {(150, 150, 3)}
     inner = np.s_[20:130, 20:130]
     either = [(chip[inner], False), (chip[:, ::-1][inner], True)]
     nearest = [
-        min((float(np.abs(it[inner].astype(int) - other).mean()), turned) for other, turned in either)
-        for it in versions
+        min((float(np.abs(version[inner].astype(int) - other).mean()), turned) for other, turned in either)
+        for version in versions
     ]
     assert max(difference for difference, _ in nearest) < 25
     assert {turned for _, turned in nearest} == {False, True}

@@ -13,8 +13,9 @@ import onnx
 import pytest
 
 from models import onnx_convert, weights
-from models.dlib_file import Convolution, read_detector, read_embedder
+from models.dlib_file import read_detector, read_embedder
 from models.dlib_stream import DlibStream, Unexpected
+from models.network import Convolution
 from models.onnx_engine import OnnxDetector
 from models.onnx_session import EngineError, Execution, providers
 from models.weights import WeightFile, WeightsError
@@ -22,8 +23,8 @@ from models.weights import WeightFile, WeightsError
 
 def test_the_detector_is_what_dlib_prints_of_it(detector_weights: WeightFile) -> None:
     detector = read_detector(detector_weights.path)
-    convolutions = [it for it in detector.layers if isinstance(it, Convolution)]
-    assert [it.weights.shape for it in convolutions] == [
+    convolutions = [layer for layer in detector.layers if isinstance(layer, Convolution)]
+    assert [convolution.weights.shape for convolution in convolutions] == [
         (16, 3, 5, 5),
         (32, 16, 5, 5),
         (32, 32, 5, 5),
@@ -39,7 +40,7 @@ def test_the_detector_is_what_dlib_prints_of_it(detector_weights: WeightFile) ->
 
 def test_the_embedder_has_29_convolutions(embedder_weights: WeightFile) -> None:
     embedder = read_embedder(embedder_weights.path)
-    assert sum(isinstance(it, Convolution) for it in embedder.layers) == 29
+    assert sum(isinstance(layer, Convolution) for layer in embedder.layers) == 29
     assert embedder.input.size == (150, 150)
 
 
@@ -80,8 +81,8 @@ def test_random_bytes_anywhere_are_read_or_refused_but_nothing_else(
     path = tmp_path / "random.dat"
     for _ in range(60):
         data = bytearray(whole[:6_000] + whole[715_000:])
-        for place in random.integers(0, len(data), 3):
-            data[place] = random.integers(0, 256)
+        for position in random.integers(0, len(data), 3):
+            data[position] = random.integers(0, 256)
         path.write_bytes(data)
         with pytest.raises(WeightsError):
             read_detector(path)
@@ -136,7 +137,7 @@ def test_a_model_is_made_once_and_kept_whole(
 ) -> None:
     made = onnx_convert.detector_model(detector_weights, tmp_path)
     onnx.checker.check_model(onnx.load_from_string(made))
-    assert [detector_weights.sha256 in it.name for it in tmp_path.iterdir()] == [True]
+    assert [detector_weights.sha256 in path.name for path in tmp_path.iterdir()] == [True]
     monkeypatch.setattr(onnx_convert, "read_detector", pytest.fail)
     assert onnx_convert.detector_model(detector_weights, tmp_path) == made
 
@@ -156,14 +157,14 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, detector
     assert onnx_convert.detector_model(detector_weights, tmp_path / "file" / "onnx")
 
 
-def test_a_spoilt_model_in_the_cache_is_made_anew(tmp_path: Path, detector_weights: WeightFile) -> None:
+def test_a_spoilt_model_in_the_cache_is_replaced(tmp_path: Path, detector_weights: WeightFile) -> None:
     made = onnx_convert.detector_model(detector_weights, tmp_path)
     next(tmp_path.iterdir()).write_bytes(made[:1000])
     assert onnx_convert.detector_model(detector_weights, tmp_path) == made
 
 
 def test_a_provider_that_is_absent_is_refused_with_what_there_is(detector_weights: WeightFile) -> None:
-    absent = next(it for it in ("openvino", "tensorrt", "cuda") if f"{it}executionprovider" not in _present())
+    absent = next(name for name in ("openvino", "tensorrt", "cuda") if f"{name}executionprovider" not in _present())
     with pytest.raises(EngineError, match=f"the provider {absent} is not in this ONNX Runtime, which has: .*cpu"):
         OnnxDetector(detector_weights, 0.0, Execution(absent))
     assert providers("auto")[-1] == "CPUExecutionProvider"

@@ -14,8 +14,9 @@ from PIL import Image
 from models import planes, pyramid, weights
 from models.analyse import Engine
 from models.dlib_engine import DlibDetector, DlibEmbedder
-from models.dlib_file import Convolution, FullyConnected, read_detector, read_embedder
+from models.dlib_file import read_detector, read_embedder
 from models.images import RgbImage
+from models.network import Convolution, FullyConnected
 from models.onnx_engine import OnnxDetector, OnnxEmbedder
 from models.onnx_session import Execution, run
 from models.protocols import Detection
@@ -23,7 +24,7 @@ from models.weights import WeightFile
 
 
 def edges(faces: list[Detection]) -> np.ndarray:
-    return np.array([(it.left, it.top, it.right, it.bottom) for it in faces]).reshape(-1, 4)
+    return np.array([(face.left, face.top, face.right, face.bottom) for face in faces]).reshape(-1, 4)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +38,7 @@ def test_the_same_faces_at_the_same_places_with_the_same_scores(
     assert len(found) == len(expected)
     assert len(expected) > 0 or upsample == 0
     assert np.abs(edges(found) - edges(expected)).max(initial=0) <= 1
-    assert [it.score for it in found] == pytest.approx([it.score for it in expected], abs=1e-3)
+    assert [face.score for face in found] == pytest.approx([face.score for face in expected], abs=1e-3)
 
 
 def test_the_same_embeddings_in_any_batch(
@@ -90,7 +91,7 @@ def test_a_large_picture_in_strips_has_the_faces_it_has_in_one(
     monkeypatch.setattr("models.onnx_engine._MOST_PIXELS", 500_000)
     in_strips = onnx_engine.detector.detect([group_photo], 1)[0]
     assert edges(in_strips).tolist() == edges(whole).tolist()
-    assert [it.score for it in in_strips] == pytest.approx([it.score for it in whole], abs=1e-5)
+    assert [face.score for face in in_strips] == pytest.approx([face.score for face in whole], abs=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,7 @@ def test_the_columns_of_a_wide_picture_lie_where_dlib_has_them(
 
 
 def by_place(faces: list[Detection]) -> np.ndarray:
-    return np.array(sorted((it.left, it.score) for it in faces))
+    return np.array(sorted((face.left, face.score) for face in faces))
 
 
 @pytest.mark.parametrize(("before", "after"), [(4002, 3335), (3335, 2779), (500, 416), (5, 4), (2, 1), (1, 1)])
@@ -161,11 +162,11 @@ def test_pictures_of_other_sizes_in_one_batch_change_nothing(
     monkeypatch.setattr("models.onnx_engine.run", watched)
     together = batched.detect(pictures, upsample)
     assert max(count for count, *_ in shapes) > 1
-    expected = [singly.detect([it], upsample)[0] for it in pictures]
-    assert [edges(it).tolist() for it in together] == [edges(it).tolist() for it in expected]
+    expected = [singly.detect([picture], upsample)[0] for picture in pictures]
+    assert [edges(faces).tolist() for faces in together] == [edges(faces).tolist() for faces in expected]
     for found, alone in zip(together, expected, strict=True):
-        assert [it.score for it in found] == pytest.approx([it.score for it in alone], abs=1e-5)
-    assert [len(it) > 0 for it in expected[:5]] == [True, True, True, True, False]
+        assert [face.score for face in found] == pytest.approx([face.score for face in alone], abs=1e-5)
+    assert [len(faces) > 0 for faces in expected[:5]] == [True, True, True, True, False]
 
 
 def test_a_large_picture_among_small_ones_goes_in_strips(
@@ -175,13 +176,13 @@ def test_a_large_picture_among_small_ones_goes_in_strips(
     expected = onnx_engine.detector.detect(pictures, 1)
     monkeypatch.setattr("models.onnx_engine._MOST_PIXELS", 500_000)
     found = OnnxDetector(detector_weights, 0.0, Execution("cpu"), batched=True).detect(pictures, 1)
-    assert [edges(it).tolist() for it in found] == [edges(it).tolist() for it in expected]
+    assert [edges(faces).tolist() for faces in found] == [edges(faces).tolist() for faces in expected]
 
 
 def test_thousands_of_sizes_fill_few_buckets_and_lose_little() -> None:
     sides = range(1, 1001)
-    assert len({planes.bucket(it) for it in sides}) <= 8 * 10
-    assert all(it <= planes.bucket(it) <= 1.125 * it + 1 for it in sides)
+    assert len({planes.bucket(side) for side in sides}) <= 8 * 10
+    assert all(side <= planes.bucket(side) <= 1.125 * side + 1 for side in sides)
 
 
 @pytest.mark.parametrize("size", [(500, 375), (375, 500), (150, 150), (2000, 300), (90, 2000), (33, 33), (1, 1)])
@@ -205,7 +206,7 @@ def test_a_point_on_a_level_is_where_dlib_has_it_in_the_picture() -> None:
         middle = (level.left + level.width // 2, level.top + level.height // 2)
         box = np.array([[middle[0] - 3.0, middle[1] - 4.0, middle[0] + 3.0, middle[1] + 4.0]])
         expected = down.rect_up(dlib.drectangle(*(box[0] - np.tile([level.left, level.top], 2))), number)
-        got = pyramid.to_picture(tiled, box)[0]
+        got = pyramid.to_image(tiled, box)[0]
         assert got.tolist() == pytest.approx([expected.left(), expected.top(), expected.right(), expected.bottom()])
 
 
@@ -230,7 +231,7 @@ def test_another_detector_file_given_by_path_is_as_dlib_has_it(
     expected = DlibDetector(other, 0.0).detect([group_photo], 0)[0]
     published = DlibDetector(detector_weights, 0.0).detect([group_photo], 0)[0]
     assert edges(found).tolist() == edges(expected).tolist()
-    assert [it.score for it in found] == pytest.approx([it.score for it in expected], abs=1e-4)
+    assert [face.score for face in found] == pytest.approx([face.score for face in expected], abs=1e-4)
     assert found[0].score == pytest.approx(published[0].score + 0.5, abs=1e-4)
 
 
@@ -246,7 +247,7 @@ def test_another_embedder_file_given_by_path_is_as_dlib_has_it(embedder_weights:
 
 
 def changed(published: WeightFile, written: bytes, instead: bytes, folder: Path) -> WeightFile:
-    """A weight file that differs from the published one in one place."""
+    """A weight file that differs from the published one in one sequence of bytes."""
     content = published.path.read_bytes()
     if content.count(written) != 1:
         raise ValueError("what is to be changed is not there once")

@@ -1,4 +1,4 @@
-"""What runs on an archive's machine tells nobody about it."""
+"""ONNX Runtime sends no telemetry."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def test_a_new_scan_is_published_and_the_same_again_is_not(kafka: KafkaSettings,
     assert feed_scans(kafka, scan(collection), scan(collection, "b.jpg")) == Summary(published=2)
     later = scan(collection, minute=5, metadata={"year": "1911", "place": "Tartu"})
     assert feed_scans(kafka, later, scan(collection, "b.jpg", media_type="image/pjpeg")) == Summary(already_there=2)
-    assert sorted(published_scans(kafka, collection), key=lambda it: it.scan_id) == [
+    assert sorted(published_scans(kafka, collection), key=lambda scan: scan.scan_id) == [
         scan(collection),
         scan(collection, "b.jpg"),
     ]
@@ -72,7 +72,7 @@ def test_a_changed_scan_takes_the_faces_found_on_it_along(kafka: KafkaSettings, 
 def test_a_scan_that_changes_twice_in_one_run_is_published_as_it_is_last(kafka: KafkaSettings, collection: str) -> None:
     changes = [scan(collection, sha256=digest * 32) for digest in ("cd", "ef")]
     assert feed_scans(kafka, scan(collection), *changes) == Summary(published=1, changed=2)
-    assert [it.sha256[:2] for it in published_scans(kafka, collection)] == ["ab", "ef"]
+    assert [scan.sha256[:2] for scan in published_scans(kafka, collection)] == ["ab", "ef"]
 
 
 def test_a_file_that_cannot_be_read_just_now_does_not_replace_a_scan(kafka: KafkaSettings, collection: str) -> None:
@@ -83,7 +83,7 @@ def test_a_file_that_cannot_be_read_just_now_does_not_replace_a_scan(kafka: Kafk
     assert feed_scans(kafka, scan(collection, "gone.jpg")) == Summary(changed=1)
 
 
-def test_a_withdrawn_scan_can_be_published_anew_with_a_new_time(kafka: KafkaSettings, collection: str) -> None:
+def test_a_withdrawn_scan_can_be_published_again_with_a_new_time(kafka: KafkaSettings, collection: str) -> None:
     feed_scans(kafka, scan(collection))
     publish(kafka, [Tombstone(SCANS, scan(collection).scan_id)])
     assert feed_scans(kafka, scan(collection, minute=5)) == Summary(published=1)
@@ -93,7 +93,7 @@ def test_a_withdrawn_scan_can_be_published_anew_with_a_new_time(kafka: KafkaSett
 def test_an_id_in_any_script_comes_back_as_it_was(kafka: KafkaSettings, collection: str) -> None:
     names = ["õhtu/ä b#page=2", "фото 1", "写真.jp2", "x" * 900]
     feed_scans(kafka, *(scan(collection, name, uri="file:///x") for name in names))
-    assert {it.scan_id for it in published_scans(kafka, collection)} == {f"{collection}/{name}" for name in names}
+    assert {scan.scan_id for scan in published_scans(kafka, collection)} == {f"{collection}/{name}" for name in names}
     again = (scan(collection, name, uri="file:///x") for name in names)
     assert feed_scans(kafka, *again) == Summary(already_there=len(names))
 
@@ -132,7 +132,7 @@ def test_a_watched_folder_is_published_as_files_come_and_once_only(
         ("new.png", Outcome.ALREADY_THERE),
         ("there.png", Outcome.ALREADY_THERE),
     ]
-    assert sorted(it.scan_id for it in published_scans(kafka, collection)) == [
+    assert sorted(scan.scan_id for scan in published_scans(kafka, collection)) == [
         f"{collection}/new.png",
         f"{collection}/there.png",
     ]
@@ -164,7 +164,7 @@ class TestIngest:
         assert first.stdout == (
             "2 scans: 2 published, 0 changed and published again, 0 already there; 1 other files skipped\n"
         )
-        assert {it.scan_id for it in published_scans(kafka, collection)} == {
+        assert {scan.scan_id for scan in published_scans(kafka, collection)} == {
             f"{collection}/a.png",
             f"{collection}/broken.jpg",
         }
@@ -189,6 +189,8 @@ def test_scans_are_withdrawn_all_or_none_and_may_come_back(kafka: KafkaSettings,
         feed.withdraw([one.scan_id, one.scan_id])
         with pytest.raises(UserError):
             feed.withdraw([one.scan_id])
-    withdrawn = [it.message.key for it in read_to_end(kafka, SCANS) if isinstance(it.message, Tombstone)]
+    withdrawn = [
+        received.message.key for received in read_to_end(kafka, SCANS) if isinstance(received.message, Tombstone)
+    ]
     assert [key for key in withdrawn if key.startswith(collection)] == [one.scan_id]
     assert feed_scans(kafka, one, other) == Summary(published=1, already_there=1)

@@ -78,8 +78,8 @@ def test_a_single_file_is_in_the_collection_of_its_folder(tmp_path: Path) -> Non
 def test_each_page_of_a_multi_page_tiff_is_a_scan(tmp_path: Path) -> None:
     image(tmp_path / "box" / "many.tif", pages=3)
     image(tmp_path / "box" / "one.tif")
-    said = [(scan.scan_id, scan.page) for scan in scans(tmp_path / "box")]
-    assert said == [
+    ids_and_pages = [(scan.scan_id, scan.page) for scan in scans(tmp_path / "box")]
+    assert ids_and_pages == [
         ("box/many.tif#page=1", 1),
         ("box/many.tif#page=2", 2),
         ("box/many.tif#page=3", 3),
@@ -174,10 +174,10 @@ def test_a_remote_store_is_read_through_fsspec(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "reason"),
     [
         ("nothing", "no such file or folder"),
-        ("empty", "no images in this folder; taken are .jpg"),
+        ("empty", "no images in this folder; supported are .jpg"),
         ("texts", "no images in this folder (1 other files)"),
         ("texts/notes.txt", "neither an image (.jpg"),
         ("rows.csv", "no rows in this manifest"),
@@ -185,7 +185,9 @@ def test_a_remote_store_is_read_through_fsspec(tmp_path: Path) -> None:
         ("long.csv", "line 2: "),
     ],
 )
-def test_a_path_that_cannot_be_used_is_named_with_the_reason_in_one_line(tmp_path: Path, name: str, said: str) -> None:
+def test_a_path_that_cannot_be_used_is_named_with_the_reason_in_one_line(
+    tmp_path: Path, name: str, reason: str
+) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "notes.txt").write_text("x")
@@ -195,12 +197,12 @@ def test_a_path_that_cannot_be_used_is_named_with_the_reason_in_one_line(tmp_pat
     with pytest.raises(UserError) as caught:
         list_sources([tmp_path / name])
     assert name in str(caught.value)
-    assert said in str(caught.value)
+    assert reason in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_remote_path_is_told_to_go_into_a_manifest() -> None:
-    with pytest.raises(UserError, match="given in a manifest"):
+    with pytest.raises(UserError, match="in a manifest"):
         list_sources(["s3://bucket/a.jpg"])
 
 

@@ -38,7 +38,7 @@ def test_json_lines_keep_what_is_not_text_as_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "reason"),
     [
         ("m.csv", "", "line 1: no column uri; the columns are: none"),
         ("m.csv", "uri;page\n", "line 1: no column uri; the columns are: uri;page"),
@@ -58,11 +58,11 @@ def test_json_lines_keep_what_is_not_text_as_json(tmp_path: Path) -> None:
     ],
 )
 def test_a_row_that_cannot_be_used_is_named_with_its_line_and_reason(
-    tmp_path: Path, name: str, text: str | bytes, said: str
+    tmp_path: Path, name: str, text: str | bytes, reason: str
 ) -> None:
     path = written(tmp_path, name, text)
     with pytest.raises(UserError) as caught:
         list(read_manifest(path))
     assert str(caught.value).startswith(str(path))
-    assert said in str(caught.value)
+    assert reason in str(caught.value)
     assert "\n" not in str(caught.value)

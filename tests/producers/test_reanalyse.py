@@ -21,7 +21,7 @@ def test_scans_are_published_as_they_are_with_the_faces_found_on_them(kafka: Kaf
     again = list(publish_again(kafka, chosen_scans(kafka, [one.scan_id]), lambda: NOON))
     keep = (KeptFace(face_id="left", box=box(0.1)), KeptFace(face_id="right", box=box(0.3)))
     assert again == [one.model_copy(update={"keep": keep})]
-    assert [it for it in published_scans(kafka, collection) if it.scan_id == one.scan_id] == [one, *again]
+    assert [scan for scan in published_scans(kafka, collection) if scan.scan_id == one.scan_id] == [one, *again]
     assert len(published_scans(kafka, collection)) == 3
     # The feed still knows the scan, and what the new analysis does not find is kept for the next.
     feed_scans(kafka, one)

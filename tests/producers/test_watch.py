@@ -16,7 +16,7 @@ Watch = Callable[[Path], "Queue[Path]"]
 
 @pytest.fixture
 def watching() -> Iterator[Watch]:
-    """Starts watching a folder in a thread; what is complete comes out of the queue. It must end when told to."""
+    """Starts watching a folder in a thread; complete files come out of the queue. It must end when told to."""
     stop, threads = threading.Event(), []
 
     def start(folder: Path) -> Queue[Path]:
@@ -111,7 +111,7 @@ def test_a_folder_that_goes_away_is_an_error_and_not_silence(tmp_path: Path) -> 
     assert next(found) == [folder / "a.jpg"]
     (folder / "a.jpg").unlink()
     folder.rmdir()
-    with pytest.raises(UserError, match="box: the watched folder is gone"):
+    with pytest.raises(UserError, match="box: the watched folder was removed"):
         next(found)
 
 
@@ -119,10 +119,10 @@ def test_a_file_settles_when_neither_size_nor_time_has_changed_for_long_enough(t
     settling = Settling(settle_s=2)
     path = tmp_path / "a.jpg"
     path.write_bytes(b"x")
-    settling.see([path], time=10)
-    assert settling.complete(11.9) == []
+    settling.observe([path], time=10)
+    assert settling.take_complete(11.9) == []
     path.write_bytes(b"xx")
-    assert settling.complete(12.1) == []
-    assert settling.complete(14.0) == []
-    assert settling.complete(14.1) == [path]
-    assert settling.complete(20) == []
+    assert settling.take_complete(12.1) == []
+    assert settling.take_complete(14.0) == []
+    assert settling.take_complete(14.1) == [path]
+    assert settling.take_complete(20) == []
