@@ -12,7 +12,7 @@ from schemas import defaults
 
 
 class Group(BaseModel):
-    """A group of settings; a name it does not know is refused."""
+    """A group of settings; unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -73,7 +73,7 @@ class IndexSettings(Group):
     exact_below: int = Field(default=defaults.EXACT_BELOW, ge=0)
     m: int = Field(default=defaults.M, ge=2)
     ef_construction: int = Field(default=defaults.EF_CONSTRUCTION, ge=8)
-    # What a search keeps in sight at least: the larger, the less it misses. It may change between runs.
+    # The least candidates that a search keeps: with more it misses less. It may change between runs.
     ef: int = Field(default=defaults.EF, ge=1)
     seed: int = defaults.SEED
 
