@@ -1,4 +1,4 @@
-"""Faces with the statistics of dlib's embeddings of Labeled Faces in the Wild, as many as one likes, scan by scan."""
+"""Synthetic scans: any number of faces with the statistics of dlib's embeddings of Labeled Faces in the Wild."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import numpy as np
 import numpy.typing as npt
 
 from index.entries import Analysed
-from index.parameters import DIMENSIONS
 from schemas.base import Event
-from schemas.faces import Face, Provenance, Quality, ScanAnalysed
+from schemas.faces import EMBEDDING_DIMENSIONS, Face, Provenance, Quality, ScanAnalysed
 from schemas.scans import Box, ScanPublished
 
 _FACES_A_SCAN = 2
 _LARGEST_PERSON = 500
 _PROVENANCE = Provenance(engine="dlib", detector="d", landmarks="l", embedder="e", upsample=1, max_size=2000)
-_THEN = datetime(1918, 2, 24, tzinfo=UTC)
+PUBLISHED_AT = datetime(1918, 2, 24, tzinfo=UTC)
+QUALITY = Quality(size_px=80, sharpness=50)
+
 _BOX = Box(left=0.1, top=0.1, right=0.2, bottom=0.2)
 _LANDMARKS = ((0.12, 0.14), (0.14, 0.14), (0.18, 0.14), (0.16, 0.14), (0.15, 0.17))
-_QUALITY = Quality(size_px=80, sharpness=50)
 
 
 @dataclass(frozen=True)
 class Record:
-    """A record as the catalogue takes it."""
+    """A record for `catalogue.writer.write`."""
 
     topic: str
     partition: int
@@ -44,24 +44,26 @@ class Archive:
     """
 
     def __init__(self, faces: int, seed: int = 0) -> None:
-        """`faces` in all."""
+        """Draw `faces` faces, and the people they are of; the same ones for the same seed."""
         generator = np.random.default_rng(seed)
         sizes = np.arange(1, _LARGEST_PERSON + 1)
         share = 1 / sizes**2.0
-        people = generator.choice(sizes, p=share / share.sum(), size=faces)
+        faces_of_person = generator.choice(sizes, p=share / share.sum(), size=faces)
         self._seed = seed
-        self._whose = generator.permutation(np.repeat(np.arange(len(people)), people)[:faces])
-        axis = np.arange(DIMENSIONS)
+        self._person_of_face = generator.permutation(
+            np.repeat(np.arange(len(faces_of_person)), faces_of_person)[:faces]
+        )
+        axis = np.arange(EMBEDDING_DIMENSIONS)
         between = np.where(axis < 80, 0.032 * (1 + axis) ** -0.7, 0)
         self._within = np.sqrt(np.where(axis < 80, 0.0029 * np.exp(-axis / 45), 0))
-        centres = generator.normal(size=(int(self._whose.max()) + 1, DIMENSIONS)) * np.sqrt(between)
+        centres = generator.normal(size=(int(self._person_of_face.max()) + 1, EMBEDDING_DIMENSIONS)) * np.sqrt(between)
         centres[:, -1] = 1.27  # all embeddings lie far from the origin, which costs digits
         self._centres = centres.astype(np.float32)
 
     def batches(self, faces: int, start: int = 0) -> Iterator[list[Analysed]]:
-        """All of them from `start` on in the order of the log, the same each time, `faces` a batch."""
-        for first in range(start, len(self._whose), faces):
-            vectors = self._vectors(first, min(first + faces, len(self._whose)))
+        """Scans with `faces` faces per batch, from face number `start` on; the same each time."""
+        for first in range(start, len(self._person_of_face), faces):
+            vectors = self._vectors(first, min(first + faces, len(self._person_of_face)))
             yield [
                 analysed((first + row) // _FACES_A_SCAN, vectors[row : row + _FACES_A_SCAN])
                 for row in range(0, len(vectors), _FACES_A_SCAN)
@@ -69,45 +71,50 @@ class Archive:
 
     def _vectors(self, start: int, end: int) -> npt.NDArray[np.float32]:
         generator = np.random.default_rng((self._seed, start))
-        noise = generator.normal(size=(end - start, DIMENSIONS)) * self._within
-        vectors: npt.NDArray[np.float32] = self._centres[self._whose[start:end]] + noise.astype(np.float32)
+        noise = generator.normal(size=(end - start, EMBEDDING_DIMENSIONS)) * self._within
+        vectors: npt.NDArray[np.float32] = self._centres[self._person_of_face[start:end]] + noise.astype(np.float32)
         return vectors
 
 
 def analysed(number: int, vectors: npt.NDArray[np.float32]) -> Analysed:
-    """The scan of this number with these faces: float32, shape (faces, DIMENSIONS)."""
+    """The analysis at offset `number`, of a scan with these faces: float32, shape (faces, EMBEDDING_DIMENSIONS)."""
     scan_id = f"archive/box-{number // 100}/scan-{number}.jpg"
-    return Analysed(
-        number,
-        ScanAnalysed(
-            scan_id=scan_id,
-            sha256="0" * 64,
-            published_at=_THEN + timedelta(minutes=number),
-            width=3000,
-            height=2000,
-            provenance=_PROVENANCE,
-            faces=tuple(
-                Face(
-                    face_id=f"{scan_id}#{place}",
-                    box=_BOX,
-                    landmarks=_LANDMARKS,
-                    score=1.0,
-                    quality=_QUALITY,
-                    embedding=vector.tobytes(),
-                )
-                for place, vector in enumerate(vectors)
-            ),
-        ),
+    faces = tuple(face(f"{scan_id}#{index}", vector) for index, vector in enumerate(vectors))
+    return Analysed(number, scan_analysed(scan_id, faces, PUBLISHED_AT + timedelta(minutes=number)))
+
+
+def scan_analysed(scan_id: str, faces: tuple[Face, ...], published_at: datetime = PUBLISHED_AT) -> ScanAnalysed:
+    """The event of a scan with these faces."""
+    return ScanAnalysed(
+        scan_id=scan_id,
+        sha256="0" * 64,
+        published_at=published_at,
+        width=3000,
+        height=2000,
+        provenance=_PROVENANCE,
+        faces=faces,
+    )
+
+
+def face(face_id: str, vector: npt.NDArray[np.float32]) -> Face:
+    """A face with this embedding: float32, shape (EMBEDDING_DIMENSIONS,)."""
+    return Face(
+        face_id=face_id,
+        box=_BOX,
+        landmarks=_LANDMARKS,
+        score=1.0,
+        quality=QUALITY,
+        embedding=vector.tobytes(),
     )
 
 
 def published(scan_id: str) -> ScanPublished:
-    """That a scan was published, as the catalogue wants to know."""
+    """The event that a scan was published."""
     return ScanPublished(
         scan_id=scan_id,
         uri=f"file:///archive/{scan_id}",
         sha256="0" * 64,
         media_type="image/jpeg",
         collection="album",
-        published_at=_THEN,
+        published_at=PUBLISHED_AT,
     )

@@ -1,7 +1,7 @@
-"""How fast the catalogue takes faces in, and how well it finds similar ones, on the embedded PostgreSQL.
+"""How fast the catalogue is written, and the speed and recall of its search, on the embedded PostgreSQL.
 
 `python -m benchmarks.catalogue` writes scans of four faces with their assignments and cluster changes, as the consumer
-does, and prints a row for each quarter of the way. A batch holds 64 scans: 256 faces, 704 records.
+does, and prints a row after each quarter of them. A batch holds 64 scans: 256 faces, 704 records.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -21,27 +20,24 @@ from psycopg import Connection
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.archive import Record, published
+from benchmarks.archive import Record, face, published, scan_analysed
 from catalogue import reader
 from catalogue.connection import connect
 from catalogue.writer import write
 from local.services import services
 from schemas.clusters import Change, ClusterChanged, FaceAssigned, Role
-from schemas.faces import Face, Provenance, Quality, ScanAnalysed
-from schemas.scans import Box
+from schemas.faces import EMBEDDING_DIMENSIONS, ScanAnalysed
 from settings import Settings
 
 _SCANS_A_BATCH = 64
 _FACES_A_SCAN = 4
 _FACES_A_PERSON = 8
-_QUESTIONS = 100
-_PROVENANCE = Provenance(engine="dlib", detector="d", landmarks="l", embedder="e", upsample=1, max_size=2000)
-_NOW = datetime(2026, 1, 1, tzinfo=UTC)
+_SEARCHES = 100
 
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured on the way to this many faces; a batch's times are of the last quarter."""
+    """The measurements when so many faces were written; times of a batch are of the last quarter."""
 
     faces: int
     faces_per_s: float
@@ -55,100 +51,86 @@ class Row:
 
 
 def embeddings(count: int) -> npt.NDArray[np.float32]:
-    """Vectors spread like those of faces: float32, shape (count, 128), about 8 a person.
+    """Vectors distributed like embeddings: float32, shape (count, EMBEDDING_DIMENSIONS), about 8 per person.
 
     The deviations along the principal axes, between people and within one, follow those of dlib's embeddings of
-    5,325 photos of Labeled Faces in the Wild, which fill 96 of the 128 dimensions.
+    5,325 photos of Labeled Faces in the Wild, which vary in 96 of the 128 dimensions.
     """
     generator = np.random.default_rng(0)
     axis = np.arange(1, 97)
     people = generator.normal(size=(count // _FACES_A_PERSON + 1, 96)) * (0.18 * axis**-0.37)
-    whose = generator.integers(len(people), size=count)
-    vectors = np.zeros((count, 128), "<f4")
-    vectors[:, :96] = people[whose] + generator.normal(size=(count, 96)) * (0.051 * (1 - axis / 120))
+    person_of_face = generator.integers(len(people), size=count)
+    vectors = np.zeros((count, EMBEDDING_DIMENSIONS), "<f4")
+    vectors[:, :96] = people[person_of_face] + generator.normal(size=(count, 96)) * (0.051 * (1 - axis / 120))
     return vectors
 
 
 def batches(vectors: npt.NDArray[np.float32]) -> Iterator[list[Record]]:
-    """The records about these faces, as the topics would bring them."""
+    """The records of all topics for these faces, in batches of 64 scans."""
     scans = len(vectors) // _FACES_A_SCAN
     for start in range(0, scans, _SCANS_A_BATCH):
         records: list[Record] = []
         for number in range(start, min(start + _SCANS_A_BATCH, scans)):
             scan_id = f"album/{number:08}.jpg"
-            own = range(number * _FACES_A_SCAN, (number + 1) * _FACES_A_SCAN)
-            faces = tuple(_face(f"{it:032x}", vectors[it]) for it in own)
+            face_numbers = range(number * _FACES_A_SCAN, (number + 1) * _FACES_A_SCAN)
+            faces = tuple(face(_face_id(face_number), vectors[face_number]) for face_number in face_numbers)
             records += [Record("scans", number % 8, number // 8, published(scan_id))]
-            records += [Record("faces", 0, number, _analysed(scan_id, faces))]
-            for face, it in zip(faces, own, strict=True):
-                cluster_id = f"{it // _FACES_A_PERSON * _FACES_A_PERSON:032x}"
+            records += [Record("faces", 0, number, scan_analysed(scan_id, faces))]
+            for face_number in face_numbers:
+                oldest, faces_before = face_number - face_number % _FACES_A_PERSON, face_number % _FACES_A_PERSON
                 assigned = FaceAssigned(
-                    face_id=face.face_id, scan_id=scan_id, analysis=number, cluster_id=cluster_id, role=Role.CORE
+                    face_id=_face_id(face_number),
+                    scan_id=scan_id,
+                    analysis=number,
+                    cluster_id=_face_id(oldest),
+                    role=Role.CORE,
                 )
-                changed = ClusterChanged(cluster_id=cluster_id, change=Change.GROWN, size=it % _FACES_A_PERSON + 1)
-                records += [Record("assignments", it % 4, it // 4, assigned), Record("clusters", 0, it, changed)]
+                changed = ClusterChanged(cluster_id=_face_id(oldest), change=Change.GROWN, size=faces_before + 1)
+                records += [Record("assignments", face_number % 4, face_number // 4, assigned)]
+                records += [Record("clusters", 0, face_number, changed)]
         yield records
 
 
-def _analysed(scan_id: str, faces: tuple[Face, ...]) -> ScanAnalysed:
-    return ScanAnalysed(
-        scan_id=scan_id,
-        sha256="0" * 64,
-        published_at=_NOW,
-        width=4000,
-        height=3000,
-        provenance=_PROVENANCE,
-        faces=faces,
-    )
-
-
-def _face(face_id: str, vector: npt.NDArray[np.float32]) -> Face:
-    return Face(
-        face_id=face_id,
-        box=Box(left=0.1, top=0.1, right=0.2, bottom=0.2),
-        landmarks=((0.12, 0.14), (0.14, 0.14), (0.18, 0.14), (0.16, 0.14), (0.15, 0.17)),
-        score=1.0,
-        quality=Quality(size_px=300, sharpness=200),
-        embedding=vector.tobytes(),
-    )
+def _face_id(number: int) -> str:
+    return f"{number:032x}"
 
 
 def measure(connection: Connection, count: int) -> Iterator[Row]:
-    """Write `count` faces; a row at each quarter of the way."""
+    """Write `count` faces; a row after each quarter."""
     vectors = embeddings(count)
     seconds: list[float] = []
     written = reported = 0
     for records in batches(vectors):
-        positions = {(it.topic, it.partition): it.offset + 1 for it in records}
+        positions = {(record.topic, record.partition): record.offset + 1 for record in records}
         began = time.perf_counter()
         write(connection, records, positions)
         seconds.append(time.perf_counter() - began)
-        written += sum(len(it.message.faces) for it in records if isinstance(it.message, ScanAnalysed))
+        written += sum(len(record.message.faces) for record in records if isinstance(record.message, ScanAnalysed))
         if written * 4 // count > reported * 4 // count:
             speed = (written - reported) / sum(seconds)
             p50, p99 = np.percentile(seconds, [50, 99]) * 1000
-            yield Row(written, speed, p50, p99, *_ask(connection, vectors[:written]), _mib(connection))
+            yield Row(written, speed, p50, p99, *_query(connection, vectors[:written]), _mib(connection))
             reported = written
             seconds = []
 
 
-def _ask(connection: Connection, vectors: npt.NDArray[np.float32]) -> tuple[float, float, float, float]:
-    asked = np.random.default_rng(1).integers(len(vectors), size=_QUESTIONS)
-    seconds, right = 0.0, 0
-    for of in asked:
+def _query(connection: Connection, vectors: npt.NDArray[np.float32]) -> tuple[float, float, float, float]:
+    """Milliseconds of a search, its recall at 10, and milliseconds of `counts` and `clusters`."""
+    seconds, correct = 0.0, 0
+    for number in np.random.default_rng(1).integers(len(vectors), size=_SEARCHES):
         began = time.perf_counter()
-        found = reader.similar(connection, f"{of:032x}", 10)
+        similar = reader.similar(connection, _face_id(number), 10)
         seconds += time.perf_counter() - began
-        distances = np.linalg.norm(vectors - vectors[of], axis=1)
-        distances[of] = np.inf
-        nearest = {f"{it:032x}" for it in np.argpartition(distances, 10)[:10]}
-        right += len(nearest & {it.face.face_id for it in found})
+        distances = np.linalg.norm(vectors - vectors[number], axis=1)
+        distances[number] = np.inf
+        nearest = {_face_id(other) for other in np.argpartition(distances, 10)[:10]}
+        correct += len(nearest & {neighbour.face.face_id for neighbour in similar})
     began = time.perf_counter()
     reader.counts(connection)
     counted = time.perf_counter()
     reader.clusters(connection, limit=20)
     listed = time.perf_counter()
-    return seconds / _QUESTIONS * 1000, right / (10 * _QUESTIONS), (counted - began) * 1000, (listed - counted) * 1000
+    return seconds / _SEARCHES * 1000, correct / (10 * _SEARCHES), (counted - began) * 1000, (listed - counted) * 1000
 
 
 def _mib(connection: Connection) -> float:

@@ -1,7 +1,7 @@
-"""How fast faces are clustered as they come in and go: `python -m benchmarks.clustering --faces 100000`.
+"""How fast faces are clustered as they are added and withdrawn: `python -m benchmarks.clustering --faces 100000`.
 
-First the index and the clustering by themselves (in_process.py), then other implementations on as many faces as they
-can take (peers.py), then the same through Kafka (through_kafka.py).
+First the index and the clustering without Kafka (in_process.py), then other implementations on as many faces as they
+can handle (peers.py), then both consumers through Kafka (through_kafka.py).
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from benchmarks import in_process, peers, through_kafka
 from benchmarks.measurement import Curves, Row, print_json, print_table
 from benchmarks.parameters import INDEX
 
-_PARTS = ("in-process", "peers", "kafka")
+_SECTIONS = ("in-process", "peers", "kafka")
 
 
 class Benchmark:
-    """All parts that were asked for, one after the other."""
+    """The chosen sections, one after the other."""
 
-    def __init__(self, faces: int, batch: int, m: int, quick: bool, parts: list[str]) -> None:
-        """`m`: the index's links a node, in one process. `quick`: everything small enough for a minute."""
+    def __init__(self, faces: int, batch: int, m: int, quick: bool, sections: list[str]) -> None:
+        """`m`: HNSW's links per node, in one process. `quick`: few faces, so that all takes a minute."""
         self.curves: Curves = {}
         self._faces = faces
         self._batch = batch
         self._index = replace(INDEX, m=m)
         self._quick = quick
-        self._parts = parts
+        self._sections = sections
 
     def rows(self) -> Iterator[Row]:
-        """All rows, as they are measured."""
-        if "in-process" in self._parts:
+        """All measurements, as they are made."""
+        if "in-process" in self._sections:
             stream = in_process.Stream(10_000 if self._quick else self._faces, self._batch, self._index)
             yield from in_process.measure(stream)
             self.curves = stream.curves()
             del stream
             gc.collect()
             yield in_process.one_person(2_000 if self._quick else 10_000)
-        if "peers" in self._parts:
+        if "peers" in self._sections:
             yield from peers.measure(*(5_000, 500) if self._quick else (50_000, 5_000))
-        if "kafka" in self._parts:
+        if "kafka" in self._sections:
             with tempfile.TemporaryDirectory(prefix="facestream-") as folder:
                 yield from through_kafka.measure(3_000 if self._quick else self._faces, self._batch, Path(folder))
 
@@ -52,15 +52,15 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.clustering", description=__doc__.partition("\n")[0])
     parser.add_argument("--faces", type=int, default=100_000, help="up to 1,000,000 (100,000)")
-    parser.add_argument("--batch", type=int, default=256, help="faces a batch (256)")
-    parser.add_argument("--m", type=int, default=INDEX.m, help=f"HNSW's links a node, in one process ({INDEX.m})")
-    parser.add_argument("--only", choices=_PARTS, help="one part")
+    parser.add_argument("--batch", type=int, default=256, help="faces per batch (256)")
+    parser.add_argument("--m", type=int, default=INDEX.m, help=f"HNSW's links per node, in one process ({INDEX.m})")
+    parser.add_argument("--only", choices=_SECTIONS, help="one section")
     parser.add_argument("--quick", action="store_true", help="few faces: under a minute")
-    parser.add_argument("--json", action="store_true", help="a line a row")
+    parser.add_argument("--json", action="store_true", help="print JSON, one row per line")
     arguments = parser.parse_args()
     gc.set_threshold(100_000)  # as the consumers do (cli/consume.py)
-    parts = [arguments.only] if arguments.only else list(_PARTS)
-    benchmark = Benchmark(arguments.faces, arguments.batch, arguments.m, arguments.quick, parts)
+    sections = [arguments.only] if arguments.only else list(_SECTIONS)
+    benchmark = Benchmark(arguments.faces, arguments.batch, arguments.m, arguments.quick, sections)
     if arguments.json:
         print_json(benchmark.rows())
     else:

@@ -1,8 +1,8 @@
-"""How fast the engines find and embed faces, in turns in one run, each in a process of its own.
+"""How fast the engines detect and embed faces. They take turns in one run, each in a process of its own.
 
 `python -m benchmarks.engines` prints a row for each stage and engine: the fastest of several calls, for one picture or
-face. `--quick` leaves out the large pictures and batches and ends within a minute. `--parity FOLDER` compares what the
-engines find on photographs instead (see benchmarks/parity.py).
+face. `--quick` leaves out the large pictures and batches and takes less than a minute. `--parity FOLDER` compares the
+detections of both engines on photographs instead (see benchmarks/parity.py).
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import resource
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -26,15 +24,17 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import parity
+from benchmarks.measurement import peak_mib
 from models.analyse import Engine, EngineParameters, load_engine
 from models.images import RgbImage
 from models.onnx_session import EngineError
 from models.protocols import Detection
+from schemas import defaults
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What is timed: a picture of this size through the detector, or a batch of chips through the embedder."""
+    """A call to time: a batch of pictures of this size for the detector, or a batch of chips for the embedder."""
 
     name: str
     width: int
@@ -45,7 +45,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Row:
-    """Times are for one picture or face: on the clock, and of all threads. Memory is the process's peak."""
+    """Times are for one picture or face: elapsed, and processor time of all threads. Memory is the process's peak."""
 
     stage: str
     engine: str
@@ -58,7 +58,7 @@ class Row:
     peak_mib: float
 
 
-_LANDMARKS = "landmarks and chip"  # dlib's, whichever engine is chosen
+_LANDMARKS = "landmarks and chip"  # both engines use dlib's
 _QUICK = (
     Stage("detector", 500, 375),
     Stage("detector, doubled", 500, 375, upsample=1),
@@ -74,7 +74,7 @@ _FULL = (
     Stage("detector, doubled", 1000, 1000, upsample=1),
     Stage("embedder", 150, 150, batch=64),
 )
-# The engines take turns until this many seconds are gone, and repeat a call while their turn lasts.
+# The engines take turns for this long, and repeat the call for the length of a turn.
 _SECONDS = 2.0
 _SECONDS_A_TURN = 0.5
 
@@ -82,7 +82,7 @@ _engine: Engine | None = None
 
 
 def measure(stages: Sequence[Stage], provider: str, threads: int) -> Iterator[Row]:
-    """Time every stage on both engines, in turns, so that whatever else the machine does befalls both."""
+    """Time every stage on both engines, in turns, so that other load of the machine affects both."""
     engines = {"dlib": EngineParameters(engine="dlib"), "onnx": EngineParameters(provider=provider, threads=threads)}
     for stage in stages:
         with ExitStack() as stack:
@@ -92,7 +92,7 @@ def measure(stages: Sequence[Stage], provider: str, threads: int) -> Iterator[Ro
                 if name == "dlib" or stage.name != _LANDMARKS
             }
             for pool in pools.values():
-                pool.submit(_seconds, stage).result()  # the first call is slower than all others
+                pool.submit(_seconds, stage).result()  # the first call is slower
             best = dict.fromkeys(pools, (math.inf, math.inf))
             began = time.perf_counter()
             while math.inf in best["dlib"] or time.perf_counter() - began < _SECONDS:
@@ -109,7 +109,7 @@ def measure(stages: Sequence[Stage], provider: str, threads: int) -> Iterator[Ro
                     best[name][0] / stage.batch * 1000,
                     best[name][1] / stage.batch * 1000,
                     best["dlib"][0] / best[name][0],
-                    pool.submit(_peak_mib).result(),
+                    pool.submit(peak_mib).result(),
                 )
 
 
@@ -119,9 +119,9 @@ def _load(parameters: EngineParameters) -> None:
 
 
 def _seconds(stage: Stage) -> tuple[float, float]:
-    """The fastest of a few calls, on the clock and of all threads, taken where the call is made."""
+    """Elapsed and processor time of the fastest of a few calls, measured in the process that makes them."""
     if _engine is None:
-        raise RuntimeError("the process was not prepared")
+        raise RuntimeError("no engine was loaded in this process")
     picture = _picture(stage.width, stage.height)
     face = Detection(stage.width // 4, stage.height // 4, stage.width // 2, stage.height // 2, 1.0)
     fastest = (math.inf, math.inf)
@@ -140,14 +140,9 @@ def _seconds(stage: Stage) -> tuple[float, float]:
 
 
 def _picture(width: int, height: int) -> RgbImage:
-    """A picture of soft spots. What is on it does not change what the networks do."""
+    """A picture of soft spots. The time of the networks does not depend on the content."""
     spots = np.random.default_rng(0).integers(0, 256, (height // 16 + 1, width // 16 + 1, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(spots).resize((width, height), Image.Resampling.BICUBIC))
-
-
-def _peak_mib() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def main() -> None:
@@ -159,14 +154,19 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0, help="threads of the onnx engine (default: all cores)")
     parser.add_argument("--parity", type=Path, nargs="+", metavar="FOLDER", help="compare on these photographs")
     parser.add_argument("--limit", type=int, help="with --parity: at most this many of each folder, evenly chosen")
-    parser.add_argument("--max-size", type=int, default=2000, help="with --parity: scale down to this (default: 2000)")
+    parser.add_argument(
+        "--max-size",
+        type=int,
+        default=defaults.MAX_SIZE,
+        help=f"with --parity: scale down to this (default: {defaults.MAX_SIZE})",
+    )
     arguments = parser.parse_args()
     try:
         if arguments.parity:
             rows: Iterator[Row | parity.Row] = parity.compare(
                 arguments.parity, arguments.limit, arguments.max_size, arguments.provider
             )
-            table = _table(parity.Row, "What the engines find")
+            table = _table(parity.Row, "Detections of the engines")
         else:
             rows = measure(_QUICK if arguments.quick else _FULL, arguments.provider, arguments.threads)
             table = _table(Row, "The engines")
@@ -177,7 +177,7 @@ def main() -> None:
     except EngineError as error:
         raise SystemExit(f"benchmarks.engines: {error}") from error
     if not arguments.json:
-        # Where it is not printed to a terminal, 80 columns would cut the names off.
+        # Without a terminal, rich assumes 80 columns, which would cut names off.
         console = Console()
         console.width = max(console.width, 120)
         console.print(table)

@@ -1,10 +1,10 @@
-"""How many names an archivist must give until the faces have theirs, and how fast a name spreads.
+"""How many faces an archivist has to name until most faces have the right label, and how fast a label is propagated.
 
-`python -m benchmarks.labelling` simulates an archivist who names one face after another of Labeled Faces in the Wild,
-without a mistake: the face that `facestream next` asks for, the oldest face of the largest cluster without a name, or
-any face. After each name it is counted how many faces, of people with two photos or more, carry the right name, given
-or proposed. Index, clustering and the catalogue (a real PostgreSQL) are the system's own. Then the speed: a name in a
-cluster of 20,000 faces, and among 50,000 faces from `labels` to `assignments` over a real broker.
+`python -m benchmarks.labelling` simulates an archivist who names faces of Labeled Faces in the Wild one by one, without
+mistakes: the face that `facestream next` returns, the oldest face of the largest cluster without a hard label, or a
+random face. After each decision it counts the faces, of people with two photos or more, whose hard or soft label is
+right. It uses the index, the clustering and the catalogue (a real PostgreSQL) of the system. Then it measures the time
+of one label in a cluster of 20,000 faces, and from `labels` to `assignments` with a real broker and 50,000 faces.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from psycopg import Connection
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.archive import Record, analysed, published
+from benchmarks.archive import PUBLISHED_AT, Record, analysed, published
 from benchmarks.label_speed import Speed, one_cluster, through_kafka
 from catalogue import suggestions, writer
 from catalogue.connection import connect
@@ -35,6 +35,7 @@ from local.services import services
 from schemas.base import Event
 from schemas.clusters import FaceAssigned
 from schemas.decisions import FaceNamed
+from schemas.defaults import EPS
 from schemas.neighbours import NeighboursFound
 from schemas.topics import topic_of
 from settings import Settings
@@ -42,16 +43,16 @@ from settings import Settings
 _EMBEDDINGS = Path(__file__).parents[2] / "shared" / "data" / "embeddings" / "lfw_dev.npz"
 _FACES = 2838
 _GOALS = (0.8, 0.9, 0.95)
-_THEN = datetime(1918, 2, 24, tzinfo=UTC)
-# Points of a curve that are drawn, each by the first letter of its archivist.
-_MARKS = 30
+# Points drawn of a curve, each as the first letter of its archivist.
+_POINTS = 30
 
-Choose = Callable[["Desk"], str | None]
+Choose = Callable[["LabelledArchive"], str | None]
+"""A simulated archivist: the id of the face to name next, or None."""
 
 
 @dataclass(frozen=True)
 class Names:
-    """How many names were given until this share of the faces had theirs; None where it never came to that."""
+    """How many faces were named until this share of the faces had the right label; None where it was not reached."""
 
     archivist: str
     eps: float
@@ -59,15 +60,18 @@ class Names:
     names: int | None
 
 
-class Desk:
-    """An archive in front of an archivist: the faces, the clusters, the names, and the catalogue to ask."""
+class LabelledArchive:
+    """Faces whose people are known, with their clusters and labels, and the catalogue to query."""
 
     def __init__(self, connection: Connection, vectors: np.ndarray, truth: dict[str, str], eps: float) -> None:
-        """All faces are indexed and clustered; the catalogue's tables are emptied first."""
+        """Empty the catalogue's tables, then index and cluster all faces: float32, shape (n, EMBEDDING_DIMENSIONS).
+
+        truth: the person of each face, by face id.
+        """
         self.connection = connection
         self.truth = truth
         self.assigned: dict[str, FaceAssigned] = {}
-        self._counted = Counter(truth.values())
+        self._photos = Counter(truth.values())
         self._offsets: Counter[str] = Counter()
         self._named = 0
         self._clustering = Clustering(Parameters(eps=eps))
@@ -76,23 +80,23 @@ class Desk:
         )
         index = FaceIndex(IndexParameters())
         entries = [analysed(number, vector[None]) for number, vector in enumerate(vectors)]
-        found = [it for it in index.apply(entries) if isinstance(it, NeighboursFound)]
+        records = [record for record in index.apply(entries) if isinstance(record, NeighboursFound)]
         self._write([event for entry in entries for event in (published(entry.scan_id), entry.scan)])
-        self._apply(found)
+        self._apply(records)
 
     @property
-    def right(self) -> float:
-        """The share of faces, of people with two photos or more, that carry the right name."""
-        wanted = [face_id for face_id, person in self.truth.items() if self._counted[person] > 1]
-        return sum(_name(self.assigned[face_id]) == self.truth[face_id] for face_id in wanted) / len(wanted)
+    def correct_share(self) -> float:
+        """The share of faces, of people with two photos or more, that have the right label."""
+        counted = [face_id for face_id, person in self.truth.items() if self._photos[person] > 1]
+        return sum(_label(self.assigned[face_id]) == self.truth[face_id] for face_id in counted) / len(counted)
 
     def name(self, face_id: str) -> None:
-        """Give a face its right name."""
+        """Publish the decision that a face is its person."""
         self._named += 1
         decision = FaceNamed(
             decision_id=f"{self._named:06}",
             author="benchmark",
-            decided_at=_THEN + timedelta(seconds=self._named),
+            decided_at=PUBLISHED_AT + timedelta(seconds=self._named),
             face_id=face_id,
             label_id=self.truth[face_id],
             name=self.truth[face_id],
@@ -101,12 +105,12 @@ class Desk:
         self._apply([decision])
 
     def unnamed(self) -> list[str]:
-        """The faces without a hard label, in the order of their ids."""
-        return sorted(face_id for face_id, it in self.assigned.items() if it.hard_label is None)
+        """The faces without a hard label, by id."""
+        return sorted(face_id for face_id, assignment in self.assigned.items() if assignment.hard_label is None)
 
-    def _apply(self, said: Sequence[ClusteringInput]) -> None:
-        delta: Delta = self._clustering.apply(said)
-        self.assigned |= {it.face_id: it for it in delta.assignments}
+    def _apply(self, batch: Sequence[ClusteringInput]) -> None:
+        delta: Delta = self._clustering.apply(batch)
+        self.assigned |= {assignment.face_id: assignment for assignment in delta.assignments}
         self._write(delta.assignments)
 
     def _write(self, events: Sequence[Event]) -> None:
@@ -118,44 +122,49 @@ class Desk:
         writer.write(self.connection, records, {(topic, 0): offset for topic, offset in self._offsets.items()})
 
 
-def asked_next(desk: Desk) -> str | None:
-    """The face that `facestream next` asks for."""
-    faces = suggestions.next_faces(desk.connection, 1)
+def next_face(archive: LabelledArchive) -> str | None:
+    """The face that `facestream next` returns."""
+    faces = suggestions.next_faces(archive.connection, 1)
     return faces[0].face_id if faces else None
 
 
-def of_the_largest(desk: Desk) -> str | None:
-    """The oldest face of the largest cluster without a name: the face that the cluster's id is of."""
-    sizes = Counter(str(it.cluster_id) for it in desk.assigned.values())
-    for it in desk.assigned.values():
-        if it.hard_label is not None:
-            del sizes[str(it.cluster_id)]
+def oldest_of_largest(archive: LabelledArchive) -> str | None:
+    """The oldest face, which has the cluster's id, of the largest cluster without a hard label."""
+    sizes = Counter(str(assignment.cluster_id) for assignment in archive.assigned.values())
+    for assignment in archive.assigned.values():
+        if assignment.hard_label is not None:
+            del sizes[str(assignment.cluster_id)]
     return min(sizes, key=lambda cluster_id: (-sizes[cluster_id], cluster_id), default=None)
 
 
-def at_random(seed: int) -> Choose:
-    """Any face without a name."""
+def random_face(seed: int) -> Choose:
+    """A random face without a hard label."""
     generator = np.random.default_rng(seed)
-    return lambda desk: str(generator.choice(desk.unnamed())) if desk.unnamed() else None
+    return lambda archive: str(generator.choice(archive.unnamed())) if archive.unnamed() else None
 
 
-ARCHIVISTS: dict[str, Choose] = {"next": asked_next, "largest cluster": of_the_largest, "random": at_random(0)}
+ARCHIVISTS: dict[str, Choose] = {
+    "next": next_face,
+    "largest cluster": oldest_of_largest,
+    "random": random_face(0),
+}
 
 
-def simulate(desk: Desk, choose: Choose, most: int) -> list[float]:
-    """The share of right names after 0, 1, 2… names, until it is above the last goal or there is nobody to name."""
-    shares = [desk.right]
-    anybody = at_random(1)
-    while shares[-1] < _GOALS[-1] and len(shares) <= most:
-        face_id = choose(desk) or anybody(desk)
+def simulate(archive: LabelledArchive, choose: Choose, limit: int) -> list[float]:
+    """The share of right labels after 0, 1, 2… decisions, until it is above the last goal, or after `limit` of them."""
+    shares = [archive.correct_share]
+    # An archivist who has no face to choose names a random one.
+    fallback = random_face(1)
+    while shares[-1] < _GOALS[-1] and len(shares) <= limit:
+        face_id = choose(archive) or fallback(archive)
         if face_id is None:
             break
-        desk.name(face_id)
-        shares.append(desk.right)
+        archive.name(face_id)
+        shares.append(archive.correct_share)
     return shares
 
 
-def _name(assignment: FaceAssigned) -> str | None:
+def _label(assignment: FaceAssigned) -> str | None:
     return assignment.hard_label or (assignment.soft_label.label_id if assignment.soft_label else None)
 
 
@@ -169,9 +178,9 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.labelling", description=__doc__.partition("\n")[0])
     parser.add_argument("--embeddings", type=Path, default=_EMBEDDINGS, help="an .npz with E (vectors) and F (files)")
-    parser.add_argument("--eps", type=float, nargs="+", default=[0.37, 0.42])
-    parser.add_argument("--quick", action="store_true", help="one eps, 300 names, 5,000 faces: under a minute")
-    parser.add_argument("--json", action="store_true", help="a line a row")
+    parser.add_argument("--eps", type=float, nargs="+", default=[EPS, 0.42])
+    parser.add_argument("--quick", action="store_true", help="one eps, 300 decisions, 5,000 faces: under a minute")
+    parser.add_argument("--json", action="store_true", help="print JSON, one row per line")
     arguments = parser.parse_args()
     rows: list[Names | Speed] = []
     curves: dict[str, list[float]] = {}
@@ -193,13 +202,13 @@ def main() -> None:
         ):
             for eps in arguments.eps[:1] if arguments.quick else arguments.eps:
                 for archivist, choose in ARCHIVISTS.items():
-                    desk = Desk(connection, vectors, truth, eps)
-                    shares = simulate(desk, choose, 300 if arguments.quick else _FACES)
+                    archive = LabelledArchive(connection, vectors, truth, eps)
+                    shares = simulate(archive, choose, 300 if arguments.quick else _FACES)
                     curves[f"{archivist}, eps {eps}"] = shares
                     for row in _names(archivist, eps, shares):
                         add(row)
     else:
-        print(f"no archivist is simulated: there is no {arguments.embeddings}")
+        print(f"{arguments.embeddings} is missing: no archivist is simulated")
     for speed in one_cluster(5_000 if arguments.quick else 20_000):
         add(speed)
     with tempfile.TemporaryDirectory() as folder:
@@ -225,8 +234,8 @@ def _print(rows: Sequence[Names | Speed], curves: dict[str, list[float]]) -> Non
     figure.register_label_formatter(float, lambda value, chars, **_: f"{value:,.4g}".ljust(chars))
     colours = ("cyan", "yellow", "magenta", "green", "red", "blue")
     for (label, shares), colour in zip(curves.items(), colours, strict=False):
-        marked = range(0, len(shares), max(1, len(shares) // _MARKS))
-        figure.plot(list(marked), [shares[it] for it in marked], label=label, lc=colour, marker=label[0])
+        drawn = range(0, len(shares), max(1, len(shares) // _POINTS))
+        figure.plot(list(drawn), [shares[count] for count in drawn], label=label, lc=colour, marker=label[0])
     print(figure.show(legend=True))
     speeds = Table(*(name.replace("_", " ") for name in Speed.__dataclass_fields__))
     for row in rows:

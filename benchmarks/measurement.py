@@ -1,8 +1,10 @@
-"""One measurement is a row. Rows are printed as a table with a plot, or as lines of JSON."""
+"""Rows of measurements, a stopwatch, and printing: a table with a plot, or lines of JSON."""
 
 from __future__ import annotations
 
 import json
+import resource
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -15,12 +17,12 @@ from rich.table import Table
 
 Result = TypeVar("Result")
 
-# Percentiles of a batch are of the last tenth of an insertion, for a batch costs more the more faces there are.
+# Percentiles are of the last tenth of the calls, because a batch costs more the more faces there are.
 _LAST_SHARE = 10
 _LAST_AT_LEAST = 100
 
 Curves = Mapping[str, tuple[Sequence[float], Sequence[float]]]
-"""What is plotted: by label, numbers of faces and the milliseconds that one more face took."""
+"""By label: numbers of faces, and the milliseconds that one more face took then."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,9 @@ class Row:
     """One measurement.
 
     faces_per_s: over all `faces`. p50_ms, p99_ms: of a batch, towards the end. recall: of pairs within eps_max.
-    seconds: where one thing was done once. cores: processor time by clock time; well below what the step can use, it
-    says that others had the processor. times_ours: how many times as long this took as the same did here.
+    seconds: of something that was done once. cores: processor time divided by elapsed time; a number well below the
+    cores that the step can use means that other processes used them. times_ours: elapsed time divided by that of
+    Facestream for the same work.
     """
 
     what: str
@@ -44,36 +47,36 @@ class Row:
     times_ours: float | None = None
 
 
-class Watch:
-    """Times calls, by the clock and by the processor."""
+class Stopwatch:
+    """Elapsed time and processor time of calls, in seconds."""
 
     def __init__(self) -> None:
-        """Nothing measured yet."""
+        """Start without a call."""
         self.times: list[float] = []
         self.processor = 0.0
 
-    def time(self, call: Callable[..., Result], *given: object) -> Result:
-        """Call it, and note how long it took."""
+    def time(self, call: Callable[..., Result], *arguments: object) -> Result:
+        """Make a call, add its time, and return its result."""
         processor, clock = time.process_time(), time.perf_counter()
-        result = call(*given)
+        result = call(*arguments)
         self.times.append(time.perf_counter() - clock)
         self.processor += time.process_time() - processor
         return result
 
-    def and_then(self, other: Watch) -> Watch:
-        """Both, one after the other."""
-        both = Watch()
+    def combined(self, other: Stopwatch) -> Stopwatch:
+        """As many calls, each of which does both: the times are added."""
+        both = Stopwatch()
         both.times = [one + another for one, another in zip(self.times, other.times, strict=True)]
         both.processor = self.processor + other.processor
         return both
 
     @property
     def seconds(self) -> float:
-        """All calls together."""
+        """Elapsed time of all calls together."""
         return sum(self.times)
 
     def row(self, what: str, faces: int, *, recall: float | None = None, times_ours: float | None = None) -> Row:
-        """The measurement, of this many faces in all."""
+        """The measurement of all calls, which handled so many faces."""
         last = self.times[-max(len(self.times) // _LAST_SHARE, _LAST_AT_LEAST) :]
         p50, p99 = percentiles(last) if len(last) > 1 else (None, None)
         cores = self.processor / self.seconds
@@ -82,19 +85,26 @@ class Watch:
 
 
 def percentiles(seconds: Sequence[float]) -> tuple[float, float]:
-    """The 50th and the 99th, in milliseconds."""
+    """The 50th and the 99th percentile, in milliseconds."""
     p50, p99 = (1000 * np.percentile(seconds, [50, 99])).tolist()
     return p50, p99
 
 
+def peak_mib() -> float:
+    """The most memory that this process had resident so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Bytes on macOS, KiB elsewhere.
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
 def print_json(rows: Iterable[Row]) -> None:
-    """A line a row, as they come."""
+    """Print the rows as they arrive, one per line."""
     for row in rows:
         print(json.dumps(asdict(row)), flush=True)
 
 
 def print_table(rows: Iterable[Row], curves: Callable[[], Curves]) -> None:
-    """All rows, and below them what one more face cost on the way (asked for when the rows are there)."""
+    """Print all rows, and below them the curves. `curves` is called after the last row."""
     console, progress = Console(width=180), Console(stderr=True, style="dim")
     table = Table(*(field.name.replace("_", " ") for field in fields(Row)))
     table.columns[0].no_wrap = True

@@ -1,4 +1,4 @@
-"""What all measurements of clustering are made with: the default parameters, and two threads."""
+"""The parameters of all benchmarks of the clustering: the defaults, with two threads for the index."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the ONNX engine finds on photographs, beside what dlib finds: faces, boxes, scores, embeddings.
+"""Compares the ONNX engine with dlib on photographs: faces, boxes, scores, embeddings.
 
-Run it by `python -m benchmarks.engines --parity FOLDER...`. dlib takes seconds for a photograph, so it is a matter of
-minutes to hours for whole sets.
+Run it with `python -m benchmarks.engines --parity FOLDER...`. dlib takes seconds per photograph, so whole sets take
+minutes to hours.
 """
 
 from __future__ import annotations
@@ -12,19 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.photographs import photographs
 from models.analyse import Engine, EngineParameters, load_engine, scaled_down
 from models.images import RgbImage, UnreadableImage, decode
 from models.protocols import Detection
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff"}
-
 
 @dataclass(frozen=True)
 class Row:
-    """A folder at one number of doublings: counts, and the largest differences among the faces that both found.
+    """A folder at one number of doublings: counts, and the largest differences among the faces that both detected.
 
-    Boxes differ in pixels, embeddings in Euclidean distance. `differing` counts photographs with another number of
-    faces, a box off by more than 1, a score by more than 1e-3 or an embedding by more than 1e-4.
+    Boxes differ in pixels, embeddings in Euclidean distance. `differing` counts photographs with different
+    numbers of faces, or a difference above 1 (box), 1e-3 (score) or 1e-4 (embedding).
     """
 
     folder: str
@@ -40,6 +39,8 @@ class Row:
 
 @dataclass(frozen=True)
 class _Difference:
+    """Faces that each engine detected on a photograph, and the largest differences."""
+
     dlib: int
     onnx: int
     box: float
@@ -51,25 +52,24 @@ class _Difference:
 
 
 def compare(folders: Sequence[Path], limit: int | None, max_size: int, provider: str) -> Iterator[Row]:
-    """Compare on the photographs of each folder, or `limit` evenly chosen ones, scaled down to `max_size`."""
+    """Compare on the photographs of each folder, or `limit` evenly chosen ones, scaled down to `max_size` pixels."""
     dlib = load_engine(EngineParameters(engine="dlib"))
     onnx = load_engine(EngineParameters(provider=provider, threads=1))
     for folder in folders:
-        paths = sorted(it for it in folder.rglob("*") if it.suffix.lower() in _SUFFIXES)
-        chosen = paths if limit is None else paths[:: max(1, len(paths) // limit)][:limit]
-        pictures = [it for it in (_picture(path, max_size) for path in chosen) if it is not None]
+        decoded = (_picture(path, max_size) for path in photographs(folder, limit))
+        pictures = [picture for picture in decoded if picture is not None]
         for upsample in (0, 1):
-            found = [_difference(dlib, onnx, picture, upsample) for picture in pictures]
+            differences = [_difference(dlib, onnx, picture, upsample) for picture in pictures]
             yield Row(
                 folder.name,
                 upsample,
-                len(found),
-                sum(it.dlib for it in found),
-                sum(it.onnx for it in found),
-                sum(it.matters() for it in found),
-                max((it.box for it in found), default=0.0),
-                max((it.score for it in found), default=0.0),
-                max((it.embedding for it in found), default=0.0),
+                len(differences),
+                sum(difference.dlib for difference in differences),
+                sum(difference.onnx for difference in differences),
+                sum(difference.matters() for difference in differences),
+                max((difference.box for difference in differences), default=0.0),
+                max((difference.score for difference in differences), default=0.0),
+                max((difference.embedding for difference in differences), default=0.0),
             )
 
 
@@ -81,13 +81,13 @@ def _picture(path: Path, max_size: int) -> RgbImage | None:
 
 
 def _difference(dlib: Engine, onnx: Engine, picture: RgbImage, upsample: int) -> _Difference:
-    (expected,), (found,) = (engine.detector.detect([picture], upsample) for engine in (dlib, onnx))
+    (expected,), (detected,) = (engine.detector.detect([picture], upsample) for engine in (dlib, onnx))
     chips = [dlib.predictor.align(picture, face)[1] for face in expected]
     embeddings = dlib.embedder.embed(chips) - onnx.embedder.embed(chips)
-    pairs = [(face, max(found, key=lambda it: _overlap(it, face))) for face in expected if found]
+    pairs = [(face, max(detected, key=lambda other: _overlap(other, face))) for face in expected if detected]
     return _Difference(
         len(expected),
-        len(found),
+        len(detected),
         max((float(np.abs(np.subtract(_edges(one), _edges(other))).max()) for one, other in pairs), default=0.0),
         max((abs(one.score - other.score) for one, other in pairs), default=0.0),
         float(np.linalg.norm(embeddings, axis=1).max(initial=0.0)),

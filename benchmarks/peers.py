@@ -1,4 +1,4 @@
-"""Other implementations on the same faces in the same run, and whether they find the same clusters."""
+"""Measures other implementations on the same faces in the same run, and compares their clusters with Facestream's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from incdbscan import IncrementalDBSCAN
 from sklearn.cluster import DBSCAN
 
 from benchmarks.in_process import Stream
-from benchmarks.measurement import Row, Watch
+from benchmarks.measurement import Row, Stopwatch
 from benchmarks.parameters import CLUSTERING
 from index.entries import Withdrawn
 
@@ -20,30 +20,32 @@ _WITHDRAWN = 50
 
 
 def measure(faces: int, incremental_faces: int) -> Iterator[Row]:
-    """scikit-learn's DBSCAN on `faces`, incdbscan on `incremental_faces` of them, and the index and clustering here."""
+    """scikit-learn's DBSCAN on `faces`, incdbscan on `incremental_faces` of them, and Facestream."""
     stream = Stream(faces, _BATCH)
     for _ in stream.insert():
         pass
-    ours = stream.index_watch.and_then(stream.cluster_watch)
+    ours = stream.index_watch.combined(stream.cluster_watch)
     yield ours.row("here, index and cluster, batches of 256", faces)
     batches = list(stream.archive.batches(_BATCH))
     vectors = np.concatenate([entry.vectors for batch in batches for entry in batch]).astype(np.float64)
     names = [face.face_id for batch in batches for entry in batch for face in entry.scan.faces]
-    watch = Watch()
+    watch = Stopwatch()
     labels = watch.time(DBSCAN(eps=CLUSTERING.eps, min_samples=1, n_jobs=2).fit, vectors).labels_
-    clusters = {it.face_id: it.cluster_id for it in stream.clustering.assignments()}
-    same = _are_the_same([clusters[name] for name in names], labels)
+    clusters = {assignment.face_id: assignment.cluster_id for assignment in stream.clustering.assignments()}
+    same = _same_clusters([clusters[name] for name in names], labels)
     what = f"scikit-learn's DBSCAN: {'the same clusters' if same else 'OTHER CLUSTERS'}"
     yield watch.row(f"{what}, all at once", faces, times_ours=watch.seconds / ours.seconds)
-    a_batch = float(np.median(ours.times[-10:]))
-    anew = watch.row("scikit-learn's DBSCAN, anew for a batch more", faces, times_ours=watch.seconds / a_batch)
-    yield replace(anew, faces_per_s=_BATCH / watch.seconds)
+    batch_seconds = float(np.median(ours.times[-10:]))
+    again = watch.row(
+        "scikit-learn's DBSCAN, again for one more batch", faces, times_ours=watch.seconds / batch_seconds
+    )
+    yield replace(again, faces_per_s=_BATCH / watch.seconds)
     yield from _incremental(vectors[:incremental_faces], sum(ours.times[: incremental_faces // _BATCH]))
 
 
 def _incremental(vectors: npt.NDArray[np.float64], our_seconds: float) -> Iterator[Row]:
     incremental = IncrementalDBSCAN(eps=CLUSTERING.eps, min_pts=1)
-    watch = Watch()
+    watch = Stopwatch()
     for start in range(0, len(vectors), _BATCH):
         watch.time(incremental.insert, vectors[start : start + _BATCH])
     yield watch.row("incdbscan, batches of 256", len(vectors), times_ours=watch.seconds / our_seconds)
@@ -51,15 +53,15 @@ def _incremental(vectors: npt.NDArray[np.float64], our_seconds: float) -> Iterat
     stream = Stream(len(vectors), _BATCH)
     for _ in stream.insert():
         pass
-    index_watch, cluster_watch, watch = Watch(), Watch(), Watch()
+    index_watch, cluster_watch, watch = Stopwatch(), Stopwatch(), Stopwatch()
     for entry in next(stream.archive.batches(_WITHDRAWN)):
-        stream.take([Withdrawn(entry.scan_id)], index_watch, cluster_watch)
+        stream.apply([Withdrawn(entry.scan_id)], index_watch, cluster_watch)
     for row in vectors[:_WITHDRAWN]:
         watch.time(incremental.delete, row[None])
-    ours = index_watch.and_then(cluster_watch)
+    ours = index_watch.combined(cluster_watch)
     yield watch.row("incdbscan, withdrawn faces", _WITHDRAWN, times_ours=watch.seconds / ours.seconds)
 
 
-def _are_the_same(ours: Sequence[str | None], theirs: npt.NDArray[np.int64]) -> bool:
+def _same_clusters(ours: Sequence[str | None], theirs: npt.NDArray[np.int64]) -> bool:
     pairs = set(zip(ours, theirs.tolist(), strict=True))
     return len(pairs) == len(set(ours)) == len(np.unique(theirs))

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.restart index|cluster FOLDER M`: load a snapshot in a process that holds nothing else.
+"""`python -m benchmarks.restart index|cluster FOLDER M`: load a snapshot in a process without any other state.
 
-Prints as JSON the seconds that took, and the bytes of memory it left in use.
+Prints the seconds that took and the bytes of memory that it uses, as JSON. in_process.py runs it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from index import snapshot as index_snapshot
 
 
 def main() -> None:
-    """Load and print."""
+    """Load the snapshot and print the measurements."""
     what, folder, index = sys.argv[1], Path(sys.argv[2]), replace(INDEX, m=int(sys.argv[3]))
     before, started = psutil.Process().memory_info().rss, time.perf_counter()
     restored = index_snapshot.load(folder, index) if what == "index" else clustering_snapshot.load(folder, CLUSTERING)

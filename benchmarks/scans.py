@@ -1,7 +1,7 @@
-"""Whole scans through the analysis: where the time goes, how to share the cores, and what memory does over many sizes.
+"""The analysis of whole scans: its time by step, the best use of the cores, and the memory over many picture sizes.
 
 `python -m benchmarks.scans FOLDER` analyses the photographs of a folder, as the detect consumer's workers do.
-`--memory N` detects on N pictures of 200 sizes instead and prints the memory that the process holds on the way.
+`--memory N` detects on N pictures of 200 sizes instead, and prints the memory of the process ten times meanwhile.
 `--large N` analyses one scan of N megapixels.
 """
 
@@ -12,8 +12,6 @@ import hashlib
 import io
 import json
 import os
-import resource
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -31,23 +29,27 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.measurement import peak_mib
+from benchmarks.photographs import photographs
 from consumers.workers import Unusable, Workers
 from models import planes
 from models.analyse import EngineParameters, analyse_scans, load_engine
 from models.fetching import fetch
+from models.formats import MEDIA_TYPES
 from models.images import decode
 from models.onnx_engine import OnnxDetector, OnnxEmbedder
+from schemas.defaults import UPSAMPLE
 from schemas.scans import ScanPublished
 
 _SIZES = 200
-# Scans that a worker analyses together when there is much to do.
+# Scans that a worker analyses together when many are waiting.
 _TOGETHER = 4
 _ROUNDS = 3
 
 
 @dataclass(frozen=True)
 class Share:
-    """CPU time of one part of the analysis of a scan, on one thread."""
+    """Processor time of one step of the analysis of a scan, on one thread."""
 
     part: str
     ms_a_scan: float
@@ -56,7 +58,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Split:
-    """Scans analysed a second, the median of a few rounds taken in turns."""
+    """Scans analysed per second, with the cores divided like this; the median of a few rounds in turns."""
 
     processes: int
     threads_each: int
@@ -65,7 +67,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Memory:
-    """What the process held after so many pictures."""
+    """The memory of the process after so many pictures."""
 
     pictures: int
     resident_mib: float
@@ -73,20 +75,20 @@ class Memory:
 
 @dataclass(frozen=True)
 class Peak:
-    """The most the process held up to this scan, doubled once for detection."""
+    """The peak memory of the process after this scan, which is doubled once for detection."""
 
     megapixels: float
     peak_mib: float
 
 
 def shares(scans: Sequence[ScanPublished], upsample: int) -> Iterator[Share]:
-    """Where the time of an analysis goes."""
+    """The processor time of an analysis by step."""
     seconds: defaultdict[str, float] = defaultdict(float)
     engine = load_engine(EngineParameters(provider="cpu", threads=1, upsample=upsample))
     detector, embedder = engine.detector, engine.embedder
     if not isinstance(detector, OnnxDetector) or not isinstance(embedder, OnnxEmbedder):
-        raise TypeError("the ONNX engine is what is measured here")
-    parts: list[tuple[object, str, str]] = [
+        raise TypeError("only the ONNX engine can be measured")
+    timed_calls: list[tuple[object, str, str]] = [
         (detector, "_network", "detector network"),
         (embedder, "_network", "embedder network"),
         (detector, "_resizer", "pyramid: resizing"),
@@ -94,20 +96,20 @@ def shares(scans: Sequence[ScanPublished], upsample: int) -> Iterator[Share]:
         (planes, "tile", "pyramid: tiling"),
         (engine.predictor, "align", "landmarks and chips"),
     ]
-    for owner, name, part in parts:
+    for owner, name, part in timed_calls:
         setattr(owner, name, _Timed(getattr(owner, name), part, seconds))
-    whole: defaultdict[str, float] = defaultdict(float)
+    total: defaultdict[str, float] = defaultdict(float)
     read = _Timed(lambda scan: decode(fetch(scan.uri)), "reading and decoding", seconds)
-    analyse = _Timed(lambda group: analyse_scans(engine, ((scan, read(scan)) for scan in group)), "all", whole)
+    analyse = _Timed(lambda group: analyse_scans(engine, ((scan, read(scan)) for scan in group)), "all", total)
     for start in range(0, len(scans), _TOGETHER):
         analyse(scans[start : start + _TOGETHER])
-    seconds["everything else"] = whole["all"] - sum(seconds.values())
-    for part, spent in sorted(seconds.items(), key=lambda it: -it[1]):
-        yield Share(part, spent / len(scans) * 1000, spent / whole["all"] * 100)
+    seconds["everything else"] = total["all"] - sum(seconds.values())
+    for part, spent in sorted(seconds.items(), key=lambda item: -item[1]):
+        yield Share(part, spent / len(scans) * 1000, spent / total["all"] * 100)
 
 
 class _Timed:
-    """Anything that is called, or run, with the time it takes added up."""
+    """A function or an ONNX session whose processor time is added to `seconds[part]`."""
 
     def __init__(self, timed: Any, part: str, seconds: dict[str, float]) -> None:  # noqa: ANN401
         self._timed, self._part, self._seconds = timed, part, seconds
@@ -127,22 +129,22 @@ class _Timed:
 
 
 def splits(scans: Sequence[ScanPublished], upsample: int) -> Iterator[Split]:
-    """All cores in one process, in as many processes, and in between."""
+    """One process with all cores as threads, as many processes as cores, and what is between."""
     cores = os.cpu_count() or 1
-    ways = [(it, cores // it) for it in range(1, cores + 1) if cores % it == 0]
-    speeds: dict[tuple[int, int], list[float]] = {way: [] for way in ways}
+    layouts = [(processes, cores // processes) for processes in range(1, cores + 1) if cores % processes == 0]
+    speeds: dict[tuple[int, int], list[float]] = {layout: [] for layout in layouts}
     with ExitStack() as stack:
         pools = {}
-        for processes, threads in ways:
+        for processes, threads in layouts:
             parameters = EngineParameters(provider="cpu", threads=threads, upsample=upsample)
             pools[processes, threads] = stack.enter_context(Workers(parameters, processes))
         for pool in pools.values():
             _analyse(pool, scans[: 2 * cores], cores)
         for _ in range(_ROUNDS):
-            for way, pool in pools.items():
+            for layout, pool in pools.items():
                 began = time.perf_counter()
-                _analyse(pool, scans, way[0])
-                speeds[way].append(len(scans) / (time.perf_counter() - began))
+                _analyse(pool, scans, layout[0])
+                speeds[layout].append(len(scans) / (time.perf_counter() - began))
     for (processes, threads), measured in speeds.items():
         yield Split(processes, threads, float(np.median(measured)))
 
@@ -156,7 +158,7 @@ def _analyse(pool: Workers, scans: Sequence[ScanPublished], processes: int) -> N
 
 
 def memory(pictures: int) -> Iterator[Memory]:
-    """Detect and embed on pictures of 200 sizes; what is held, ten times on the way."""
+    """Detect and embed on pictures of 200 sizes; the memory of the process, ten times meanwhile."""
     engine = load_engine(EngineParameters(provider="cpu", threads=1))
     generator = np.random.default_rng(0)
     noise = generator.integers(0, 256, (450, 450, 3), dtype=np.uint8)
@@ -171,7 +173,7 @@ def memory(pictures: int) -> Iterator[Memory]:
 
 
 def large(megapixels: int) -> Iterator[Peak]:
-    """What a small scan and then one of so many megapixels raise the process's peak to."""
+    """The peak memory of the process after a small scan, and after one of so many megapixels."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         files = [pool.submit(_jpeg, side).result() for side in (500, round((megapixels * 1e6) ** 0.5))]
     engine = load_engine(EngineParameters(provider="cpu", threads=1))
@@ -185,8 +187,7 @@ def large(megapixels: int) -> Iterator[Peak]:
     )
     for file in files:
         (analysed,) = analyse_scans(engine, [(scan, decode(file))])
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        yield Peak(analysed.width * analysed.height / 1e6, peak / (2**20 if sys.platform == "darwin" else 2**10))
+        yield Peak(analysed.width * analysed.height / 1e6, peak_mib())
 
 
 def _jpeg(side: int) -> bytes:
@@ -197,17 +198,16 @@ def _jpeg(side: int) -> bytes:
 
 def scans_of(folder: Path, limit: int) -> list[ScanPublished]:
     """The photographs of a folder as scans, or `limit` evenly chosen ones."""
-    paths = sorted(it for it in folder.rglob("*") if it.suffix.lower() in {".jpg", ".jpeg", ".png"})
     return [
         ScanPublished(
             scan_id=f"benchmark/{number}",
             uri=path.resolve().as_uri(),
             sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-            media_type="image/jpeg",
+            media_type=MEDIA_TYPES[path.suffix.lower()],
             collection="benchmark",
             published_at=datetime(2026, 1, 1, tzinfo=UTC),
         )
-        for number, path in enumerate(paths[:: max(1, len(paths) // limit)][:limit])
+        for number, path in enumerate(photographs(folder, limit))
     ]
 
 
@@ -216,9 +216,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", help="photographs")
     parser.add_argument("--limit", type=int, default=30, help="at most this many, evenly chosen (default: 30)")
-    parser.add_argument("--upsample", type=int, default=1, help="doublings before detection (default: 1)")
-    parser.add_argument("--memory", type=int, metavar="N", help="memory over N pictures instead")
-    parser.add_argument("--large", type=int, metavar="N", help="peak memory for a scan of N megapixels instead")
+    parser.add_argument(
+        "--upsample", type=int, default=UPSAMPLE, help=f"doublings before detection (default: {UPSAMPLE})"
+    )
+    parser.add_argument("--memory", type=int, metavar="N", help="measure memory over N pictures instead")
+    parser.add_argument(
+        "--large", type=int, metavar="N", help="measure the peak memory of a scan of N megapixels instead"
+    )
     parser.add_argument("--json", action="store_true", help="print a line of JSON for each row")
     arguments = parser.parse_args()
     if arguments.memory:
@@ -226,7 +230,7 @@ def main() -> None:
     elif arguments.large:
         _print(large(arguments.large), arguments.json)
     elif arguments.folder is None:
-        parser.error("a folder of photographs, --memory N or --large N")
+        parser.error("give a folder of photographs, --memory N or --large N")
     else:
         scans = scans_of(arguments.folder, arguments.limit)
         if not scans:

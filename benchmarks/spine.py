@@ -1,8 +1,8 @@
-"""Where the time of the whole system goes: `facestream run` over photographs, with its broker, database and consumers.
+"""The processor time of the whole system: `facestream run` over photographs, with its broker, database and consumers.
 
 `python -m benchmarks.spine FOLDER` runs it on a new data folder and adds up the processor time of every process, from
-the start of the services to their end. A run over one photograph before says what of it is starting and stopping; the
-networks' part is measured after it, on the same photographs (benchmarks/scans.py).
+the start of the services to their end. A run over one photograph before it measures starting and stopping; the time of
+the networks is measured after it, on the same photographs (benchmarks/scans.py).
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.scans import Share, scans_of, shares
+from schemas.defaults import UPSAMPLE
 
-_TICK_S = 0.2
+_SAMPLE_EVERY_S = 0.2
 _CONSUMERS = ("detect", "index", "cluster", "catalogue")
 
 
 @dataclass(frozen=True)
-class Part:
-    """Processor time of one part of the system, of all its processes: for starting and stopping, and for the scans."""
+class Usage:
+    """Processor time of all processes of one part of the system: for starting and stopping, and for the scans."""
 
     part: str
     starting_s: float
@@ -40,7 +41,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Run:
-    """A run over so many scans, besides starting and stopping."""
+    """Elapsed time of a run over so many scans, without starting and stopping."""
 
     scans: int
     seconds_to_start: float
@@ -48,10 +49,10 @@ class Run:
     scans_per_s: float
 
 
-def measure(folder: Path, limit: int, upsample: int) -> Iterator[Run | Part]:
-    """Run the system over photographs; first the run, then its parts."""
+def measure(folder: Path, limit: int, upsample: int) -> Iterator[Run | Usage]:
+    """Run the system over photographs. First the row of the run, then the usage of each part."""
     scans = scans_of(folder, limit)
-    paths = [it.uri.removeprefix("file://") for it in scans]
+    paths = [scan.uri.removeprefix("file://") for scan in scans]
     began = time.monotonic()
     starting = _run(paths[:1], upsample)
     seconds_to_start = time.monotonic() - began
@@ -61,13 +62,13 @@ def measure(folder: Path, limit: int, upsample: int) -> Iterator[Run | Part]:
     yield Run(len(scans), seconds_to_start, seconds, len(scans) / seconds)
     for part, cpu_s in starting.items():
         spent[part] -= cpu_s
-    whole = sum(spent.values())
-    networks = sum(_network_seconds(it, len(scans)) for it in shares(scans, upsample))
+    total = sum(spent.values())
+    networks = sum(_network_seconds(share, len(scans)) for share in shares(scans, upsample))
     spent["detect"] -= networks
-    yield Part("detect: networks", 0.0, networks, networks / whole * 100)
-    for part, cpu_s in sorted(spent.items(), key=lambda it: -it[1]):
+    yield Usage("detect: networks", 0.0, networks, networks / total * 100)
+    for part, cpu_s in sorted(spent.items(), key=lambda item: -item[1]):
         name = "detect: everything else" if part == "detect" else part
-        yield Part(name, starting[part], cpu_s, cpu_s / whole * 100)
+        yield Usage(name, starting[part], cpu_s, cpu_s / total * 100)
 
 
 def _network_seconds(share: Share, scans: int) -> float:
@@ -78,7 +79,7 @@ def _run(paths: Sequence[str], upsample: int) -> dict[str, float]:
     """The processor time of each part of `facestream run`, in seconds."""
     last: dict[tuple[str, int], float] = {}
     with tempfile.TemporaryDirectory(prefix="facestream-benchmark-") as data:
-        # The database runs as another user where this one is root, and must be able to enter.
+        # As root, the database runs as another user, who has to be able to enter the folder.
         Path(data).chmod(0o755)
         command = [
             sys.executable,
@@ -95,15 +96,15 @@ def _run(paths: Sequence[str], upsample: int) -> dict[str, float]:
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
             root = psutil.Process(process.pid)
             while process.poll() is None:
-                for part, each in _processes(root):
+                for part, member in _processes(root):
                     try:
-                        times = each.cpu_times()
+                        times = member.cpu_times()
                     except psutil.NoSuchProcess:
                         continue
-                    last[part, each.pid] = times.user + times.system
-                time.sleep(_TICK_S)
+                    last[part, member.pid] = times.user + times.system
+                time.sleep(_SAMPLE_EVERY_S)
         if process.returncode:
-            raise SystemExit("benchmarks.spine: the run failed, the reason stands above")
+            raise SystemExit("benchmarks.spine: the run failed, with the error above")
     spent: defaultdict[str, float] = defaultdict(float)
     for (part, _), seconds in last.items():
         spent[part] += seconds
@@ -111,7 +112,7 @@ def _run(paths: Sequence[str], upsample: int) -> dict[str, float]:
 
 
 def _processes(root: psutil.Process) -> Iterator[tuple[str, psutil.Process]]:
-    """Every process of the run and the part that it belongs to."""
+    """Each process of the run, with the part of the system it belongs to."""
     try:
         children = root.children()
     except psutil.NoSuchProcess:
@@ -121,13 +122,13 @@ def _processes(root: psutil.Process) -> Iterator[tuple[str, psutil.Process]]:
         try:
             part = _part(child.cmdline())
             yield part, child
-            yield from ((part, it) for it in child.children(recursive=True))
+            yield from ((part, descendant) for descendant in child.children(recursive=True))
         except psutil.NoSuchProcess:
             continue
 
 
 def _part(command: Sequence[str]) -> str:
-    consumer = next((it for it in _CONSUMERS if it in command), None)
+    consumer = next((name for name in _CONSUMERS if name in command), None)
     return consumer or ("broker" if "kafka.Kafka" in command else "database")
 
 
@@ -136,16 +137,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="photographs")
     parser.add_argument("--limit", type=int, default=1000, help="at most this many, evenly chosen (default: 1000)")
-    parser.add_argument("--upsample", type=int, default=1, help="doublings before detection (default: 1)")
+    parser.add_argument(
+        "--upsample", type=int, default=UPSAMPLE, help=f"doublings before detection (default: {UPSAMPLE})"
+    )
     parser.add_argument("--json", action="store_true", help="print a line of JSON for each row")
     arguments = parser.parse_args()
     table: Table | None = None
     for row in measure(arguments.folder, arguments.limit, arguments.upsample):
-        values = [f"{it:,.1f}" if isinstance(it, float) else str(it) for it in asdict(row).values()]
+        values = [f"{value:,.1f}" if isinstance(value, float) else str(value) for value in asdict(row).values()]
         if arguments.json:
             print(json.dumps(asdict(row)), flush=True)
         elif isinstance(row, Run):
-            print(f"{values[0]} scans in {values[2]} s, {values[3]} a second, after {values[1]} s to start and stop")
+            print(
+                f"{values[0]} scans in {values[2]} s, {values[3]} per second, without {values[1]} s to start and stop"
+            )
         else:
             table = table or Table(*(name.replace("_", " ") for name in asdict(row)))
             table.add_row(*values)

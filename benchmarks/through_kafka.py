@@ -1,8 +1,8 @@
-"""How fast faces get from `faces` to `assignments`: a real broker, and the index and cluster consumers as processes.
+"""How fast faces get from `faces` to `assignments`: a real broker, with the index and cluster consumers as processes.
 
 The broker, the consumers and the feed share this machine. Rates are from the first scan published until both consumers
-have committed that they have done with all; p50 and p99 are of one scan by itself, from published until it is read in
-`assignments`. A restart is from the start of both processes until a scan published meanwhile is in `assignments`.
+have committed the last offsets. p50 and p99 are of single scans, from published until read in `assignments`. A restart
+is from the start of both processes until a scan that was published meanwhile is read in `assignments`.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ from stream.topics import ensure_topics
 
 _CONSUMERS = ("index", "cluster")
 _SINGLE_SCANS = 100
-_ASK_EVERY_S = 0.2
-_WITHIN_S = 600.0
+_POLL_EVERY_S = 0.2
+_TIMEOUT_S = 600.0
 
 
 class Consumers:
-    """The two consumers as processes. Use it as a context: at its end they stop, having kept their state."""
+    """A context manager that runs the two consumers as processes. At the end they write snapshots and stop."""
 
     def __init__(self, settings: Settings, logs: Path) -> None:
-        """They are started on entering."""
+        """`logs` is the folder for their log files."""
         self._environment = os.environ | as_environment(settings)
         self._logs = logs
         self._children: dict[str, child.Child] = {}
 
     def __enter__(self) -> Self:
-        """Start them."""
+        """Start the processes."""
         for name in _CONSUMERS:
             command = [sys.executable, "-m", "cli.main", name, "--member", "0"]
             self._children[name] = child.start(
@@ -62,25 +62,27 @@ class Consumers:
             )
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Stop them one after the other."""
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop the processes one after the other."""
         for running in self._children.values():
-            running.stop(within=_WITHIN_S)
+            running.stop(within=_TIMEOUT_S)
 
     def resident(self, name: str) -> int:
-        """Bytes that a consumer has in memory."""
+        """Bytes of memory that a consumer has resident."""
         memory: int = psutil.Process(self._children[name].process.pid).memory_info().rss
         return memory
 
     def processor_seconds(self) -> dict[str, float]:
-        """Seconds of processor time that each process has taken so far: the consumers, the broker, and this one."""
+        """Seconds of processor time so far, by process: the consumers, the broker, and this one (the feed)."""
         own = psutil.Process()
         consumers = {running.process.pid: name for name, running in self._children.items()}
-        taken = {consumers.get(it.pid, "broker"): _seconds(it) for it in own.children()}
-        return {**taken, "feed": _seconds(own)}
+        children = {consumers.get(process.pid, "broker"): _seconds(process) for process in own.children()}
+        return {**children, "feed": _seconds(own)}
 
     def check(self) -> None:
-        """Raise RuntimeError when one has ended."""
+        """Raise RuntimeError when a process has ended."""
         for name, running in self._children.items():
             if running.process.poll() is not None:
                 raise RuntimeError(f"{name} has ended: {child.last_error_line(running.log)}")
@@ -92,45 +94,48 @@ def _seconds(process: psutil.Process) -> float:
 
 
 class Feed:
-    """Publishes analyses as detect does, and waits for what becomes of them."""
+    """Publishes analyses as the detect consumer does, and waits for their assignments."""
 
     def __init__(self, kafka: KafkaSettings, lags: LagReader, subscriber: KafkaConsumer) -> None:
-        """`subscriber` is to read all of `assignments` from now on."""
+        """`subscriber` has all partitions of `assignments` assigned."""
         self._producer = clients.producer(kafka)
         self._lags = lags
         self._subscriber = subscriber
 
     def publish(self, entry: Analysed) -> None:
-        """Into `faces`; it is there after `flush`."""
+        """Send an analysis to `faces`, without waiting for the broker."""
         record = encode(entry.scan, event_id=uuid4().hex, time=datetime.now(UTC), source="facestream/benchmark")
         self._producer.send(FACES.name, value=record.value, key=record.key, headers=list(record.headers))
 
     def wait_until_done(self, consumers: Consumers) -> None:
-        """Until both consumers have committed that they have done with everything."""
+        """Wait until both consumers have committed the last offsets. Raises RuntimeError when one has ended."""
         self._producer.flush()
         stages = {name: STAGES[name] for name in _CONSUMERS}
         while any(self._lags.lags(stages).values()):
             consumers.check()
-            time.sleep(_ASK_EVERY_S)
+            time.sleep(_POLL_EVERY_S)
 
     def seconds_to_assignment(self, entry: Analysed, since: float | None = None) -> float:
-        """From published (or `since`) until the last face of the scan is read in `assignments`."""
+        """Publish a scan and wait for the assignments of its faces. Returns the seconds since publishing, or `since`.
+
+        Raises RuntimeError after 600 s.
+        """
         started = time.perf_counter() if since is None else since
         self.publish(entry)
         self._producer.flush()
-        wanted = {face.face_id.encode() for face in entry.scan.faces}
-        while wanted and time.perf_counter() < started + _WITHIN_S:
+        missing = {face.face_id.encode() for face in entry.scan.faces}
+        while missing and time.perf_counter() < started + _TIMEOUT_S:
             for records in self._subscriber.poll(timeout_ms=500).values():
-                wanted -= {record.key for record in records}
-        if wanted:
-            raise RuntimeError(f"no assignment within {_WITHIN_S:.0f} s")
+                missing -= {record.key for record in records}
+        if missing:
+            raise RuntimeError(f"no assignment within {_TIMEOUT_S:.0f} s")
         return time.perf_counter() - started
 
     def skip(self) -> None:
-        """Leave out what was said in `assignments` so far."""
+        """Skip the records that are in `assignments` now."""
         self._subscriber.seek_to_end()
         for partition in self._subscriber.assignment():
-            self._subscriber.position(partition)
+            self._subscriber.position(partition)  # seeks now, not with the next poll
 
     def close(self) -> None:
         """Close the producer."""
@@ -138,23 +143,24 @@ class Feed:
 
 
 @contextmanager
-def fed(folder: Path) -> Iterator[tuple[Settings, KafkaConsumer, Feed]]:
-    """A broker of its own with the topics, a subscriber to `assignments`, and a feed that it follows."""
+def broker_and_feed(folder: Path) -> Iterator[tuple[Settings, KafkaConsumer, Feed]]:
+    """A broker with the topics, its settings, a subscriber to `assignments`, and a feed that uses both."""
     with ExitStack() as stack:
         running = stack.enter_context(services(Settings(data=folder), database=False, command="benchmark"))
         ensure_topics(running.kafka)
         lags = stack.enter_context(lag_reader(running.kafka))
         subscriber = clients.consumer(running.kafka)
         stack.callback(subscriber.close)
-        subscriber.assign([TopicPartition(it.topic, it.partition) for it in partitions_of(subscriber, ASSIGNMENTS)])
+        partitions = partitions_of(subscriber, ASSIGNMENTS)
+        subscriber.assign([TopicPartition(partition.topic, partition.partition) for partition in partitions])
         feed = Feed(running.kafka, lags, subscriber)
         stack.callback(feed.close)
         yield running, subscriber, feed
 
 
 def measure(faces: int, batch: int, folder: Path) -> Iterator[Row]:
-    """All rows: insertion up to each tenfold and all, memory, restarts."""
-    with fed(folder) as (running, _, feed):
+    """All measurements: insertion up to 1,000 faces, each tenfold of that and all; memory; restarts."""
+    with broker_and_feed(folder) as (running, _, feed):
         extra = _extra_scans(faces)
         with Consumers(running, folder) as consumers:
             feed.seconds_to_assignment(next(extra))
@@ -168,7 +174,7 @@ def _insert(feed: Feed, consumers: Consumers, faces: int, batch: int, extra: Ite
     before = {name: consumers.resident(name) for name in _CONSUMERS}
     done, mark, seconds = 0, min(1000, faces), 0.0
     started, processor = time.perf_counter(), consumers.processor_seconds()
-    taken = dict.fromkeys(processor, 0.0)
+    used = dict.fromkeys(processor, 0.0)
     for entries in Archive(faces).batches(batch):
         for entry in entries:
             feed.publish(entry)
@@ -177,15 +183,17 @@ def _insert(feed: Feed, consumers: Consumers, faces: int, batch: int, extra: Ite
             feed.wait_until_done(consumers)
             seconds += time.perf_counter() - started
             for name, now in consumers.processor_seconds().items():
-                taken[name] += now - processor[name]
+                used[name] += now - processor[name]
             feed.skip()
             latencies = [feed.seconds_to_assignment(next(extra)) for _ in range(_SINGLE_SCANS)]
             row = Row("through Kafka", done, done / seconds, *percentiles(latencies))
-            yield replace(row, cores=sum(taken.values()) / seconds)
+            yield replace(row, cores=sum(used.values()) / seconds)
             mark = min(10 * mark, faces)
             started, processor = time.perf_counter(), consumers.processor_seconds()
-    for name, used in taken.items():
-        yield Row(f"through Kafka, processor time of the {name}", faces, faces / used, cores=used / seconds)
+    for name, cpu_seconds in used.items():
+        yield Row(
+            f"through Kafka, processor time of the {name}", faces, faces / cpu_seconds, cores=cpu_seconds / seconds
+        )
     for name in _CONSUMERS:
         grown = consumers.resident(name) - before[name]
         yield Row(f"memory of the {name} process", faces, bytes_per_face=grown / faces)
@@ -199,7 +207,7 @@ def _restart(source: str, running: Settings, folder: Path, feed: Feed, extra: It
 
 
 def _extra_scans(faces: int) -> Iterator[Analysed]:
-    """Scans beyond an archive of so many faces, of other people."""
+    """Scans of other people, to add to an archive of so many faces."""
     for number, entries in enumerate(Archive(faces, seed=1).batches(2), start=faces):
         (entry,) = entries
         yield analysed(number, entry.vectors)

@@ -1,4 +1,4 @@
-"""Opening the catalogue."""
+"""Connects to the catalogue, and creates its tables where they are missing."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _CONNECT_TIMEOUT_S = 10
 
 
 def connect(database: DatabaseSettings) -> Connection:
-    """A connection to a catalogue whose tables are there, in autocommit; use it as a context to close it.
+    """A connection in autocommit to a catalogue with its tables. As a context manager it closes itself.
 
-    Raises CatalogueUnavailable when PostgreSQL cannot be reached, CatalogueError when it cannot hold a catalogue.
+    Raises CatalogueUnavailable when PostgreSQL does not answer within 10 s, CatalogueError when no database is set, the
+    URL is invalid, or the database cannot hold a catalogue (`schema.prepare`).
     """
     url = database.url
     if url is None:
@@ -34,13 +35,13 @@ def connect(database: DatabaseSettings) -> Connection:
             raise
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0]
-        raise CatalogueUnavailable(f"PostgreSQL at {_place(url)} does not answer: {reason}") from error
+        raise CatalogueUnavailable(f"PostgreSQL at {_host_and_port(url)} does not answer: {reason}") from error
     except psycopg.ProgrammingError as error:
         raise CatalogueError(f"PostgreSQL cannot be used by FACESTREAM_DATABASE__URL: {str(error).strip()}") from error
     return connection
 
 
-def _place(url: str) -> str:
-    # Not the address itself: it may hold a password.
-    parts = conninfo_to_dict(url)
-    return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}"
+def _host_and_port(url: str) -> str:
+    # Not the URL itself, which may hold a password.
+    parameters = conninfo_to_dict(url)
+    return f"{parameters.get('host', 'localhost')}:{parameters.get('port', 5432)}"

@@ -1,4 +1,4 @@
-"""What archivists decided, and what is proposed on the strength of it, asked of the catalogue."""
+"""Queries for decisions, the people they name, and the labels suggested because of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 
 @dataclass(frozen=True)
 class NamedPerson:
-    """Somebody who was named, how many faces people named so (hard), and how many are proposed to be theirs (soft)."""
+    """A person, and the number of faces with the label as hard and as soft label."""
 
     label_id: str
     name: str
@@ -21,8 +21,8 @@ class NamedPerson:
 
 
 @dataclass(frozen=True)
-class Proposal:
-    """One name of a face's distribution."""
+class SuggestedName:
+    """One label of a face's distribution, with the person's name and the probability (0 to 1)."""
 
     label_id: str
     name: str
@@ -31,7 +31,7 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Rejection:
-    """Somebody whom a face never is, and the decision that says so."""
+    """A label that is rejected for a face, with the person's name, and the decision."""
 
     label_id: str
     name: str
@@ -42,7 +42,7 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Pair:
-    """A face that another is linked with or separated from (`kind`: linked, separated), and the decision."""
+    """A face that another face is linked with or separated from, and the decision. `kind`: linked or separated."""
 
     face_id: str
     kind: str
@@ -53,7 +53,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class OrphanedDecision:
-    """A decision that holds about a face that is not in the catalogue: `missing_face_id`, one of its faces."""
+    """A decision that holds about `missing_face_id`, a face that is not in the catalogue.
+
+    Of the last four fields, those are None that the kind of decision lacks. `name` is the label id where nobody named
+    the person.
+    """
 
     missing_face_id: str
     decision_id: str
@@ -68,7 +72,7 @@ class OrphanedDecision:
 
 
 def people(connection: Connection) -> list[NamedPerson]:
-    """Everybody who was named, by name."""
+    """All people who were named, by name without regard to case, then by label id."""
     with connection.cursor(row_factory=class_row(NamedPerson)) as cursor:
         return cursor.execute(
             "SELECT label_id, name, authority, hard, soft FROM people ORDER BY lower(name), label_id"
@@ -76,14 +80,14 @@ def people(connection: Connection) -> list[NamedPerson]:
 
 
 def name_of(connection: Connection, label_id: str) -> str:
-    """The name of a person; the label's id where no decision says one, or none has come yet."""
+    """The name of a person; the label id where no decision that was written here names one."""
     row = connection.execute("SELECT name FROM names WHERE label_id = %s", (label_id,)).fetchone()
     return row[0] if row else label_id
 
 
-def distribution(connection: Connection, face_id: str) -> list[Proposal]:
-    """The names proposed for a face, the most probable first: none for a face that has a name or that none reaches."""
-    with connection.cursor(row_factory=class_row(Proposal)) as cursor:
+def distribution(connection: Connection, face_id: str) -> list[SuggestedName]:
+    """The suggestions for a face, most probable first; empty for a face with a hard label."""
+    with connection.cursor(row_factory=class_row(SuggestedName)) as cursor:
         return cursor.execute(
             """
             SELECT label_id, name, probability FROM suggestions WHERE face_id = %s
@@ -94,7 +98,7 @@ def distribution(connection: Connection, face_id: str) -> list[Proposal]:
 
 
 def rejections(connection: Connection, face_id: str) -> list[Rejection]:
-    """Whom a face never is, the earliest decision first."""
+    """The labels that are rejected for a face, earliest decision first."""
     with connection.cursor(row_factory=class_row(Rejection)) as cursor:
         return cursor.execute(
             """
@@ -107,7 +111,7 @@ def rejections(connection: Connection, face_id: str) -> list[Rejection]:
 
 
 def pairs(connection: Connection, face_id: str) -> list[Pair]:
-    """The faces that a face is linked with or separated from, the earliest decision first."""
+    """The faces that a face is linked with or separated from, earliest decision first."""
     with connection.cursor(row_factory=class_row(Pair)) as cursor:
         return cursor.execute(
             """
@@ -119,16 +123,20 @@ def pairs(connection: Connection, face_id: str) -> list[Pair]:
 
 
 def orphans(connection: Connection) -> list[OrphanedDecision]:
-    """The decisions that hold about faces that are not in the catalogue, the earliest first; one a missing face."""
+    """The decisions that hold about faces that are not in the catalogue, earliest first.
+
+    A decision about two missing faces is returned twice, once for each.
+    """
     with connection.cursor(row_factory=class_row(OrphanedDecision)) as cursor:
         return cursor.execute(
             """
-            SELECT of_face AS missing_face_id, d.decision_id, d.kind, d.author, d.decided_at, d.note, d.face_id,
+            SELECT about.face_id AS missing_face_id, d.decision_id, d.kind, d.author, d.decided_at, d.note, d.face_id,
                    d.other_face_id, d.label_id, coalesce(d.name, p.name, d.label_id) AS name
             FROM holding_decisions d
-            CROSS JOIN LATERAL unnest(ARRAY[d.face_id, d.other_face_id]) AS of_face
+            CROSS JOIN LATERAL unnest(ARRAY[d.face_id, d.other_face_id]) AS about(face_id)
             LEFT JOIN names p ON p.label_id = d.label_id
-            WHERE of_face IS NOT NULL AND NOT EXISTS (SELECT FROM face_catalogue f WHERE f.face_id = of_face)
-            ORDER BY d.decided_at, d.decision_id, of_face
+            WHERE about.face_id IS NOT NULL
+            AND NOT EXISTS (SELECT FROM face_catalogue f WHERE f.face_id = about.face_id)
+            ORDER BY d.decided_at, d.decision_id, about.face_id
             """
         ).fetchall()

@@ -1,11 +1,11 @@
-"""What can be wrong with the database, for a person."""
+"""Errors of the database, with a text of one line for a person."""
 
 from errors import FacestreamError
 
 
 class CatalogueError(FacestreamError):
-    """The database or the request does not fit, and trying again does not help. The text is one line for a person."""
+    """The database cannot hold a catalogue, or a query names something that is not in it. A retry does not help."""
 
 
 class CatalogueUnavailable(CatalogueError):
-    """PostgreSQL cannot be reached now; it may be there later."""
+    """PostgreSQL does not answer. A retry may help."""

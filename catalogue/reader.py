@@ -1,4 +1,8 @@
-"""What can be asked of the catalogue. Faces are those of published scans: one that was withdrawn is out at once."""
+"""Queries for clusters, faces, scans, dead letters and offsets. See `decisions` and `suggestions` for the others.
+
+Faces are those of published scans: the faces of a withdrawn scan are missing as soon as its tombstone is written. A
+lost connection raises psycopg.OperationalError.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +19,20 @@ from catalogue.errors import CatalogueError
 from schemas.scans import Box, ScanPublished
 
 MOST_NEIGHBOURS = 1000
-"""As many as pgvector looks for in one go (its hnsw.ef_search)."""
+"""The most faces that one search can return: the upper limit of pgvector's hnsw.ef_search."""
 
 # Rows fetched at a time where there may be millions.
-_AT_ONCE = 2000
+_FETCH_SIZE = 2000
 
-_FACE: LiteralString = "face_id, scan_id, uri, box_left, box_top, box_right, box_bottom, cluster_id, role, label_id"
+# The columns of `face_catalogue` that `_face` reads, in its order.
+_FACE_COLUMNS: LiteralString = (
+    "face_id, scan_id, uri, box_left, box_top, box_right, box_bottom, cluster_id, role, label_id"
+)
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How much there is. `dead_scans` are published scans that became dead letters and have no analysis."""
+    """The number of rows of each sort. `dead_scans` are published scans with a dead letter and without an analysis."""
 
     scans: int
     analysed: int
@@ -39,7 +46,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster: faces, scans that they are on, the names that people gave in it, and one of the scans."""
+    """A cluster: its number of faces and of scans, the hard labels in it, and one of the scans."""
 
     cluster_id: str
     size: int
@@ -50,7 +57,11 @@ class Cluster:
 
 @dataclass(frozen=True)
 class CatalogueFace:
-    """A face, its scan, and where it belongs. Noise has no cluster; without a role, that is not known yet."""
+    """A face of a published scan, with its assignment.
+
+    `box` is relative to the scan. Noise has no cluster; a face without a role has not been clustered yet. `label_id` is
+    the hard label.
+    """
 
     face_id: str
     scan_id: str
@@ -63,7 +74,7 @@ class CatalogueFace:
 
 @dataclass(frozen=True)
 class RankedFace:
-    """A face with its cluster's rank (the largest has 1) and size; both None for noise."""
+    """A face with the rank (1 is the largest) and the number of faces of its cluster; both None for noise."""
 
     face: CatalogueFace
     rank: int | None
@@ -72,15 +83,15 @@ class RankedFace:
 
 @dataclass(frozen=True)
 class SimilarFace:
-    """A face and its Euclidean distance from the one asked for."""
+    """A face and the Euclidean distance of its embedding from that of another face."""
 
     face: CatalogueFace
     distance: float
 
 
 @dataclass(frozen=True)
-class NotedDeadLetter:
-    """A record that was given up: where it stood, by which consumer, why and when."""
+class StoredDeadLetter:
+    """A record that `consumer` could not use: its position, its key, the reason, and when that was."""
 
     topic: str
     partition: int
@@ -92,9 +103,9 @@ class NotedDeadLetter:
 
 
 def counts(connection: Connection) -> Counts:
-    """How much there is of everything, at one moment."""
+    """The number of rows of each sort, in one snapshot of the database."""
     with connection.cursor(row_factory=class_row(Counts)) as cursor:
-        (counted,) = cursor.execute("""
+        (row,) = cursor.execute("""
             SELECT
                 (SELECT count(*) FROM scans) AS scans,
                 (SELECT count(*) FROM scans JOIN analyses USING (scan_id)) AS analysed,
@@ -108,11 +119,11 @@ def counts(connection: Connection) -> Counts:
                 (SELECT count(*) FROM assignments WHERE hard_label IS NOT NULL) AS named,
                 (SELECT count(*) FROM dead_letters) AS dead_letters
         """).fetchall()
-    return counted
+    return row
 
 
 def clusters(connection: Connection, limit: int | None = None) -> list[Cluster]:
-    """The clusters, the largest first, of one size by id."""
+    """The clusters, or the `limit` largest: largest first, those of one size by id."""
     with connection.cursor(row_factory=class_row(Cluster)) as cursor:
         return cursor.execute(
             """
@@ -131,8 +142,11 @@ def clusters(connection: Connection, limit: int | None = None) -> list[Cluster]:
 
 
 def faces_of_clusters(connection: Connection, limit: int | None = None) -> Iterator[list[CatalogueFace]]:
-    """The faces of each cluster in the order of their ids, the largest cluster first."""
-    found = _stream(
+    """The faces of each cluster, or of the `limit` largest: largest cluster first, the faces of one by id.
+
+    Rows are read from one snapshot of the database while the caller iterates.
+    """
+    rows = _stream(
         connection,
         """
         WITH largest AS (
@@ -140,25 +154,28 @@ def faces_of_clusters(connection: Connection, limit: int | None = None) -> Itera
             GROUP BY cluster_id ORDER BY size DESC, cluster_id LIMIT %s
         )
         SELECT """
-        + _FACE
+        + _FACE_COLUMNS
         + """
         FROM face_catalogue JOIN largest USING (cluster_id) ORDER BY size DESC, cluster_id, face_id
         """,
         (limit,),
     )
-    for _, rows in groupby(map(_face, found), key=lambda face: face.cluster_id):
-        yield list(rows)
+    for _, faces_of_cluster in groupby(map(_face, rows), key=lambda face: face.cluster_id):
+        yield list(faces_of_cluster)
 
 
 def faces(connection: Connection, face_ids: Sequence[str]) -> list[CatalogueFace]:
-    """These faces, in no particular order; those that are not in the catalogue are left out."""
-    query: LiteralString = "SELECT " + _FACE + " FROM face_catalogue WHERE face_id = ANY(%s)"
+    """The faces with these ids, in no particular order. Ids that are not in the catalogue are left out."""
+    query: LiteralString = "SELECT " + _FACE_COLUMNS + " FROM face_catalogue WHERE face_id = ANY(%s)"
     return [_face(row) for row in connection.execute(query, (list(face_ids),)).fetchall()]
 
 
 def faces_of_scans(connection: Connection) -> Iterator[list[RankedFace]]:
-    """The faces of each scan that have been clustered, scan by scan; noise among them."""
-    found = _stream(
+    """The clustered faces of each scan, noise included: scans by id, the faces of one by id.
+
+    Rows are read from one snapshot of the database while the caller iterates.
+    """
+    rows = _stream(
         connection,
         """
         WITH ranked AS (
@@ -166,37 +183,39 @@ def faces_of_scans(connection: Connection) -> Iterator[list[RankedFace]]:
             FROM face_catalogue WHERE cluster_id IS NOT NULL GROUP BY cluster_id
         )
         SELECT """
-        + _FACE
+        + _FACE_COLUMNS
         + """
         , rank, size FROM face_catalogue LEFT JOIN ranked USING (cluster_id)
         WHERE role IS NOT NULL ORDER BY scan_id, face_id
         """,
     )
-    ranked = (RankedFace(_face(row), *row[-2:]) for row in found)
-    for _, rows in groupby(ranked, key=lambda it: it.face.scan_id):
-        yield list(rows)
+    ranked_faces = (RankedFace(_face(row), *row[-2:]) for row in rows)
+    for _, faces_of_scan in groupby(ranked_faces, key=lambda ranked: ranked.face.scan_id):
+        yield list(faces_of_scan)
 
 
 def face_id_of(connection: Connection, prefix: str) -> str:
-    """The one face whose id is this or begins with this. Raises CatalogueError where there is none or more than one."""
+    """The one face id that is `prefix` or begins with it. Raises CatalogueError where there is none, or several."""
+    # Escape what LIKE treats specially.
     pattern = "".join(f"\\{character}" if character in "\\%_" else character for character in prefix) + "%"
     rows = connection.execute(
         "SELECT DISTINCT face_id FROM face_catalogue WHERE face_id LIKE %s ORDER BY face_id LIMIT 3", (pattern,)
     ).fetchall()
-    found = [face_id for (face_id,) in rows]
-    if prefix in found or len(found) == 1:
-        return str(found[0])
-    if not found:
+    face_ids = [str(face_id) for (face_id,) in rows]
+    # A complete id sorts before the ids that it is the beginning of.
+    if prefix in face_ids or len(face_ids) == 1:
+        return face_ids[0]
+    if not face_ids:
         raise CatalogueError(f"there is no face {prefix!r} in the catalogue")
     raise CatalogueError(
-        f"{prefix!r} is the beginning of more than one face's id, {found[0]} and {found[1]} among them"
+        f"{prefix!r} is the beginning of more than one face's id, {face_ids[0]} and {face_ids[1]} among them"
     )
 
 
 def similar(connection: Connection, face_id: str, k: int) -> list[SimilarFace]:
-    """The `k` faces nearest to this one (HNSW, so now and then one is missed), the nearest first. k <= MOST_NEIGHBOURS.
+    """The `k` faces nearest to this one, nearest first. `k` is MOST_NEIGHBOURS or less.
 
-    Raises CatalogueError where there is no such face.
+    The search is approximate (HNSW): it may miss a face. Raises CatalogueError where there is no such face.
     """
     with connection.transaction():
         embedding = embedding_of(connection, face_id)
@@ -208,7 +227,7 @@ def similar(connection: Connection, face_id: str, k: int) -> list[SimilarFace]:
                 ORDER BY embedding <-> %(to)s LIMIT %(k)s
             )
             SELECT """
-            + _FACE
+            + _FACE_COLUMNS
             + ", distance FROM near JOIN face_catalogue USING (face_id, scan_id) ORDER BY distance, face_id",
             {"to": embedding, "face_id": face_id, "k": k},
         ).fetchall()
@@ -216,7 +235,10 @@ def similar(connection: Connection, face_id: str, k: int) -> list[SimilarFace]:
 
 
 def embedding_of(connection: Connection, face_id: str) -> object:
-    """A face's embedding, to be given back to pgvector. Raises CatalogueError where there is no such face."""
+    """A face's embedding as pgvector returns it, for a parameter of another query.
+
+    Raises CatalogueError where there is no such face.
+    """
     row = connection.execute("SELECT embedding FROM faces WHERE face_id = %s LIMIT 1", (face_id,)).fetchone()
     if row is None:
         raise CatalogueError(f"there is no face {face_id!r} in the catalogue")
@@ -224,29 +246,29 @@ def embedding_of(connection: Connection, face_id: str) -> object:
 
 
 def search_widely(connection: Connection) -> None:
-    """Within a transaction: pgvector looks for up to MOST_NEIGHBOURS faces, with all its effort.
+    """Have pgvector keep as many candidates as it can until the end of the transaction, which has to be open.
 
-    The index has few links a face, so that insertion is quick; the search makes up for it.
+    The index has few links per face, so that insertion is fast. More candidates compensate for that.
     """
     connection.execute("SELECT set_config('hnsw.ef_search', %s, true)", (str(MOST_NEIGHBOURS),))
     connection.execute("SET LOCAL hnsw.iterative_scan = strict_order")
 
 
 def scan(connection: Connection, scan_id: str) -> ScanPublished | None:
-    """A scan as it was published, without the faces to keep."""
+    """A scan as it was published, but without kept faces; None where there is none of this id."""
     with connection.cursor(row_factory=class_row(ScanPublished)) as cursor:
         return cursor.execute("SELECT * FROM scans WHERE scan_id = %s", (scan_id,)).fetchone()
 
 
 def current_cluster(connection: Connection, cluster_id: str) -> str | None:
-    """The id under which a cluster goes on, its own while it lives; None when it is gone or was never heard of."""
+    """The cluster that continues this one: itself while it exists, None where it was removed or is unknown."""
     row = connection.execute("SELECT current_cluster(%s)", (cluster_id,)).fetchone()
     return row[0] if row else None
 
 
-def dead_letters(connection: Connection, limit: int | None = None) -> list[NotedDeadLetter]:
-    """What was given up, the latest first."""
-    with connection.cursor(row_factory=class_row(NotedDeadLetter)) as cursor:
+def dead_letters(connection: Connection, limit: int | None = None) -> list[StoredDeadLetter]:
+    """The dead letters, or the `limit` latest: latest first."""
+    with connection.cursor(row_factory=class_row(StoredDeadLetter)) as cursor:
         return cursor.execute(
             """
             SELECT topic, partition, "offset", consumer, key, reason, "time" FROM dead_letters
@@ -257,18 +279,18 @@ def dead_letters(connection: Connection, limit: int | None = None) -> list[Noted
 
 
 def offsets(connection: Connection, consumer: str) -> dict[tuple[str, int], int]:
-    """The next record to read of each (topic, partition) of this consumer."""
+    """The offsets that a consumer has to read next, by topic and partition."""
     rows = connection.execute("SELECT topic, partition, next_offset FROM offsets WHERE consumer = %s", (consumer,))
     return {(topic, partition): offset for topic, partition, offset in rows}
 
 
 def _stream(connection: Connection, query: LiteralString, parameters: tuple[object, ...] = ()) -> Iterator[TupleRow]:
-    """Rows as they are asked for, from one moment of the database. Other queries may be made in between."""
+    """Rows, fetched in portions from one snapshot of the database. Other queries may run meanwhile."""
     with connection.transaction(), connection.cursor(name="rows") as cursor:
-        cursor.itersize = _AT_ONCE
+        cursor.itersize = _FETCH_SIZE
         yield from cursor.execute(query, parameters)
 
 
 def _face(row: TupleRow) -> CatalogueFace:
-    face_id, scan_id, uri, left, top, right, bottom, *belongs = row[:10]
-    return CatalogueFace(face_id, scan_id, uri, Box(left=left, top=top, right=right, bottom=bottom), *belongs)
+    face_id, scan_id, uri, left, top, right, bottom, *assignment = row[:10]
+    return CatalogueFace(face_id, scan_id, uri, Box(left=left, top=top, right=right, bottom=bottom), *assignment)

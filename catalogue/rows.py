@@ -1,214 +1,182 @@
-"""What was said, as rows of the tables; and what no row can hold. No SQL and no connection."""
+"""Rows of the tables, made of messages. Pure: no SQL and no connection.
+
+A row has its values by column name. The names are those of schema.sql, which also has the types.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from itertools import chain
-from typing import Any
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Protocol
 
-import numpy as np
 from psycopg.types.json import Jsonb
 
 from schemas.base import Event
 from schemas.clusters import ClusterChanged, FaceAssigned
 from schemas.dead_letters import DeadLetter
 from schemas.decisions import Decision
-from schemas.faces import Face, ScanAnalysed
+from schemas.faces import ScanAnalysed
 from schemas.scans import ScanPublished
 from schemas.topics import Tombstone
 
-DIMENSIONS = 128
-
-# A B-tree entry of PostgreSQL holds 2,704 bytes, and the faces' key is two ids.
-_LONGEST_ID = 1_300
-_LARGEST_INTEGER = 2**31 - 1
-_LARGEST_BIGINT = 2**63 - 1
-
-Row = tuple[Any, ...]
+Row = Mapping[str, Any]
+"""Values by column. All rows of one table have the same columns in the same order."""
 
 Message = Event | Tombstone | DeadLetter
 
 
+class Received(Protocol):
+    """A decoded record with its topic, partition and offset."""
+
+    @property
+    def topic(self) -> str:
+        """The topic's name."""
+
+    @property
+    def partition(self) -> int:
+        """The partition's number."""
+
+    @property
+    def offset(self) -> int:
+        """The record's own offset."""
+
+    @property
+    def message(self) -> Message:
+        """The record's value, or the tombstone."""
+
+
 def scan(event: ScanPublished) -> Row:
     """A row of `scans`."""
-    return (
-        text(event.scan_id),
-        text(event.uri),
-        event.sha256,
-        text(event.media_type),
-        text(event.collection),
-        event.page,
-        Jsonb({text(name): text(value) for name, value in event.metadata.items()}),
-        event.published_at,
-    )
+    return {
+        "scan_id": text(event.scan_id),
+        "uri": text(event.uri),
+        "sha256": event.sha256,
+        "media_type": text(event.media_type),
+        "collection": text(event.collection),
+        "page": event.page,
+        "metadata": Jsonb({text(name): text(value) for name, value in event.metadata.items()}),
+        "published_at": event.published_at,
+    }
 
 
 def analysis(number: int, event: ScanAnalysed) -> Row:
-    """A row of `analyses`."""
+    """A row of `analyses`. `number` is the offset of the event in `faces`."""
     provenance = {
         field: text(value) if isinstance(value, str) else value
         for field, value in event.provenance.model_dump(mode="json").items()
     }
-    return (text(event.scan_id), number, text(event.sha256), event.width, event.height, Jsonb(provenance))
+    return {
+        "scan_id": text(event.scan_id),
+        "analysis": number,
+        "sha256": text(event.sha256),
+        "width": event.width,
+        "height": event.height,
+        "provenance": Jsonb(provenance),
+    }
 
 
 def faces(number: int, event: ScanAnalysed) -> Iterator[Row]:
-    """Rows of `faces`, one for each face id."""
+    """Rows of `faces`, one for each face id. `number` is the offset of the event in `faces`."""
     scan_id = text(event.scan_id)
+    # By id, because an event may repeat one and the table's key may not. The last face of an id is kept.
     for face_id, face in {text(face.face_id): face for face in event.faces}.items():
-        box = face.box
-        yield (
-            face_id,
-            scan_id,
-            number,
-            box.left,
-            box.top,
-            box.right,
-            box.bottom,
-            Jsonb(face.landmarks),
-            face.score,
-            face.quality.size_px,
-            face.quality.sharpness,
-            face.vector,
-        )
+        yield {
+            "face_id": face_id,
+            "scan_id": scan_id,
+            "analysis": number,
+            "box_left": face.box.left,
+            "box_top": face.box.top,
+            "box_right": face.box.right,
+            "box_bottom": face.box.bottom,
+            "landmarks": Jsonb(face.landmarks),
+            "score": face.score,
+            "size_px": face.quality.size_px,
+            "sharpness": face.quality.sharpness,
+            "embedding": face.vector,
+        }
 
 
 def assignment(event: FaceAssigned) -> Row:
     """A row of `assignments`."""
     soft = event.soft_label
-    return (
-        text(event.face_id),
-        text(event.scan_id),
-        event.analysis,
-        optional_text(event.cluster_id),
-        event.role.value,
-        optional_text(event.hard_label),
-        text(soft.label_id) if soft else None,
-        soft.probability if soft else None,
-        Jsonb([{"label_id": text(it.label_id), "probability": it.probability} for it in event.distribution]),
-    )
+    distribution = [
+        {"label_id": text(suggestion.label_id), "probability": suggestion.probability}
+        for suggestion in event.distribution
+    ]
+    return {
+        "face_id": text(event.face_id),
+        "scan_id": text(event.scan_id),
+        "analysis": event.analysis,
+        "cluster_id": optional_text(event.cluster_id),
+        "role": event.role.value,
+        "hard_label": optional_text(event.hard_label),
+        "soft_label": text(soft.label_id) if soft else None,
+        "probability": soft.probability if soft else None,
+        "distribution": Jsonb(distribution),
+    }
 
 
 def decision(event: Decision) -> Row:
-    """A row of `decisions`."""
-    what = event.model_dump()
+    """A row of `decisions`. Columns that the kind of decision lacks are None."""
+    fields = event.model_dump()
     columns = ("face_id", "other_face_id", "label_id", "name", "authority", "undone_decision_id")
-    return (
-        text(event.decision_id),
-        event.kind,
-        text(event.author),
-        event.decided_at,
-        optional_text(event.note),
-        *(optional_text(what.get(column)) for column in columns),
-    )
+    return {
+        "decision_id": text(event.decision_id),
+        "kind": event.kind,
+        "author": text(event.author),
+        "decided_at": event.decided_at,
+        "note": optional_text(event.note),
+        **{column: optional_text(fields.get(column)) for column in columns},
+    }
 
 
-def change(partition: int, offset: int, event: ClusterChanged) -> Row:
-    """A row of `cluster_changes`."""
-    return (
-        partition,
-        offset,
-        text(event.cluster_id),
-        event.change.value,
-        event.size,
-        optional_text(event.successor),
-        [text(part) for part in event.parts],
-    )
+def cluster_change(partition: int, offset: int, event: ClusterChanged) -> Row:
+    """A row of `cluster_changes`, for the event of this partition and offset of `clusters`."""
+    return {
+        "partition": partition,
+        "offset": offset,
+        "cluster_id": text(event.cluster_id),
+        "change": event.change.value,
+        "size": event.size,
+        "successor": optional_text(event.successor),
+        "parts": [text(cluster_id) for cluster_id in event.parts],
+    }
 
 
 def dead_letter(letter: DeadLetter) -> Row:
-    """A row of `dead_letters`."""
-    return (
-        text(letter.topic),
-        letter.partition,
-        letter.offset,
-        text(letter.consumer),
-        key_of(letter),
-        text(letter.reason),
-        letter.time,
-    )
+    """A row of `dead_letters`, for a record that another consumer could not use."""
+    key = letter.original.key
+    return {
+        "topic": text(letter.topic),
+        "partition": letter.partition,
+        "offset": letter.offset,
+        "consumer": text(letter.consumer),
+        # Keys are UTF-8. Bytes that are not are kept readable.
+        "key": None if key is None else text(key.decode(errors="backslashreplace")),
+        "reason": text(letter.reason),
+        "time": letter.time,
+    }
 
 
-def key_of(message: Message) -> str | None:
-    """The key of a message, of a dead letter's original, as text for a person."""
-    if not isinstance(message, DeadLetter):
-        return text(message.key)
-    key = message.original.key
-    return None if key is None else text(key.decode(errors="backslashreplace"))
+def refused_record(record: Received, consumer: str, reason: str, time: datetime) -> Row:
+    """A row of `dead_letters`, for a record that no table can hold."""
+    message = record.message
+    return {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "consumer": consumer,
+        "key": dead_letter(message)["key"] if isinstance(message, DeadLetter) else text(message.key),
+        "reason": text(reason),
+        "time": time,
+    }
 
 
 def text(value: str) -> str:
-    """The string as PostgreSQL can hold it: it has no character NUL, which becomes U+FFFD."""
+    """The string with U+FFFD in place of NUL, which PostgreSQL's text and jsonb cannot hold."""
     return value.replace("\x00", "\ufffd")
 
 
 def optional_text(value: str | None) -> str | None:
     """The same for a string that may be absent."""
     return None if value is None else text(value)
-
-
-def unfit(message: Message) -> str | None:
-    """Why no row can hold this, for a person; None where one can. A function of the message alone."""
-    too_long = next((it for it in _ids(message) if len(it.encode()) > _LONGEST_ID), None)
-    if too_long is not None:
-        return f"an id of more than {_LONGEST_ID} bytes: {too_long[:60]}…"
-    if any(abs(number) > _LARGEST_INTEGER for number in _integers(message)):
-        return f"a number of pixels, pages or partitions above {_LARGEST_INTEGER}"
-    if any(abs(number) > _LARGEST_BIGINT for number in _bigints(message)):
-        return f"an analysis, size or offset above {_LARGEST_BIGINT}"
-    if isinstance(message, ScanAnalysed):
-        return next((reason for face in message.faces if (reason := _unfit_face(face))), None)
-    return None
-
-
-def _unfit_face(face: Face) -> str | None:
-    if face.vector.shape != (DIMENSIONS,):
-        return f"the embedding of face {face.face_id} has {face.vector.size} numbers, not {DIMENSIONS}"
-    if not np.isfinite(face.vector).all():
-        return f"the embedding of face {face.face_id} has a number that is not finite"
-    box, quality = face.box, face.quality
-    figures = (box.left, box.top, box.right, box.bottom, face.score, quality.size_px, quality.sharpness)
-    if not all(map(math.isfinite, chain(figures, *face.landmarks))):
-        return f"the box, landmarks, score or quality of face {face.face_id} are not finite"
-    return None
-
-
-def _ids(message: Message) -> Iterator[str]:
-    match message:
-        case ScanPublished():
-            yield message.scan_id
-        case ScanAnalysed():
-            yield message.scan_id
-            yield from (face.face_id for face in message.faces)
-        case FaceAssigned():
-            yield from (message.face_id, message.scan_id)
-            yield from filter(None, (message.cluster_id, message.hard_label))
-        case Decision():
-            ids = message.model_dump(include={"decision_id", "label_id", "undone_decision_id"})
-            yield from (*ids.values(), *message.face_ids)
-        case ClusterChanged():
-            yield message.cluster_id
-            yield from filter(None, (message.successor, *message.parts))
-        case DeadLetter():
-            yield from (message.topic, message.consumer)
-
-
-def _integers(message: Message) -> Iterator[int]:
-    match message:
-        case ScanPublished():
-            yield message.page or 0
-        case ScanAnalysed():
-            yield from (message.width, message.height)
-        case DeadLetter():
-            yield message.partition
-
-
-def _bigints(message: Message) -> Iterator[int]:
-    match message:
-        case FaceAssigned():
-            yield message.analysis
-        case ClusterChanged():
-            yield message.size
-        case DeadLetter():
-            yield message.offset

@@ -1,4 +1,4 @@
-"""Making the tables: once, whoever comes first, and refusing those of another version."""
+"""Creates the tables in an empty database, and refuses a database with tables of another version."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ import psycopg
 from psycopg import Connection, errors
 
 from catalogue.errors import CatalogueError
+from schemas.faces import EMBEDDING_DIMENSIONS
 
 VERSION = 2
+"""The version of schema.sql: raise it by one when a table, view or function changes."""
 
-# Any number that nobody else locks; held only while the tables are looked for and made.
+# An advisory lock's key that nothing else uses. The lock is held only while the tables are looked for and created.
 _LOCK = 4_051_998_001
 
-_PGVECTOR = (0, 8)
+# The oldest pgvector with iterative index scans, which the reader uses.
+_MIN_PGVECTOR = (0, 8)
 
 
 def prepare(connection: Connection) -> None:
-    """Make the extension, tables and views where they are missing. Any number of processes may do it at once.
+    """Create the extension, tables and views where they are missing. Any number of processes may do so at once.
 
-    Raises CatalogueError when the extension cannot be had, or the database holds something else.
+    Raises CatalogueError when pgvector is unavailable, the user may not create tables, or the database holds other
+    tables or a catalogue of another version. There is no migration: an empty database is filled again from Kafka.
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
@@ -35,7 +39,7 @@ def prepare(connection: Connection) -> None:
 
 
 def name(connection: Connection) -> str:
-    """The database, as a person knows it."""
+    """The database's name and host, for messages."""
     return f"the database {connection.info.dbname!r} at {connection.info.host or 'the local socket'}"
 
 
@@ -50,7 +54,7 @@ def _version(connection: Connection) -> int | None:
 def _create(connection: Connection) -> None:
     _create_extension(connection)
     try:
-        connection.execute((files("catalogue") / "schema.sql").read_bytes())
+        connection.execute(_statements())
     except (errors.DuplicateTable, errors.DuplicateFunction) as error:
         raise CatalogueError(
             f"{name(connection)} already holds something else ({_first_line(error)}): "
@@ -61,6 +65,11 @@ def _create(connection: Connection) -> None:
             f"{name(connection)}: {connection.info.user!r} may not create tables ({_first_line(error)})"
         ) from error
     connection.execute("INSERT INTO catalogue_version VALUES (%s)", (VERSION,))
+
+
+def _statements() -> bytes:
+    text = (files("catalogue") / "schema.sql").read_text(encoding="utf-8")
+    return text.replace("{embedding_dimensions}", str(EMBEDDING_DIMENSIONS)).encode()
 
 
 def _create_extension(connection: Connection) -> None:
@@ -76,7 +85,7 @@ def _create_extension(connection: Connection) -> None:
             "have a superuser run CREATE EXTENSION vector in it"
         ) from error
     ((version,),) = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
-    if tuple(int(part) for part in version.split(".")[:2]) < _PGVECTOR:
+    if tuple(int(number) for number in version.split(".")[:2]) < _MIN_PGVECTOR:
         raise CatalogueError(f"{name(connection)} has pgvector {version}, 0.8 or later is needed")
 
 

@@ -1,12 +1,15 @@
--- The catalogue's tables. Each is written from one topic alone and refers to no other table, because topics are read
--- independently: what stands in a table is a function of its topic, whatever came first. The views join them.
--- Ids compare by their bytes (COLLATE "C"): one order everywhere, and a prefix of an id is found by its index.
+-- The catalogue's tables and views. catalogue/schema.py runs this file once in an empty database, with the length of an
+-- embedding in place of {embedding_dimensions}; after a change, raise VERSION there.
+-- Each table is written from one topic and has no foreign keys, because topics are read independently: the rows of a
+-- table are a function of its topic, whichever topic was read first. The views join the tables.
+-- Ids are compared by their bytes (COLLATE "C"): the order does not depend on the locale, and a LIKE with a prefix uses
+-- the index.
 
 CREATE TABLE catalogue_version (
     version integer NOT NULL
 );
 
--- Topic `scans`: what was published.
+-- Topic `scans`: the published scans.
 CREATE TABLE scans (
     scan_id      text COLLATE "C" PRIMARY KEY,
     uri          text NOT NULL,
@@ -18,7 +21,7 @@ CREATE TABLE scans (
     published_at timestamptz NOT NULL
 );
 
--- Topic `faces`: the live analysis of a scan, numbered by its offset. Width and height are in pixels.
+-- Topic `faces`: the live analysis of each scan; `analysis` is its offset in the topic. Width and height are in pixels.
 CREATE TABLE analyses (
     scan_id    text COLLATE "C" PRIMARY KEY,
     analysis   bigint NOT NULL,
@@ -28,7 +31,8 @@ CREATE TABLE analyses (
     provenance jsonb NOT NULL
 );
 
--- Topic `faces`: the faces of that analysis. Boxes and landmarks are relative to the scan, size_px is in its pixels.
+-- Topic `faces`: the faces of the live analyses. Boxes and landmarks are relative to the scan (0 to 1), `size_px` is in
+-- pixels of the scan. Embeddings are compared by Euclidean distance.
 CREATE TABLE faces (
     face_id    text COLLATE "C" NOT NULL,
     scan_id    text COLLATE "C" NOT NULL,
@@ -41,15 +45,16 @@ CREATE TABLE faces (
     score      double precision NOT NULL,
     size_px    double precision NOT NULL,
     sharpness  double precision NOT NULL,
-    embedding  vector(128) NOT NULL,
+    embedding  vector({embedding_dimensions}) NOT NULL,
     PRIMARY KEY (face_id, scan_id)
 );
 CREATE INDEX faces_of_scan ON faces (scan_id);
--- Half of pgvector's default links and effort, so that insertion keeps up with the feed; the reader makes up for it by
--- looking at more candidates (benchmarks/catalogue.py measures speed and recall).
+-- Half of pgvector's default links and candidates, so that insertion keeps up with the feed. The reader compensates
+-- with more candidates per search (benchmarks/catalogue.py measures speed and recall).
 CREATE INDEX faces_near ON faces USING hnsw (embedding vector_l2_ops) WITH (m = 8, ef_construction = 32);
 
--- Topic `assignments`: where a face belongs. Noise has no cluster. `probability` is that of the soft label.
+-- Topic `assignments`: the cluster, role and labels of each face. Noise has no cluster. `probability` is that of the
+-- soft label, `distribution` has the most probable labels with theirs.
 CREATE TABLE assignments (
     face_id      text COLLATE "C" PRIMARY KEY,
     scan_id      text COLLATE "C" NOT NULL,
@@ -64,7 +69,8 @@ CREATE TABLE assignments (
 CREATE INDEX assignments_of_cluster ON assignments (cluster_id);
 CREATE INDEX assignments_of_label ON assignments (hard_label) WHERE hard_label IS NOT NULL;
 
--- Topic `clusters`: the change log. `successor` is the id that goes on where this one gives way.
+-- Topic `clusters`: the change log of clusters. `successor` is the cluster that continues one that was merged or
+-- retired, `parts` are the clusters that one was split into.
 CREATE TABLE cluster_changes (
     partition  integer NOT NULL,
     "offset"   bigint NOT NULL,
@@ -77,7 +83,8 @@ CREATE TABLE cluster_changes (
 );
 CREATE INDEX changes_of_cluster ON cluster_changes (cluster_id, "offset" DESC);
 
--- Topic `labels`: what archivists decided. `kind` is that of `schemas.decisions`; what a kind does not have is NULL.
+-- Topic `labels`: the decisions of archivists. `kind` is that of `schemas.decisions`; columns that a kind lacks are
+-- NULL.
 CREATE TABLE decisions (
     decision_id        text COLLATE "C" PRIMARY KEY,
     kind               text NOT NULL,
@@ -96,7 +103,8 @@ CREATE INDEX decisions_of_other_face ON decisions (other_face_id);
 CREATE INDEX decisions_of_label ON decisions (label_id);
 CREATE INDEX undos_of_decision ON decisions (undone_decision_id);
 
--- Topic `dead-letters`: which record was given up, by which consumer, why. The bytes stay in the topic.
+-- Topic `dead-letters`: which record could not be used, by which consumer, and why; also the records that this consumer
+-- refused. The bytes of the record are only in the topic.
 CREATE TABLE dead_letters (
     topic     text NOT NULL,
     partition integer NOT NULL,
@@ -108,7 +116,7 @@ CREATE TABLE dead_letters (
     PRIMARY KEY (topic, partition, "offset", consumer)
 );
 
--- The next record to read of each partition, committed together with the rows.
+-- The offset to read next in each partition, committed in one transaction with the rows.
 CREATE TABLE offsets (
     consumer    text NOT NULL,
     topic       text NOT NULL,
@@ -117,8 +125,8 @@ CREATE TABLE offsets (
     PRIMARY KEY (consumer, topic, partition)
 );
 
--- What readers look at: each face of a published scan, and where it belongs as far as that is known.
--- label_id is what a person decided, soft_label what the system proposes.
+-- The faces of published scans with their assignment; its columns are NULL until the face has been clustered.
+-- `label_id` is the hard label (decided), `soft_label` the suggested one.
 CREATE VIEW face_catalogue AS
 SELECT f.face_id, f.scan_id, s.uri, s.page, s.collection, f.analysis,
        f.box_left, f.box_top, f.box_right, f.box_bottom, f.score, f.size_px, f.sharpness,
@@ -127,8 +135,8 @@ FROM faces f
 JOIN scans s ON s.scan_id = f.scan_id
 LEFT JOIN assignments a ON a.face_id = f.face_id AND a.scan_id = f.scan_id;
 
--- The id under which a cluster goes on: itself while it lives, the end of its redirects when it gave way, and NULL when
--- it is gone or was never heard of. An id that came back to life is itself again.
+-- The cluster that continues a cluster: itself while it exists, the end of its redirects once it was superseded, and
+-- NULL when it was removed or is unknown. An id that was superseded and is in use again yields itself.
 CREATE FUNCTION current_cluster(wanted text) RETURNS text LANGUAGE sql STABLE AS $$
     WITH RECURSIVE path(cluster_id, successor, change) AS (
         (SELECT c.cluster_id, c.successor, c.change FROM cluster_changes c
@@ -141,7 +149,8 @@ CREATE FUNCTION current_cluster(wanted text) RETURNS text LANGUAGE sql STABLE AS
     SELECT cluster_id FROM path WHERE successor IS NULL AND change <> 'retired'
 $$;
 
--- Whether an undo that holds and is later takes a decision back; decisions are compared by time, then id.
+-- Whether a decision has an undo that holds and is later. Decisions are compared by time, then id, as in
+-- decisions/holding.py.
 CREATE FUNCTION is_undone(decision text, made_at timestamptz) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN EXISTS (
@@ -151,11 +160,11 @@ BEGIN
     );
 END $$;
 
--- The decisions that hold, undos among them. Of those about one face, or about one pair, the last takes effect.
+-- The decisions that hold, undos included. Of those about one face or one pair, the latest takes effect.
 CREATE VIEW holding_decisions AS
 SELECT * FROM decisions WHERE NOT is_undone(decision_id, decided_at);
 
--- Who a face never is: the last decision about the face and this person is a rejection.
+-- The rejected labels of each face: the latest decision about the face and this label is a rejection.
 CREATE VIEW rejections AS
 SELECT face_id, label_id, decision_id, author, decided_at, note
 FROM (
@@ -164,7 +173,7 @@ FROM (
 ) latest
 WHERE kind = 'name-rejected';
 
--- The faces that a face is linked with or separated from (`kind`): each pair from both its ends.
+-- The faces that a face is linked with or separated from (`kind`). Each pair has two rows, one for each face.
 CREATE VIEW pairs AS
 SELECT DISTINCT ON (face_id, other_face_id) face_id, other_face_id, kind, decision_id, author, decided_at, note
 FROM (
@@ -175,13 +184,13 @@ FROM (
 WHERE kind IN ('linked', 'separated')
 ORDER BY face_id, other_face_id, decided_at DESC, decision_id DESC;
 
--- Everybody who was named, with name and authority as last said.
+-- The people who were named, with the latest name and authority. An empty authority is none.
 CREATE VIEW names AS
 SELECT label_id, (array_agg(name ORDER BY decided_at DESC, decision_id DESC))[1] AS name,
        (array_agg(authority ORDER BY decided_at DESC, decision_id DESC) FILTER (WHERE authority <> ''))[1] AS authority
 FROM holding_decisions WHERE kind = 'named' GROUP BY label_id;
 
--- The same with how many faces people named so (hard), and for how many the name is proposed (soft).
+-- The same with the number of faces that have the label as hard and as soft label.
 CREATE VIEW people AS
 SELECT label_id, n.name, n.authority, coalesce(h.faces, 0) AS hard, coalesce(s.faces, 0) AS soft
 FROM names n
@@ -189,7 +198,7 @@ LEFT JOIN (SELECT label_id, count(*) AS faces FROM face_catalogue GROUP BY label
 LEFT JOIN (SELECT soft_label AS label_id, count(*) AS faces FROM face_catalogue GROUP BY soft_label) s
     USING (label_id);
 
--- What the system proposes for faces that nobody named: a row for each name of a face's distribution.
+-- The suggestions for faces without a hard label: one row for each label of a face's distribution.
 CREATE VIEW suggestions AS
 SELECT f.face_id, f.scan_id, f.cluster_id, d.label_id, coalesce(p.name, d.label_id) AS name, d.probability
 FROM face_catalogue f

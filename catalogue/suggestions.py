@@ -1,4 +1,7 @@
-"""Which name a face may have, which faces a name may have, and which face to name next."""
+"""Queries for the people that a face may be, the faces that may be a person, and the faces to name next.
+
+Distances are Euclidean, between embeddings. A lost connection raises psycopg.OperationalError.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,11 @@ from catalogue.reader import MOST_NEIGHBOURS, embedding_of, search_widely
 
 @dataclass(frozen=True)
 class NearName:
-    """A name near a face: its probability for the face in its cluster, and the faces nearby that carry the name.
+    """A person that a face may be.
 
-    hard, soft: how many of them people named so, and how many are proposed to be; with the smallest distances.
+    probability: that of the label in the face's distribution; None where it is not there.
+    hard, soft: the number of faces nearby with the label as hard and as soft label; nearest_hard, nearest_soft: the
+        distance to the nearest of each, None where there is none.
     """
 
     label_id: str
@@ -28,10 +33,12 @@ class NearName:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A face without a name that may be a person's, and what is proposed for it now.
+    """A face without a hard label that may be a person.
 
-    `probability` is that of the person in the face's cluster, None where the face is of another one; `distance` that
-    to the nearest face that people gave the person's name.
+    soft_label: what is suggested for the face now, whether it is this person or another.
+    probability: that of the person in the face's distribution; None for a face of a cluster without a face of the
+        person.
+    distance: to the nearest face with the person as hard label.
     """
 
     face_id: str
@@ -45,10 +52,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class NextFace:
-    """A face whose naming would settle others, its cluster, how many faces that has and how many of them have names.
+    """A face to name, because that would settle other faces of its cluster.
 
-    others: faces of the cluster that are neither named nor certain, without this one. unsettled: the sum of what is
-    missing to certainty over all of these.
+    size, named: the number of faces of the cluster, and of those with a hard label.
+    others: the number of other faces of the cluster that have no hard label and no soft label of probability 1.
+    unsettled: the sum of 1 - probability over the faces of the cluster without a hard label, this one included.
     """
 
     face_id: str
@@ -64,10 +72,12 @@ class NextFace:
 def names_near(
     connection: Connection, face_id: str, radius: float | None = None, k: int = MOST_NEIGHBOURS
 ) -> list[NearName]:
-    """The names of a face's cluster and of the `k` faces nearest to it within `radius`, the likeliest first.
+    """The people of a face's distribution, and the labels of the `k` faces nearest to it within `radius`.
 
-    Names that were rejected for the face are left out. k <= MOST_NEIGHBOURS. Raises CatalogueError where there is no
-    such face.
+    Most probable first, then by the nearest hard and the nearest soft label. Labels that are rejected for the face are
+    left out. `k` is MOST_NEIGHBOURS or less; without a `radius` all `k` are used. The search is approximate (HNSW).
+
+    Raises CatalogueError where there is no such face.
     """
     with connection.transaction(), connection.cursor(row_factory=class_row(NearName)) as cursor:
         embedding = embedding_of(connection, face_id)
@@ -100,89 +110,91 @@ def names_near(
 
 
 def candidates(connection: Connection, label_id: str, radius: float, limit: int) -> list[Candidate]:
-    """The faces without a name that are most likely a person's, best first.
+    """The `limit` faces without a hard label that are most likely the person `label_id`, best first.
 
-    First those of the clusters where the person was named, by probability, then by distance to the nearest face that
-    carries the name; then those of other clusters within `radius` of such a face (among its MOST_NEIGHBOURS nearest),
-    by distance. Never a face for which the name was rejected, or that is separated from one that carries it.
+    First the faces of clusters that have a face with the hard label, by probability, then by distance to the nearest
+    face with the hard label. Then those of other clusters within `radius` of such a face, and among its MOST_NEIGHBOURS
+    nearest, by distance. Faces for which the label is rejected are left out, and faces separated from one with the hard
+    label.
     """
     with connection.transaction(), connection.cursor(row_factory=class_row(Candidate)) as cursor:
         search_widely(connection)
         return cursor.execute(
             """
-            WITH carrying AS MATERIALIZED (
+            WITH labelled AS MATERIALIZED (  -- the faces with the hard label
                 SELECT c.face_id, c.cluster_id, f.embedding
                 FROM face_catalogue c JOIN faces f USING (face_id, scan_id) WHERE c.label_id = %(label_id)s
             ),
-            never AS MATERIALIZED (
+            excluded AS MATERIALIZED (
                 SELECT face_id FROM rejections WHERE label_id = %(label_id)s
                 UNION
-                SELECT p.other_face_id FROM carrying JOIN pairs p USING (face_id) WHERE p.kind = 'separated'
+                SELECT p.other_face_id FROM labelled JOIN pairs p USING (face_id) WHERE p.kind = 'separated'
             ),
-            likeliest AS (
+            likeliest AS (  -- more than `limit` where several have one probability: the distance decides then
                 SELECT face_id, scan_id, probability FROM suggestions
-                WHERE label_id = %(label_id)s AND cluster_id IN (SELECT cluster_id FROM carrying)
-                AND face_id NOT IN (SELECT face_id FROM never)
+                WHERE label_id = %(label_id)s AND cluster_id IN (SELECT cluster_id FROM labelled)
+                AND face_id NOT IN (SELECT face_id FROM excluded)
                 ORDER BY probability DESC FETCH FIRST %(limit)s ROWS WITH TIES
             ),
             in_cluster AS (
                 SELECT face_id, scan_id, probability,
-                       (SELECT min(carrying.embedding <-> f.embedding) FROM carrying) AS distance
+                       (SELECT min(labelled.embedding <-> f.embedding) FROM labelled) AS distance
                 FROM likeliest JOIN faces f USING (face_id, scan_id)
             ),
             elsewhere AS (
                 SELECT near.face_id, near.scan_id, NULL::double precision AS probability, min(distance) AS distance
-                FROM carrying
+                FROM labelled
                 CROSS JOIN LATERAL (
-                    SELECT f.face_id, f.scan_id, f.embedding <-> carrying.embedding AS distance FROM faces f
-                    ORDER BY f.embedding <-> carrying.embedding LIMIT %(most)s
+                    SELECT f.face_id, f.scan_id, f.embedding <-> labelled.embedding AS distance FROM faces f
+                    ORDER BY f.embedding <-> labelled.embedding LIMIT %(most)s
                 ) near
                 JOIN face_catalogue c ON c.face_id = near.face_id AND c.scan_id = near.scan_id
                 WHERE distance <= %(radius)s AND c.label_id IS NULL
-                AND NOT EXISTS (SELECT FROM carrying it WHERE it.cluster_id = c.cluster_id)
-                AND near.face_id NOT IN (SELECT face_id FROM never)
+                AND NOT EXISTS (SELECT FROM labelled l WHERE l.cluster_id = c.cluster_id)
+                AND near.face_id NOT IN (SELECT face_id FROM excluded)
                 GROUP BY 1, 2
             )
-            SELECT face_id, scan_id, c.uri, c.cluster_id, c.soft_label, found.probability, distance
-            FROM (SELECT * FROM in_cluster UNION ALL SELECT * FROM elsewhere) found
+            SELECT face_id, scan_id, c.uri, c.cluster_id, c.soft_label, candidate.probability, distance
+            FROM (SELECT * FROM in_cluster UNION ALL SELECT * FROM elsewhere) candidate
             JOIN face_catalogue c USING (face_id, scan_id)
-            ORDER BY found.probability DESC NULLS LAST, distance, face_id LIMIT %(limit)s
+            ORDER BY candidate.probability DESC NULLS LAST, distance, face_id LIMIT %(limit)s
             """,
             {"label_id": label_id, "radius": radius, "limit": limit, "most": MOST_NEIGHBOURS},
         ).fetchall()
 
 
 def next_faces(connection: Connection, limit: int) -> list[NextFace]:
-    """The face to name in each of the clusters that are least settled, the least settled cluster first.
+    """One face to name in each of the `limit` least settled clusters, least settled cluster first.
 
-    A cluster is as unsettled as the sum, over its faces without a name, of what their soft label's probability lacks
-    to 1. Of its faces it is the one that lacks most, of several the nearest to the mean of the cluster, then by id.
+    A face without a hard label is unsettled by 1 - the probability of its soft label (1 without one), a cluster by the
+    sum over its faces. In each cluster the least settled face is returned; of several, the one nearest to the mean
+    embedding of the cluster, then by id.
     """
     with connection.cursor(row_factory=class_row(NextFace)) as cursor:
         return cursor.execute(
             """
-            WITH belonging AS (
+            WITH clustered AS (
                 SELECT face_id, scan_id, uri, cluster_id, label_id,
-                       CASE WHEN label_id IS NULL THEN 1 - coalesce(probability, 0)::numeric ELSE 0 END AS lacking
+                       CASE WHEN label_id IS NULL THEN 1 - coalesce(probability, 0)::numeric ELSE 0 END AS uncertainty
                 FROM face_catalogue WHERE cluster_id IS NOT NULL
             ),
             unsettled AS (
-                SELECT cluster_id, count(*) AS size, count(label_id) AS named, sum(lacking) AS lacking,
-                       count(*) FILTER (WHERE lacking > 0) - 1 AS others
-                FROM belonging GROUP BY cluster_id HAVING sum(lacking) > 0
-                ORDER BY lacking DESC, cluster_id LIMIT %s
+                SELECT cluster_id, count(*) AS size, count(label_id) AS named, sum(uncertainty) AS uncertainty,
+                       count(*) FILTER (WHERE uncertainty > 0) - 1 AS others
+                FROM clustered GROUP BY cluster_id HAVING sum(uncertainty) > 0
+                ORDER BY uncertainty DESC, cluster_id LIMIT %s
             ),
             members AS (
-                SELECT b.*, f.embedding, avg(f.embedding) OVER (PARTITION BY cluster_id) AS mean
-                FROM belonging b JOIN faces f USING (face_id, scan_id)
+                SELECT c.*, f.embedding, avg(f.embedding) OVER (PARTITION BY cluster_id) AS mean
+                FROM clustered c JOIN faces f USING (face_id, scan_id)
                 WHERE cluster_id IN (SELECT cluster_id FROM unsettled)
             ),
             chosen AS (
                 SELECT DISTINCT ON (cluster_id) face_id, scan_id, uri, cluster_id FROM members
-                ORDER BY cluster_id, lacking DESC, embedding <-> mean, face_id
+                ORDER BY cluster_id, uncertainty DESC, embedding <-> mean, face_id
             )
-            SELECT face_id, scan_id, uri, cluster_id, size, named, others, lacking::double precision AS unsettled
-            FROM chosen JOIN unsettled USING (cluster_id) ORDER BY lacking DESC, cluster_id
+            SELECT face_id, scan_id, uri, cluster_id, size, named, others, uncertainty::double precision AS unsettled
+            FROM chosen JOIN unsettled USING (cluster_id) ORDER BY uncertainty DESC, cluster_id
             """,
             (limit,),
         ).fetchall()

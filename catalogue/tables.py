@@ -1,124 +1,76 @@
-"""The tables that hold the latest of each key, and the one way they are written: take the keys out, put the rows in."""
+"""Writes rows into tables. The columns are those of the rows (`catalogue.rows`), their types those of the database."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import LiteralString
 
-from psycopg import Connection, Cursor, sql
+from psycopg import Connection, sql
 
 from catalogue.rows import Row
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table, the column that is its topic's key, and its columns in the order of the rows, with their types."""
+    """A table with the latest message of each key, and the column that holds the key of its topic."""
 
     name: str
     key: str
-    columns: Mapping[str, str]
 
 
-SCANS = Table(
-    "scans",
-    "scan_id",
-    {
-        "scan_id": "text",
-        "uri": "text",
-        "sha256": "text",
-        "media_type": "text",
-        "collection": "text",
-        "page": "int4",
-        "metadata": "jsonb",
-        "published_at": "timestamptz",
-    },
-)
-ANALYSES = Table(
-    "analyses",
-    "scan_id",
-    {
-        "scan_id": "text",
-        "analysis": "int8",
-        "sha256": "text",
-        "width": "int4",
-        "height": "int4",
-        "provenance": "jsonb",
-    },
-)
-FACES = Table(
-    "faces",
-    "scan_id",
-    {
-        "face_id": "text",
-        "scan_id": "text",
-        "analysis": "int8",
-        "box_left": "float8",
-        "box_top": "float8",
-        "box_right": "float8",
-        "box_bottom": "float8",
-        "landmarks": "jsonb",
-        "score": "float8",
-        "size_px": "float8",
-        "sharpness": "float8",
-        "embedding": "vector",
-    },
-)
-ASSIGNMENTS = Table(
-    "assignments",
-    "face_id",
-    {
-        "face_id": "text",
-        "scan_id": "text",
-        "analysis": "int8",
-        "cluster_id": "text",
-        "role": "text",
-        "hard_label": "text",
-        "soft_label": "text",
-        "probability": "float8",
-        "distribution": "jsonb",
-    },
-)
-DECISIONS = Table(
-    "decisions",
-    "decision_id",
-    {
-        "decision_id": "text",
-        "kind": "text",
-        "author": "text",
-        "decided_at": "timestamptz",
-        "note": "text",
-        "face_id": "text",
-        "other_face_id": "text",
-        "label_id": "text",
-        "name": "text",
-        "authority": "text",
-        "undone_decision_id": "text",
-    },
-)
+SCANS = Table("scans", key="scan_id")
+ANALYSES = Table("analyses", key="scan_id")
+FACES = Table("faces", key="scan_id")
+ASSIGNMENTS = Table("assignments", key="face_id")
+DECISIONS = Table("decisions", key="decision_id")
 
 
 def replace(connection: Connection, table: Table, keys: Sequence[str], rows: Sequence[Row]) -> None:
-    """Take everything of these keys out of the table, and put the rows in."""
+    """Delete all rows with one of these keys, and insert `rows`. Raises psycopg.Error."""
     if keys:
-        _execute(connection, "DELETE FROM {table} WHERE {key} = ANY(%s)", table, keys)
+        delete = sql.SQL("DELETE FROM {table} WHERE {key} = ANY(%s)")
+        connection.execute(delete.format(**_identifiers(table)), (list(keys),))
     if rows:
-        columns = sql.SQL(", ").join(map(sql.Identifier, table.columns))
-        copy_from = sql.SQL("COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)")
-        statement = copy_from.format(table=sql.Identifier(table.name), columns=columns)
-        with connection.cursor() as cursor, cursor.copy(statement) as copy:
-            copy.set_types(list(table.columns.values()))
-            for row in rows:
-                copy.write_row(row)
+        _copy(connection, table.name, rows)
+
+
+def insert(connection: Connection, table: str, rows: Sequence[Row], on_conflict: LiteralString) -> None:
+    """Insert rows. `on_conflict` is the clause for one whose primary key is in the table. Raises psycopg.Error."""
+    if rows:
+        statement = sql.SQL("INSERT INTO {table} ({columns}) VALUES ({values}) {on_conflict}").format(
+            table=sql.Identifier(table),
+            columns=_columns(rows[0]),
+            values=sql.SQL(", ").join(map(sql.Placeholder, rows[0])),
+            on_conflict=sql.SQL(on_conflict),
+        )
+        with connection.cursor() as cursor:
+            cursor.executemany(statement, rows)
 
 
 def analyses(connection: Connection, table: Table, keys: Sequence[str]) -> dict[str, int]:
-    """The analysis that stands in the table for each of these keys, where one does."""
+    """The column `analysis` by key, of the rows with one of these keys. Raises psycopg.Error."""
     if not keys:
         return {}
-    return dict(_execute(connection, "SELECT {key}, analysis FROM {table} WHERE {key} = ANY(%s)", table, keys))
+    select = sql.SQL("SELECT {key}, analysis FROM {table} WHERE {key} = ANY(%s)")
+    return dict(connection.execute(select.format(**_identifiers(table)), (list(keys),)))
 
 
-def _execute(connection: Connection, statement: LiteralString, table: Table, keys: Sequence[str]) -> Cursor:
-    composed = sql.SQL(statement).format(table=sql.Identifier(table.name), key=sql.Identifier(table.key))
-    return connection.execute(composed, (list(keys),))
+def _copy(connection: Connection, table: str, rows: Sequence[Row]) -> None:
+    names = {"table": sql.Identifier(table), "columns": _columns(rows[0])}
+    # Binary COPY, because text takes several times as long for embeddings. It converts nothing, so the values have to
+    # be sent in the exact types of the columns.
+    described = connection.execute(sql.SQL("SELECT {columns} FROM {table} LIMIT 0").format(**names)).description or []
+    statement = sql.SQL("COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)").format(**names)
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.set_types([column.type_code for column in described])
+        for row in rows:
+            copy.write_row(tuple(row.values()))
+
+
+def _columns(names: Iterable[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, names))
+
+
+def _identifiers(table: Table) -> dict[str, sql.Identifier]:
+    return {"table": sql.Identifier(table.name), "key": sql.Identifier(table.key)}

@@ -1,19 +1,19 @@
-"""Taking records into the tables, with their offsets, in one transaction.
+"""Writes records into the tables, with their offsets, in one transaction.
 
-Each topic has tables of its own, so topics may come in any order. Within a partition order is kept, and a record is
-taken once: one that lies before the stored offset was taken by a transaction whose end the caller did not hear of, or
-by another process. An analysis never gives way to an older one, also where offsets were set back to read again.
+Each topic has its own tables, so topics may be read in any order. Within a partition records are written in order, each
+once: a record before the stored offset was written already, by a transaction whose commit the caller did not learn of,
+or by another process. A newer analysis is never replaced by an older one, also where offsets were reset to replay.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import LiteralString, Protocol
 
 from psycopg import Connection
 
-from catalogue import rows, tables
+from catalogue import limits, rows, tables
 from catalogue.reader import offsets
+from catalogue.rows import Received
 from schemas.base import Event
 from schemas.clusters import ClusterChanged, FaceAssigned
 from schemas.dead_letters import DeadLetter
@@ -24,28 +24,8 @@ from schemas.topics import ASSIGNMENTS, CLUSTERS, DEAD_LETTERS, FACES, LABELS, S
 
 CONSUMER = "catalogue"
 
-# Any number that nobody else locks; held while a batch is written, so that two writers take turns.
+# An advisory lock's key that nothing else uses. The lock is held during a transaction, so that two writers take turns.
 _LOCK = 4_051_998_002
-
-
-class Received(Protocol):
-    """A record that was read and understood, and where it stood."""
-
-    @property
-    def topic(self) -> str:
-        """The topic's name."""
-
-    @property
-    def partition(self) -> int:
-        """The partition's number."""
-
-    @property
-    def offset(self) -> int:
-        """The record's own offset."""
-
-    @property
-    def message(self) -> rows.Message:
-        """What it says."""
 
 
 def write(
@@ -54,114 +34,127 @@ def write(
     positions: Mapping[tuple[str, int], int],
     consumer: str = CONSUMER,
 ) -> None:
-    """Take records, in the order of their partitions, and the offsets after them. All of it or nothing.
+    """Write records and `positions`, the offsets to read next by topic and partition, in one transaction.
 
-    A record that no row can hold is noted in `dead_letters` with the reason, and passed over. Raises
-    psycopg.OperationalError when the database is away; the same call can then be made again.
+    Records of a partition are given in order. Those before the stored offset of `consumer` are skipped; the stored
+    offset is never lowered. A record that no row can hold gets a row in `dead_letters` with the reason instead.
+
+    Raises psycopg.OperationalError when the database is unavailable; the same call can then be made again. Any other
+    psycopg.Error does not go away by itself.
     """
     with connection.transaction():
-        # A crash of the machine may take the last commits away. Their offsets go with them, so they are read again.
+        # A crash of the machine may lose the latest commits. Their offsets are lost with them, so they are read again.
         connection.execute("SET LOCAL synchronous_commit = off")
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         stored = offsets(connection, consumer)
-        fresh = [it for it in records if it.offset >= stored.get((it.topic, it.partition), 0)]
-        refused = {id(it): reason for it in fresh if (reason := rows.unfit(it.message))}
-        by_topic: dict[str, list[Received]] = {}
-        for received in fresh:
-            if id(received) not in refused:
-                by_topic.setdefault(received.topic, []).append(received)
-        _write_scans(connection, by_topic.get(SCANS.name, ()))
-        _write_faces(connection, by_topic.get(FACES.name, ()))
-        _write_assignments(connection, by_topic.get(ASSIGNMENTS.name, ()))
-        _write_decisions(connection, by_topic.get(LABELS.name, ()))
-        _write_changes(connection, by_topic.get(CLUSTERS.name, ()))
-        _write_dead_letters(connection, by_topic.get(DEAD_LETTERS.name, ()))
-        _note_refused(connection, [(it, refused[id(it)]) for it in fresh if id(it) in refused], consumer)
+        accepted: dict[str, list[Received]] = {}
+        refused: list[tuple[Received, str]] = []
+        for record in records:
+            if record.offset < stored.get((record.topic, record.partition), 0):
+                continue
+            reason = limits.violation(record.message)
+            if reason is None:
+                accepted.setdefault(record.topic, []).append(record)
+            else:
+                refused.append((record, reason))
+        _write_scans(connection, accepted.get(SCANS.name, ()))
+        _write_faces(connection, accepted.get(FACES.name, ()))
+        _write_assignments(connection, accepted.get(ASSIGNMENTS.name, ()))
+        _write_decisions(connection, accepted.get(LABELS.name, ()))
+        _write_changes(connection, accepted.get(CLUSTERS.name, ()))
+        _write_dead_letters(connection, accepted.get(DEAD_LETTERS.name, ()))
+        _write_refused(connection, refused, consumer)
         _store_offsets(connection, consumer, positions)
 
 
 def _write_scans(connection: Connection, records: Sequence[Received]) -> None:
     latest = _latest(records)
-    published = [rows.scan(it.message) for it in latest.values() if isinstance(it.message, ScanPublished)]
-    tables.replace(connection, tables.SCANS, list(latest), published)
+    scans = [rows.scan(record.message) for record in latest.values() if isinstance(record.message, ScanPublished)]
+    tables.replace(connection, tables.SCANS, list(latest), scans)
 
 
 def _write_faces(connection: Connection, records: Sequence[Received]) -> None:
     latest = _latest(records)
     stored = tables.analyses(connection, tables.ANALYSES, list(latest))
-    newer = {scan_id: it for scan_id, it in latest.items() if it.offset >= stored.get(scan_id, 0)}
-    analyses = [(it.offset, it.message) for it in newer.values() if isinstance(it.message, ScanAnalysed)]
-    tables.replace(connection, tables.ANALYSES, list(newer), [rows.analysis(*it) for it in analyses])
-    tables.replace(connection, tables.FACES, list(newer), [row for it in analyses for row in rows.faces(*it)])
+    newer = {scan_id: record for scan_id, record in latest.items() if record.offset >= stored.get(scan_id, 0)}
+    analyses = [
+        (record.offset, record.message) for record in newer.values() if isinstance(record.message, ScanAnalysed)
+    ]
+    faces = [row for number, event in analyses for row in rows.faces(number, event)]
+    tables.replace(connection, tables.ANALYSES, list(newer), [rows.analysis(*analysis) for analysis in analyses])
+    tables.replace(connection, tables.FACES, list(newer), faces)
 
 
 def _write_assignments(connection: Connection, records: Sequence[Received]) -> None:
     latest = _latest(records)
     stored = tables.analyses(connection, tables.ASSIGNMENTS, list(latest))
-    newer = {
-        face_id: it.message
-        for face_id, it in latest.items()
-        if not (isinstance(it.message, FaceAssigned) and it.message.analysis < stored.get(face_id, 0))
-    }
-    assigned = [rows.assignment(message) for message in newer.values() if isinstance(message, FaceAssigned)]
-    tables.replace(connection, tables.ASSIGNMENTS, list(newer), assigned)
+    newer: list[str] = []
+    assignments: list[rows.Row] = []
+    for face_id, record in latest.items():
+        if isinstance(record.message, FaceAssigned):
+            if record.message.analysis < stored.get(face_id, 0):
+                continue
+            assignments.append(rows.assignment(record.message))
+        newer.append(face_id)
+    tables.replace(connection, tables.ASSIGNMENTS, newer, assignments)
 
 
 def _write_decisions(connection: Connection, records: Sequence[Received]) -> None:
     latest = _latest(records)
-    decided = [rows.decision(it.message) for it in latest.values() if isinstance(it.message, Decision)]
-    tables.replace(connection, tables.DECISIONS, list(latest), decided)
+    decisions = [rows.decision(record.message) for record in latest.values() if isinstance(record.message, Decision)]
+    tables.replace(connection, tables.DECISIONS, list(latest), decisions)
 
 
 def _write_changes(connection: Connection, records: Sequence[Received]) -> None:
     changes = [
-        rows.change(it.partition, it.offset, it.message) for it in records if isinstance(it.message, ClusterChanged)
+        rows.cluster_change(record.partition, record.offset, record.message)
+        for record in records
+        if isinstance(record.message, ClusterChanged)
     ]
-    _execute_many(
-        connection,
-        "INSERT INTO cluster_changes VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-        changes,
-    )
-
-
-_INSERT_DEAD_LETTER = """
-    INSERT INTO dead_letters (topic, partition, "offset", consumer, key, reason, "time")
-    VALUES (%s, %s, %s, %s, %s, %s, coalesce(%s, now()))
-    ON CONFLICT (topic, partition, "offset", consumer) DO UPDATE SET reason = EXCLUDED.reason, "time" = EXCLUDED."time"
-"""
+    tables.insert(connection, "cluster_changes", changes, on_conflict="ON CONFLICT DO NOTHING")
 
 
 def _write_dead_letters(connection: Connection, records: Sequence[Received]) -> None:
-    letters = [rows.dead_letter(it.message) for it in records if isinstance(it.message, DeadLetter)]
-    _execute_many(connection, _INSERT_DEAD_LETTER, letters)
+    letters = [rows.dead_letter(record.message) for record in records if isinstance(record.message, DeadLetter)]
+    _insert_dead_letters(connection, letters)
 
 
-def _note_refused(connection: Connection, refused: Sequence[tuple[Received, str]], consumer: str) -> None:
-    notes = [
-        (it.topic, it.partition, it.offset, consumer, rows.key_of(it.message), rows.text(reason), None)
-        for it, reason in refused
-    ]
-    _execute_many(connection, _INSERT_DEAD_LETTER, notes)
+def _write_refused(connection: Connection, refused: Sequence[tuple[Received, str]], consumer: str) -> None:
+    if refused:
+        ((now,),) = connection.execute("SELECT now()")
+        letters = [rows.refused_record(record, consumer, reason, now) for record, reason in refused]
+        _insert_dead_letters(connection, letters)
+
+
+def _insert_dead_letters(connection: Connection, letters: Sequence[rows.Row]) -> None:
+    tables.insert(
+        connection,
+        "dead_letters",
+        letters,
+        on_conflict="""
+            ON CONFLICT (topic, partition, "offset", consumer)
+            DO UPDATE SET reason = EXCLUDED.reason, "time" = EXCLUDED."time"
+        """,
+    )
 
 
 def _store_offsets(connection: Connection, consumer: str, positions: Mapping[tuple[str, int], int]) -> None:
-    _execute_many(
+    tables.insert(
         connection,
-        """
-        INSERT INTO offsets (consumer, topic, partition, next_offset) VALUES (%s, %s, %s, %s)
-        ON CONFLICT (consumer, topic, partition)
-        DO UPDATE SET next_offset = greatest(offsets.next_offset, EXCLUDED.next_offset)
+        "offsets",
+        [
+            {"consumer": consumer, "topic": topic, "partition": partition, "next_offset": offset}
+            for (topic, partition), offset in positions.items()
+        ],
+        on_conflict="""
+            ON CONFLICT (consumer, topic, partition)
+            DO UPDATE SET next_offset = greatest(offsets.next_offset, EXCLUDED.next_offset)
         """,
-        [(consumer, topic, partition, offset) for (topic, partition), offset in positions.items()],
     )
 
 
 def _latest(records: Iterable[Received]) -> dict[str, Received]:
-    # The records of a key all lie in one partition, so the last one met is the last one said.
-    return {rows.text(it.message.key): it for it in records if isinstance(it.message, Event | Tombstone)}
-
-
-def _execute_many(connection: Connection, statement: LiteralString, parameters: Sequence[rows.Row]) -> None:
-    if parameters:
-        with connection.cursor() as cursor:
-            cursor.executemany(statement, parameters)
+    """The latest record of each key. Records of one key are in one partition, so the last one here is the latest."""
+    return {
+        rows.text(record.message.key): record for record in records if isinstance(record.message, Event | Tombstone)
+    }

@@ -53,7 +53,7 @@ def audit(
 
 
 def _audited(reader: LagReader, shard: int, shards: int) -> AuditProgress:
-    return AuditProgress.from_metadata(reader.note(index_consumer.group_of(shard, shards), FACES))
+    return AuditProgress.from_metadata(reader.checkpoint_metadata(index_consumer.group_of(shard, shards), FACES))
 
 
 def _finish(settings: Settings, reader: LagReader, shards: int) -> None:
@@ -93,7 +93,7 @@ def _report(audited: Sequence[AuditProgress], left: int) -> dict[str, Any]:
         "found": found,
         "recall": found / pairs if pairs else 1.0,
         "mended": pairs - found,
-        "said_again": sum(progress.said_again for progress in audited),
+        "said_again": sum(progress.republished for progress in audited),
     }
 
 

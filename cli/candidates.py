@@ -13,7 +13,7 @@ from cli.common import load_settings
 from cli.options import Data, Json
 from cli.printing import console, figure, folded, identifier, number, print_rows
 from decisions.holding import Person
-from decisions.people import person_called
+from decisions.people import known_person
 
 
 def candidates(
@@ -33,7 +33,7 @@ def candidates(
     within = settings.clustering.eps_max if radius is None else radius
     with open_catalogue(settings, "candidates") as connection:
         people = {row.label_id: Person(row.label_id, row.name, row.authority) for row in decisions.people(connection)}
-        person = person_called(name, people)
+        person = known_person(name, people)
         faces = suggestions.candidates(connection, person.label_id, within, limit)
     if json_:
         print_rows(faces)

@@ -16,10 +16,10 @@ from catalogue import reader
 from cli.archive import connected, open_archive
 from cli.common import load_settings, now
 from cli.printing import print_json, print_line, stderr
-from decisions.conflicts import AlreadySo, behind
+from decisions.conflicts import AlreadyHolds
 from decisions.holding import Decisions
-from decisions.people import cleaned
-from decisions.wording import told
+from decisions.people import normalize_spaces
+from decisions.wording import describe
 from local.owner import announced
 from producers.decisions import publish_decision, read_decisions
 from schemas.decisions import Decision, DecisionUndone, FaceNamed
@@ -72,16 +72,16 @@ def decide(
     """
     fields: CommonFields = {
         "decision_id": uuid4().hex,
-        "author": cleaned(author, "the author"),
+        "author": normalize_spaces(author, "the author"),
         "decided_at": now(),
-        "note": None if note is None else cleaned(note, "the note"),
+        "note": None if note is None else normalize_spaces(note, "the note"),
     }
     with decision_context(data, command) as context:
         decision = make(context, fields)
         earlier_label = context.decisions.labels(decision.face_id).hard if isinstance(decision, FaceNamed) else None
         try:
             decision = publish_decision(context.settings.kafka, context.decisions, decision, now)
-        except AlreadySo as already:
+        except AlreadyHolds as already:
             _print(json_, {"decided": False, "already": str(already)}, f"it is so already: {already}")
             return
         text = _describe(context.decisions, decision, earlier_label)
@@ -94,11 +94,11 @@ def decide(
 def _describe(decisions: Decisions, decision: Decision, earlier_label: str | None) -> str:
     people = decisions.people()
     if isinstance(decision, DecisionUndone):
-        subject = behind(decisions, decision) or decision
-        return f"{'restored' if decisions.holds(subject) else 'undone'}: {told(subject, people)}"
+        subject = decisions.subject(decision) or decision
+        return f"{'restored' if decisions.holds(subject) else 'undone'}: {describe(subject, people)}"
     if isinstance(decision, FaceNamed) and earlier_label not in (None, decision.label_id):
-        return f"{told(decision, people)}, no longer {people[str(earlier_label)].name}"
-    return told(decision, people)
+        return f"{describe(decision, people)}, no longer {people[str(earlier_label)].name}"
+    return describe(decision, people)
 
 
 def _print(json_: bool, line: dict[str, Any], text: str) -> None:

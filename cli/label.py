@@ -8,7 +8,7 @@ import typer
 
 from cli.decide import CommonFields, DecisionContext, decide
 from cli.options import Author, Data, FaceId, Json, Note
-from decisions.people import cleaned, person_called, person_meant
+from decisions.people import known_person, normalize_spaces, person_to_name
 from schemas.decisions import Decision, FaceNamed, NameRejected, NameTakenBack
 
 
@@ -36,16 +36,16 @@ def label(
     json_: Json = False,
 ) -> None:
     """Name a face. The name stays until another decision replaces it, and is proposed for the faces around it."""
-    cleaned_name = cleaned(name, "the name")
+    whole_name = normalize_spaces(name, "the name")
 
     def make(context: DecisionContext, fields: CommonFields) -> Decision:
-        person = person_meant(cleaned_name, label_id, context.decisions.people())
+        person = person_to_name(whole_name, label_id, context.decisions.people())
         return FaceNamed(
             **fields,
             face_id=context.face_id(face_id),
             label_id=person.label_id,
             name=person.name,
-            authority=None if authority is None else cleaned(authority, "the authority"),
+            authority=None if authority is None else normalize_spaces(authority, "the authority"),
         )
 
     decide(make, command="label", author=author, note=note, data=data, json_=json_)
@@ -69,10 +69,10 @@ def reject(
     json_: Json = False,
 ) -> None:
     """Decide that a face is never this person. The name is not proposed for it again."""
-    cleaned_name = cleaned(name, "the name")
+    whole_name = normalize_spaces(name, "the name")
 
     def make(context: DecisionContext, fields: CommonFields) -> Decision:
-        person = person_called(cleaned_name, context.decisions.people())
+        person = known_person(whole_name, context.decisions.people())
         return NameRejected(**fields, face_id=context.face_id(face_id), label_id=person.label_id)
 
     decide(make, command="reject", author=author, note=note, data=data, json_=json_)

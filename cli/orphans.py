@@ -9,7 +9,7 @@ from cli.archive import open_catalogue
 from cli.common import load_settings
 from cli.options import Data, Json
 from cli.printing import console, identifier, minute, print_rows
-from decisions.wording import clause
+from decisions.wording import predicate
 
 
 def orphans(data: Data = None, json_: Json = False) -> None:
@@ -29,7 +29,7 @@ def orphans(data: Data = None, json_: Json = False) -> None:
     )
     for row in orphaned:
         other = row.other_face_id if row.missing_face_id == row.face_id else row.face_id
-        what = clause(row.kind, row.name, other)
+        what = predicate(row.kind, row.name, other)
         table.add_row(row.missing_face_id, minute(row.decided_at), row.author, what, row.decision_id)
     console.print(table)
     if orphaned:

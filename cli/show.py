@@ -8,7 +8,7 @@ from psycopg import Connection
 from rich.table import Column, Table
 
 from catalogue import decisions, reader
-from catalogue.decisions import Pair, Proposal, Rejection
+from catalogue.decisions import Pair, Rejection, SuggestedName
 from catalogue.reader import CatalogueFace
 from cli.archive import open_catalogue
 from cli.common import load_settings
@@ -22,7 +22,7 @@ class _Shown:
     def __init__(self, connection: Connection, face_id: str) -> None:
         self.face: CatalogueFace = reader.faces(connection, [face_id])[0]
         self.name = decisions.name_of(connection, self.face.label_id) if self.face.label_id is not None else None
-        self.proposals: list[Proposal] = decisions.distribution(connection, face_id)
+        self.proposals: list[SuggestedName] = decisions.distribution(connection, face_id)
         self.rejections: list[Rejection] = decisions.rejections(connection, face_id)
         self.pairs: list[Pair] = decisions.pairs(connection, face_id)
 

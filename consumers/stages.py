@@ -17,7 +17,7 @@ CATALOGUE = "catalogue"
 STAGES: Mapping[str, Sequence[Topic]] = {
     DETECT: (SCANS,),
     INDEX: (FACES,),
-    # One member reads both: each has one partition, and the assignor that is used, `range`, gives both to one member.
+    # Each has one partition, and the assignor that is used, `range`, assigns both to the same member.
     CLUSTER: (NEIGHBOURS, LABELS),
     CATALOGUE: (SCANS, FACES, LABELS, ASSIGNMENTS, CLUSTERS, DEAD_LETTERS),
 }

@@ -1,1 +1,1 @@
-"""What archivists decided: which decisions hold, what contradicts them, the people they name, and their wording."""
+"""Archivists' decisions: which of them hold, which contradict each other, whom they name, and how they are worded."""

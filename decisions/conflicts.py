@@ -1,8 +1,9 @@
-"""What speaks against a decision: the earlier ones that it conflicts with. Pure: no Kafka.
+"""Checks a new decision against the decisions that hold, before it is published. Pure: no Kafka.
 
-Linked faces are one person, whatever chain of links joins them, and separated faces are two. So these cannot hold at
-once, and whoever decides is told before it is written down. (Two people who decide at the same moment are not: what
-comes of that is in `decisions.holding`.)
+Linked faces are one person, also through a chain of links, and separated faces are two people. A decision that
+contradicts this, a label or a rejection is refused, with the decisions that it conflicts with. The check is made by one
+archivist's command: two archivists who decide at the same moment can still contradict each other, and then the rules of
+`decisions.holding` and of the clustering settle which decision takes effect.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from decisions.holding import DecisionDeleted, Decisions
-from decisions.wording import cited, told
+from decisions.wording import cite, describe
 from errors import UserError
 from schemas.decisions import (
     Decision,
@@ -28,242 +29,258 @@ from schemas.decisions import (
 
 
 class ConflictError(UserError):
-    """A decision conflicts with earlier ones. The text names them and says how to proceed."""
+    """A decision conflicts with earlier ones. The text names them and the commands that undo them."""
 
 
-class AlreadySo(Exception):
-    """What is to be decided holds already. The text says by which decision."""
+class AlreadyHolds(Exception):
+    """The decision would change nothing. The text names the decision that has the same effect."""
 
 
 class _Contradiction(NamedTuple):
-    """Two faces, joined by links or the same one, about which what was decided cannot all be true."""
+    """Two faces about which not all decisions can be true.
+
+    linked-and-separated: both hold, through whichever links. linked-with-two-labels: their hard labels differ.
+    rejected-label: linked or the same face, `label_id` being the hard label of the first and rejected for the second.
+    separated-with-one-label: each has `label_id`, or is linked with a face that has.
+    """
 
     face_id: str
     other_face_id: str
-    # apart: linked and separated. names: linked, of two names. never: the first has a name that is rejected for the
-    # other. both: separated, of one name.
-    why: str
+    kind: Literal["linked-and-separated", "linked-with-two-labels", "rejected-label", "separated-with-one-label"]
     label_id: str = ""
 
 
-def check(held: Decisions, decision: Decision) -> None:
-    """Raise ConflictError or AlreadySo where this is not to be decided. `held` is what was decided until now."""
+def check(decisions: Decisions, decision: Decision) -> None:
+    """Check a new decision against all earlier `decisions`, which stay as they are.
+
+    Raises ConflictError where it contradicts them or undoes nothing, AlreadyHolds where it would change nothing.
+    """
     if isinstance(decision, DecisionUndone):
-        subject = _undone(held, decision)
+        _check_undo(decisions, decision)
+        subject = decisions.subject(decision)
     else:
+        _check_repetition(decisions, decision)
         subject = decision
-        _refuse_repetition(held, decision)
+    # The chain of an undo may lead to a decision that was deleted. Then nothing is known to contradict.
     if subject is not None:
-        _check_result(held, decision, subject)
+        _check_contradictions(decisions, decision, subject)
 
 
-def _refuse_repetition(held: Decisions, decision: Decision) -> None:
-    people = held.people()
-    if not _is_said(held, decision):
+def _check_undo(decisions: Decisions, decision: DecisionUndone) -> None:
+    undone = decisions.get(decision.undone_decision_id)
+    if undone is None:
+        raise ConflictError(f"there is no decision {decision.undone_decision_id}")
+    if not decisions.holds(undone):
+        undo = next(undo for undo in decisions.undos(undone) if decisions.holds(undo))
+        raise ConflictError(
+            f"that was undone before: {cite(undo, decisions.people())}; "
+            f"to restore it: facestream undo {undo.decision_id}"
+        )
+
+
+def _check_repetition(decisions: Decisions, decision: Decision) -> None:
+    if not _already_holds(decisions, decision):
         return
+    people = decisions.people()
     if isinstance(decision, FaceNamed):
         person = people[decision.label_id]
         if person.name != decision.name or decision.authority not in (None, person.authority):
-            # It says something new of the person.
+            # It changes the person's name or authority.
             return
-    because = _last(held, decision.face_ids, lambda it: _says_the_same(it, decision))
-    raise AlreadySo(cited(because, people) if because else told(decision, people))
+    earlier = _latest(decisions, decision.face_ids[0], lambda candidate: _same_content(candidate, decision))
+    # That a face has no label may hold without any decision.
+    raise AlreadyHolds(cite(earlier, people) if earlier else describe(decision, people))
 
 
-def _says_the_same(one: Decision, other: Decision) -> bool:
-    about = [(type(it), set(it.face_ids), getattr(it, "label_id", None)) for it in (one, other)]
-    return about[0] == about[1]
+def _check_contradictions(decisions: Decisions, decision: Decision, subject: Decision) -> None:
+    """Compare what holds without the decision and with it, for the faces of `subject`.
 
-
-def _undone(held: Decisions, decision: DecisionUndone) -> Decision | None:
-    """The decision about faces that an undo puts out of force or into it again; None where that is not known."""
-    undone = held.get(decision.undone_decision_id)
-    if undone is None:
-        raise ConflictError(f"there is no decision {decision.undone_decision_id}")
-    if not held.holds(undone):
-        undo = next(it for it in held.undos(undone) if held.holds(it))
-        raise ConflictError(
-            f"that was undone before: {cited(undo, held.people())}; to restore it: facestream undo {undo.decision_id}"
-        )
-    return behind(held, decision)
-
-
-def behind(held: Decisions, decision: Decision) -> Decision | None:
-    """The decision about faces at the end of a chain of undos; None where that is not known."""
-    seen: set[str] = set()
-    while isinstance(decision, DecisionUndone):
-        undone = held.get(decision.undone_decision_id)
-        if undone is None or undone.decision_id in seen:
-            return None
-        seen.add(undone.decision_id)
-        decision = undone
-    return decision
-
-
-def _check_result(held: Decisions, decision: Decision, subject: Decision) -> None:
-    """Compare what holds without the decision and with it, as far as its subject's faces are concerned."""
-    ends = held.get(subject.decision_id) is not None and held.holds(subject)
-    what = f"that {told(subject, held.people())}"
+    `subject` is the decision itself or, of an undo, the decision about faces that it ends or restores.
+    """
+    ends_subject = decisions.get(subject.decision_id) is not None and decisions.holds(subject)
+    summary = f"that {describe(subject, decisions.people())}"
     if decision is not subject:
-        what = f"undoing {what}" if ends else f"{what}, again,"
+        summary = f"undoing {summary}" if ends_subject else f"{summary}, again,"
 
-    def refuse(earlier: Iterable[Decision]) -> ConflictError:
-        people = held.people()
-        others = [it for it in earlier if it not in (decision, subject)]
-        cites = " and ".join(cited(it, people) for it in others)
-        ways = " or ".join(f"facestream undo {it.decision_id}" for it in others)
-        return ConflictError(f"{what} conflicts with what was decided before: {cites}; to take that back first: {ways}")
+    def conflict(evidence: Iterable[Decision]) -> ConflictError:
+        people = decisions.people()
+        earlier = [other for other in evidence if other not in (decision, subject)]
+        citations = " and ".join(cite(other, people) for other in earlier)
+        commands = " or ".join(f"facestream undo {other.decision_id}" for other in earlier)
+        return ConflictError(
+            f"{summary} conflicts with what was decided before: {citations}; to take that back first: {commands}"
+        )
 
-    contrary = None if ends else _contrary(held, subject)
-    if contrary is not None:
-        raise refuse([contrary])
-    before = _contradictions(held, subject.face_ids)
-    with _as_if(held, decision):
-        if held.holds(subject) and not _is_said(held, subject):
-            raise refuse([_since(held, subject)])
-        new = sorted(_contradictions(held, subject.face_ids) - before)
+    opposite = None if ends_subject else _opposite(decisions, subject)
+    if opposite is not None:
+        raise conflict([opposite])
+    contradictions_before = _contradictions(decisions, subject.face_ids)
+    with _temporarily_applied(decisions, decision):
+        if not ends_subject and decisions.holds(subject) and not _already_holds(decisions, subject):
+            raise conflict([_superseding(decisions, subject)])
+        # Contradictions that were there before do not keep anybody from deciding.
+        new = sorted(_contradictions(decisions, subject.face_ids) - contradictions_before)
         if new:
-            raise refuse(_rests_on(held, new[0]))
+            raise conflict(_evidence(decisions, new[0]))
 
 
 @contextmanager
-def _as_if(held: Decisions, decision: Decision) -> Iterator[None]:
-    held.take([decision])
+def _temporarily_applied(decisions: Decisions, decision: Decision) -> Iterator[None]:
+    decisions.apply([decision])
     try:
         yield
     finally:
-        held.take([DecisionDeleted(decision.decision_id)])
+        decisions.apply([DecisionDeleted(decision.decision_id)])
 
 
-def _is_said(held: Decisions, decision: Decision) -> bool:
-    """Whether what holds now is what this decision says."""
+def _already_holds(decisions: Decisions, decision: Decision) -> bool:
+    """Whether the faces are already as this decision makes them."""
     match decision:
         case FaceNamed():
-            return held.labels(decision.face_id).hard == decision.label_id
+            return decisions.labels(decision.face_id).hard == decision.label_id
         case NameTakenBack():
-            return held.labels(decision.face_id).hard is None
+            return decisions.labels(decision.face_id).hard is None
         case NameRejected():
-            return decision.label_id in held.labels(decision.face_id).rejected
+            return decision.label_id in decisions.labels(decision.face_id).rejected
         case FacesLinked():
-            return decision.other_face_id in held.linked(decision.face_id)
+            return decision.other_face_id in decisions.linked(decision.face_id)
         case FacesSeparated():
-            return decision.other_face_id in held.separated(decision.face_id)
+            return decision.other_face_id in decisions.separated(decision.face_id)
     return False
 
 
-def _contrary(held: Decisions, decision: Decision) -> Decision | None:
-    """The decision that says the opposite of this one about the same face or pair."""
+def _same_content(one: Decision, other: Decision) -> bool:
+    """Whether two decisions are of one kind, about the same faces and the same label."""
+    contents = [
+        (type(decision), set(decision.face_ids), getattr(decision, "label_id", None)) for decision in (one, other)
+    ]
+    return contents[0] == contents[1]
+
+
+def _opposite(decisions: Decisions, decision: Decision) -> Decision | None:
+    """The decision that takes effect now and is the opposite of this one about the same face or pair."""
     match decision:
-        case FaceNamed() if decision.label_id in held.labels(decision.face_id).rejected:
-            return _rejection(held, decision.face_id, decision.label_id)
-        case NameRejected() if held.labels(decision.face_id).hard == decision.label_id:
-            return _naming(held, decision.face_id)
-        case FacesLinked() if decision.other_face_id in held.separated(decision.face_id):
-            return _pair(held, *decision.face_ids)
-        case FacesSeparated() if decision.other_face_id in held.linked(decision.face_id):
-            return _pair(held, *decision.face_ids)
+        case FaceNamed() if decision.label_id in decisions.labels(decision.face_id).rejected:
+            return _rejection(decisions, decision.face_id, decision.label_id)
+        case NameRejected() if decisions.labels(decision.face_id).hard == decision.label_id:
+            return _naming(decisions, decision.face_id)
+        case FacesLinked() if decision.other_face_id in decisions.separated(decision.face_id):
+            return _pair_decision(decisions, *decision.face_ids)
+        case FacesSeparated() if decision.other_face_id in decisions.linked(decision.face_id):
+            return _pair_decision(decisions, *decision.face_ids)
     return None
 
 
-def _since(held: Decisions, subject: Decision) -> Decision:
-    """The later decision about the name of the same face that keeps this one from taking effect."""
+def _superseding(decisions: Decisions, subject: Decision) -> Decision:
+    """The later decision about the label of the same face that keeps this one from taking effect."""
 
-    def is_later(it: Decision) -> bool:
-        return it.order > subject.order and isinstance(it, FaceNamed | NameTakenBack)
+    def is_later(candidate: Decision) -> bool:
+        return candidate.order > subject.order and isinstance(candidate, FaceNamed | NameTakenBack)
 
-    return _known(_last(held, subject.face_ids, is_later))
+    return _required(_latest(decisions, subject.face_ids[0], is_later))
 
 
-def _contradictions(held: Decisions, face_ids: Sequence[str]) -> set[_Contradiction]:
-    """All there are among these faces, the faces that they are linked with, and those that are separated from these."""
-    found: set[_Contradiction] = set()
-    for one_person in {frozenset(_ways(held, face_id)) for face_id in face_ids}:
-        names = _names(held, one_person)
-        for face_id, label_id in names.items():
-            found |= {
-                _Contradiction(face_id, other, "names")
-                for other, other_label_id in names.items()
+def _contradictions(decisions: Decisions, face_ids: Sequence[str]) -> set[_Contradiction]:
+    """All contradictions among these faces, the faces linked with them, and the faces separated from any of those."""
+    contradictions: set[_Contradiction] = set()
+    # One set for each person: two of the faces may be linked with each other.
+    for linked in {frozenset(_link_paths(decisions, face_id)) for face_id in face_ids}:
+        hard_labels = _hard_labels(decisions, linked)
+        for face_id, label_id in hard_labels.items():
+            contradictions |= {
+                _Contradiction(face_id, other, "linked-with-two-labels")
+                for other, other_label_id in hard_labels.items()
                 if face_id < other and label_id != other_label_id
             }
-            found |= {
-                _Contradiction(face_id, other, "never", label_id)
-                for other in one_person
-                if label_id in held.labels(other).rejected
+            contradictions |= {
+                _Contradiction(face_id, other, "rejected-label", label_id)
+                for other in linked
+                if label_id in decisions.labels(other).rejected
             }
-        for face_id in one_person:
-            for other in held.separated(face_id):
+        for face_id in linked:
+            for other in decisions.separated(face_id):
                 pair = min(face_id, other), max(face_id, other)
-                if other in one_person:
-                    found.add(_Contradiction(*pair, "apart"))
+                if other in linked:
+                    contradictions.add(_Contradiction(*pair, "linked-and-separated"))
                 else:
-                    in_both = set(names.values()) & set(_names(held, _ways(held, other)).values())
-                    found |= {_Contradiction(*pair, "both", label_id) for label_id in in_both}
-    return found
+                    others = _hard_labels(decisions, _link_paths(decisions, other))
+                    shared = set(hard_labels.values()) & set(others.values())
+                    contradictions |= {
+                        _Contradiction(*pair, "separated-with-one-label", label_id) for label_id in shared
+                    }
+    return contradictions
 
 
-def _rests_on(held: Decisions, contradiction: _Contradiction) -> list[Decision]:
-    """The decisions that make the contradiction together."""
-    face_id, other, why, label_id = contradiction
-    if why == "both":
+def _evidence(decisions: Decisions, contradiction: _Contradiction) -> list[Decision]:
+    """The decisions that together make the contradiction."""
+    face_id, other, kind, label_id = contradiction
+    if kind == "separated-with-one-label":
         return [
-            _pair(held, face_id, other),
-            *_way_to_name(held, face_id, label_id),
-            *_way_to_name(held, other, label_id),
+            _pair_decision(decisions, face_id, other),
+            *_path_to_label(decisions, face_id, label_id),
+            *_path_to_label(decisions, other, label_id),
         ]
-    way = _ways(held, face_id)[other]
-    if why == "apart":
-        return [_pair(held, face_id, other), *way]
-    against = _naming(held, other) if why == "names" else _rejection(held, other, label_id)
-    return [_naming(held, face_id), against, *way]
+    path = _link_paths(decisions, face_id)[other]
+    if kind == "linked-and-separated":
+        return [_pair_decision(decisions, face_id, other), *path]
+    against = _naming(decisions, other) if kind == "linked-with-two-labels" else _rejection(decisions, other, label_id)
+    return [_naming(decisions, face_id), against, *path]
 
 
-def _ways(held: Decisions, face_id: str) -> dict[str, list[Decision]]:
-    """The faces that are one person with this one, itself included, each with the links that lead there."""
-    ways: dict[str, list[Decision]] = {face_id: []}
-    waiting = deque([face_id])
-    while waiting:
-        here = waiting.popleft()
-        for other in sorted(held.linked(here)):
-            if other not in ways:
-                ways[other] = [*ways[here], _pair(held, here, other)]
-                waiting.append(other)
-    return ways
+def _link_paths(decisions: Decisions, face_id: str) -> dict[str, list[Decision]]:
+    """The faces linked with this one, also through others and itself included, each with the shortest path of links.
+
+    Breadth-first, so nearer faces come first.
+    """
+    paths: dict[str, list[Decision]] = {face_id: []}
+    queue = deque([face_id])
+    while queue:
+        current = queue.popleft()
+        for other in sorted(decisions.linked(current)):
+            if other not in paths:
+                paths[other] = [*paths[current], _pair_decision(decisions, current, other)]
+                queue.append(other)
+    return paths
 
 
-def _names(held: Decisions, face_ids: Iterable[str]) -> dict[str, str]:
-    """The labels that people gave to these faces, as far as they did."""
-    labels = {face_id: held.labels(face_id).hard for face_id in face_ids}
+def _hard_labels(decisions: Decisions, face_ids: Iterable[str]) -> dict[str, str]:
+    """The hard labels of these faces; faces without one are left out."""
+    labels = {face_id: decisions.labels(face_id).hard for face_id in face_ids}
     return {face_id: label_id for face_id, label_id in labels.items() if label_id is not None}
 
 
-def _way_to_name(held: Decisions, face_id: str, label_id: str) -> list[Decision]:
-    """Why a face is this person: the links to the nearest face that was named so, and its naming."""
-    ways = _ways(held, face_id)
-    named = next(it for it, label in _names(held, ways).items() if label == label_id)
-    return [*ways[named], _naming(held, named)]
+def _path_to_label(decisions: Decisions, face_id: str, label_id: str) -> list[Decision]:
+    """The links from a face to the nearest face with this hard label, and that face's naming."""
+    paths = _link_paths(decisions, face_id)
+    nearest = next(face for face, label in _hard_labels(decisions, paths).items() if label == label_id)
+    return [*paths[nearest], _naming(decisions, nearest)]
 
 
-def _naming(held: Decisions, face_id: str) -> Decision:
-    return _known(_last(held, [face_id], lambda it: isinstance(it, FaceNamed)))
+def _naming(decisions: Decisions, face_id: str) -> Decision:
+    return _required(_latest(decisions, face_id, lambda decision: isinstance(decision, FaceNamed)))
 
 
-def _rejection(held: Decisions, face_id: str, label_id: str) -> Decision:
-    return _known(_last(held, [face_id], lambda it: isinstance(it, NameRejected) and it.label_id == label_id))
+def _rejection(decisions: Decisions, face_id: str, label_id: str) -> Decision:
+    def rejects(decision: Decision) -> bool:
+        return isinstance(decision, NameRejected) and decision.label_id == label_id
+
+    return _required(_latest(decisions, face_id, rejects))
 
 
-def _pair(held: Decisions, face_id: str, other: str) -> Decision:
-    return _known(
-        _last(held, [face_id], lambda it: isinstance(it, PairDecision) and set(it.face_ids) == {face_id, other})
-    )
+def _pair_decision(decisions: Decisions, face_id: str, other: str) -> Decision:
+    def is_about_pair(decision: Decision) -> bool:
+        return isinstance(decision, PairDecision) and set(decision.face_ids) == {face_id, other}
+
+    return _required(_latest(decisions, face_id, is_about_pair))
 
 
-def _last(held: Decisions, face_ids: Sequence[str], wanted: Callable[[Decision], bool]) -> Decision | None:
-    """The last decision about the first of these faces that holds and is as wanted."""
-    history = reversed(held.history(face_ids[0]))
-    return next((it for it in history if held.holds(it) and wanted(it)), None)
+def _latest(decisions: Decisions, face_id: str, matches: Callable[[Decision], bool]) -> Decision | None:
+    """The latest decision about a face that holds and matches."""
+    history = reversed(decisions.history(face_id))
+    return next((decision for decision in history if decisions.holds(decision) and matches(decision)), None)
 
 
-def _known(decision: Decision | None) -> Decision:
+def _required(decision: Decision | None) -> Decision:
     if decision is None:
-        raise LookupError("what holds rests on a decision, and there is none")
+        raise LookupError("a label, rejection, link or separation holds without a decision")
     return decision

@@ -1,6 +1,7 @@
-"""What archivists decided, as far as it holds: names, rejections, links and separations, after all undos.
+"""Which decisions hold, and what they yield for each face: its labels, and the faces linked with or separated from it.
 
-The state is a function of the set of decisions, whatever order they are read in.
+Pure: no Kafka and no SQL. The state is a function of the set of decisions, whatever the order they are applied in.
+`conflicts` checks a new decision against it.
 """
 
 from __future__ import annotations
@@ -23,33 +24,34 @@ from schemas.decisions import (
 )
 
 Order = tuple[datetime, str]
+"""What decisions are sorted by: their time, then their id."""
 
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
 class DecisionDeleted:
-    """A tombstone of `labels`: this decision was never made."""
+    """A tombstone of the topic `labels`: this decision no longer exists."""
 
     decision_id: str
 
 
 @dataclass(frozen=True)
 class FaceLabels:
-    """What was decided about the name of one face: its hard label, and the labels that it never is."""
+    """The labels that decisions give one face: its hard label, and the labels that are rejected for it."""
 
     hard: str | None = None
     rejected: frozenset[str] = frozenset()
 
     @property
-    def any(self) -> bool:
-        """Whether anything was."""
+    def is_decided(self) -> bool:
+        """Whether there is a hard label or a rejected one."""
         return self.hard is not None or bool(self.rejected)
 
 
 @dataclass(frozen=True)
 class Person:
-    """Who a label stands for, as last said in a decision that holds."""
+    """The person that a label stands for: name and authority of the latest decisions that hold and give them."""
 
     label_id: str
     name: str
@@ -60,124 +62,141 @@ _UNDECIDED = FaceLabels()
 
 
 class Decisions:
-    """All decisions ever made, and what of them holds.
+    """All decisions, and what those that hold yield for each face.
 
-    A decision holds unless an undo that holds and is later than it names it. Of the decisions about one face that
-    hold, each takes effect in their order (time, then id): a name takes the place of the one before and of its own
-    rejection, a rejection that of the name it rejects. Of those about one pair of faces the last one counts.
+    A decision holds unless an undo of it holds that is later. Decisions that hold take effect in their order (time,
+    then id). About one face, a naming replaces the earlier label and ends the rejection of its own label; a rejection
+    ends the label that it rejects. About one pair of faces, the latest decision takes effect.
     """
 
     def __init__(self) -> None:
-        """No decisions."""
+        """Start without decisions."""
         self._by_id: dict[str, Decision] = {}
-        self._undos: defaultdict[str, set[str]] = defaultdict(set)
-        self._about: defaultdict[str, set[str]] = defaultdict(set)
+        # Ids of the undos of a decision, also of one that has not been read yet.
+        self._undo_ids: defaultdict[str, set[str]] = defaultdict(set)
+        self._ids_of_face: defaultdict[str, set[str]] = defaultdict(set)
+        # What holds, by face id. A face is missing where nothing holds.
         self._labels: dict[str, FaceLabels] = {}
         self._linked: dict[str, dict[str, Order]] = {}
         self._separated: dict[str, set[str]] = {}
 
     def __len__(self) -> int:
-        """How many decisions there are, undone ones and undos included."""
+        """The number of decisions, undone ones and undos included."""
         return len(self._by_id)
 
     def __iter__(self) -> Iterator[Decision]:
-        """All of them, undone ones and undos included, in no particular order."""
+        """All decisions, undone ones and undos included, in no particular order."""
         return iter(self._by_id.values())
 
-    def take(self, batch: Iterable[Decision | DecisionDeleted]) -> set[str]:
-        """Take decisions in. The faces for which what holds may have changed, partners of pairs included."""
-        faces: set[str] = set()
-        for said in batch:
-            faces |= self._forget(said.decision_id)
-            if isinstance(said, Decision):
-                faces |= self._add(said)
-        for face_id in faces:
-            self._settle(face_id)
-        return faces
+    def apply(self, batch: Iterable[Decision | DecisionDeleted]) -> set[str]:
+        """Add decisions and delete others.
+
+        Returns the ids of the faces for which what holds may have changed; of a pair, both. An event for an id that is
+        there already replaces that decision; deleting an unknown one changes nothing.
+        """
+        face_ids: set[str] = set()
+        for event in batch:
+            face_ids |= self._delete(event.decision_id)
+            if isinstance(event, Decision):
+                face_ids |= self._add(event)
+        for face_id in face_ids:
+            self._update_face(face_id)
+        return face_ids
 
     def labels(self, face_id: str) -> FaceLabels:
-        """What was decided about a face's name."""
+        """The labels of a face; empty where nothing holds."""
         return self._labels.get(face_id, _UNDECIDED)
 
     def linked(self, face_id: str) -> dict[str, Order]:
-        """The faces that this one is linked with, each with the order of the decision."""
+        """The faces that this one is linked with, each with the order of its decision."""
         return self._linked.get(face_id, {})
 
     def separated(self, face_id: str) -> set[str]:
         """The faces that this one is separated from."""
         return self._separated.get(face_id, set())
 
-    def concern(self, face_id: str) -> bool:
-        """Whether any decision about this face holds: a name, a rejection, a link or a separation."""
+    def affect(self, face_id: str) -> bool:
+        """Whether this face has a hard label, a rejected label, a link or a separation."""
         return face_id in self._labels or face_id in self._linked or face_id in self._separated
 
     def get(self, decision_id: str) -> Decision | None:
-        """The decision of this id, whether it holds or not."""
+        """The decision of this id, whether it holds or not; None where there is none."""
         return self._by_id.get(decision_id)
 
     def holds(self, decision: Decision) -> bool:
-        """Whether nobody has undone this decision; one that was superseded by a later one still holds."""
+        """Whether no undo of this decision holds. One that was superseded by a later decision still holds."""
+        # Latest first: an undo is later than what it undoes, so whether it holds is known before that is needed.
         holding: dict[str, bool] = {}
-        for it in reversed(self._with_undos([decision])):
-            holding[it.decision_id] = not any(holding[undo.decision_id] for undo in self.undos(it))
+        for candidate in reversed(self._with_undos([decision])):
+            holding[candidate.decision_id] = not any(holding[undo.decision_id] for undo in self.undos(candidate))
         return holding[decision.decision_id]
 
     def undos(self, decision: Decision) -> list[Decision]:
-        """The undos of a decision, earliest first. One that claims to be earlier than what it undoes is none."""
-        undos = (self._by_id[it] for it in self._undos.get(decision.decision_id, ()))
-        return sorted((it for it in undos if it.order > decision.order), key=lambda it: it.order)
+        """The undos of a decision, earliest first. An undo that is not later than the decision is ignored."""
+        undos = (self._by_id[undo_id] for undo_id in self._undo_ids.get(decision.decision_id, ()))
+        return sorted((undo for undo in undos if undo.order > decision.order), key=lambda undo: undo.order)
 
-    def history(self, face_id: str) -> list[Decision]:
-        """All decisions about a face, and the undos of them, earliest first."""
-        return self._with_undos([self._by_id[it] for it in self._about.get(face_id, ())])
+    def subject(self, decision: Decision) -> Decision | None:
+        """The decision about faces that this one is about: itself, or the end of its chain of undos.
 
-    def people(self) -> dict[str, Person]:
-        """Everybody who was named in a decision that holds, by label id: name and authority as last said."""
-        people: dict[str, Person] = {}
-        for decision in sorted(self._by_id.values(), key=lambda it: it.order):
-            if isinstance(decision, FaceNamed) and self.holds(decision):
-                before = people.get(decision.label_id)
-                authority = decision.authority or (before.authority if before else None)
-                people[decision.label_id] = Person(decision.label_id, decision.name, authority)
-        return people
-
-    def _add(self, decision: Decision) -> set[str]:
-        self._by_id[decision.decision_id] = decision
-        for face_id in decision.face_ids:
-            self._about[face_id].add(decision.decision_id)
-        if isinstance(decision, DecisionUndone):
-            self._undos[decision.undone_decision_id].add(decision.decision_id)
-        return self._faces_behind(decision)
-
-    def _forget(self, decision_id: str) -> set[str]:
-        decision = self._by_id.get(decision_id)
-        if decision is None:
-            return set()
-        faces = self._faces_behind(decision)
-        del self._by_id[decision_id]
-        for face_id in decision.face_ids:
-            self._about[face_id].discard(decision_id)
-        if isinstance(decision, DecisionUndone):
-            self._undos[decision.undone_decision_id].discard(decision_id)
-        return faces
-
-    def _faces_behind(self, decision: Decision) -> set[str]:
-        """The faces of a decision; of an undo, those of the decision at the end of its chain, if that is known."""
+        None where the chain leads to a decision that is not there, or in a circle.
+        """
         seen: set[str] = set()
         while isinstance(decision, DecisionUndone):
             undone = self._by_id.get(decision.undone_decision_id)
             if undone is None or undone.decision_id in seen:
-                return set()
+                return None
             seen.add(undone.decision_id)
             decision = undone
-        return set(decision.face_ids)
+        return decision
 
-    def _settle(self, face_id: str) -> None:
-        holding = list(self._holding(face_id))
+    def history(self, face_id: str) -> list[Decision]:
+        """All decisions about a face with their undos, earliest first."""
+        return self._with_undos([self._by_id[decision_id] for decision_id in self._ids_of_face.get(face_id, ())])
+
+    def people(self) -> dict[str, Person]:
+        """The people named in decisions that hold, by label id; name and authority are the latest that were given."""
+        people: dict[str, Person] = {}
+        for decision in sorted(self._by_id.values(), key=lambda decision: decision.order):
+            if isinstance(decision, FaceNamed) and self.holds(decision):
+                known = people.get(decision.label_id)
+                authority = decision.authority or (known.authority if known else None)
+                people[decision.label_id] = Person(decision.label_id, decision.name, authority)
+        return people
+
+    def _add(self, decision: Decision) -> set[str]:
+        """Index a decision. Returns the faces that it may change."""
+        self._by_id[decision.decision_id] = decision
+        for face_id in decision.face_ids:
+            self._ids_of_face[face_id].add(decision.decision_id)
+        if isinstance(decision, DecisionUndone):
+            self._undo_ids[decision.undone_decision_id].add(decision.decision_id)
+        return self._changed_faces(decision)
+
+    def _delete(self, decision_id: str) -> set[str]:
+        """Remove a decision, if it is there. Returns the faces that this may change."""
+        decision = self._by_id.get(decision_id)
+        if decision is None:
+            return set()
+        # Before the removal: afterwards the chain of an undo may no longer be complete.
+        face_ids = self._changed_faces(decision)
+        del self._by_id[decision_id]
+        for face_id in decision.face_ids:
+            self._ids_of_face[face_id].discard(decision_id)
+        if isinstance(decision, DecisionUndone):
+            self._undo_ids[decision.undone_decision_id].discard(decision_id)
+        return face_ids
+
+    def _changed_faces(self, decision: Decision) -> set[str]:
+        subject = self.subject(decision)
+        return set(subject.face_ids) if subject else set()
+
+    def _update_face(self, face_id: str) -> None:
+        """Compute again what holds for a face, from all decisions about it."""
         hard: str | None = None
         rejected: set[str] = set()
-        last_of_pair: dict[str, PairDecision] = {}
-        for decision in holding:
+        latest_of_pair: dict[str, PairDecision] = {}
+        for decision in self._holding_decisions(face_id):
             match decision:
                 case FaceNamed():
                     hard = decision.label_id
@@ -189,32 +208,35 @@ class Decisions:
                     hard = None if hard == decision.label_id else hard
                 case PairDecision():
                     (other,) = set(decision.face_ids) - {face_id}
-                    last_of_pair[other] = decision
-        linked = {other: it.order for other, it in last_of_pair.items() if isinstance(it, FacesLinked)}
+                    latest_of_pair[other] = decision
+        linked = {other: pair.order for other, pair in latest_of_pair.items() if isinstance(pair, FacesLinked)}
+        separated = latest_of_pair.keys() - linked.keys()
         labels = FaceLabels(hard, frozenset(rejected))
-        _put(self._labels, face_id, labels, labels.any)
-        _put(self._linked, face_id, linked, bool(linked))
-        _put(self._separated, face_id, last_of_pair.keys() - linked.keys(), len(last_of_pair) > len(linked))
+        _set_or_delete(self._labels, face_id, labels, labels.is_decided)
+        _set_or_delete(self._linked, face_id, linked, bool(linked))
+        _set_or_delete(self._separated, face_id, separated, bool(separated))
 
     def _with_undos(self, decisions: list[Decision]) -> list[Decision]:
-        """Decisions, the undos of them, the undos of these and so on, earliest first."""
-        found: dict[str, Decision] = {}
-        waiting = list(decisions)
-        while waiting:
-            decision = waiting.pop()
-            if decision.decision_id not in found:
-                found[decision.decision_id] = decision
-                waiting += self.undos(decision)
-        return sorted(found.values(), key=lambda it: it.order)
+        """These decisions, their undos, the undos of those and so on, earliest first."""
+        collected: dict[str, Decision] = {}
+        pending = list(decisions)
+        while pending:
+            decision = pending.pop()
+            if decision.decision_id not in collected:
+                collected[decision.decision_id] = decision
+                pending += self.undos(decision)
+        return sorted(collected.values(), key=lambda decision: decision.order)
 
-    def _holding(self, face_id: str) -> Iterator[FaceDecision | PairDecision]:
-        for decision in sorted((self._by_id[it] for it in self._about[face_id]), key=lambda it: it.order):
+    def _holding_decisions(self, face_id: str) -> Iterator[FaceDecision | PairDecision]:
+        decisions = (self._by_id[decision_id] for decision_id in self._ids_of_face[face_id])
+        for decision in sorted(decisions, key=lambda decision: decision.order):
             if isinstance(decision, FaceDecision | PairDecision) and self.holds(decision):
                 yield decision
 
 
-def _put(kept: dict[str, Value], face_id: str, value: Value, is_something: bool) -> None:
-    if is_something:
-        kept[face_id] = value
+def _set_or_delete(values: dict[str, Value], face_id: str, value: Value, present: bool) -> None:
+    """Only faces for which something holds have an entry, so that `affect` is a lookup."""
+    if present:
+        values[face_id] = value
     else:
-        kept.pop(face_id, None)
+        values.pop(face_id, None)

@@ -1,4 +1,7 @@
-"""Decisions in the words of people. Pure."""
+"""Decisions as text for people. Pure.
+
+Messages of the commands use these texts: "face 1a2b is Grace Hopper (Ann, 2026-01-02, decision 3c4d)".
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,12 @@ from schemas.decisions import (
 )
 
 
-def told(decision: Decision, people: Mapping[str, Person]) -> str:
-    """What was decided, as a clause without its author: "face 1a2b is Grace Hopper"."""
+def describe(decision: Decision, people: Mapping[str, Person]) -> str:
+    """A decision as a clause without its author: "face 1a2b is Grace Hopper".
+
+    `people`, by label id, give the name of a rejected label; without one, the text has the label id. Raises TypeError
+    for a kind of decision that has no text.
+    """
     match decision:
         case FaceNamed():
             return f"face {decision.face_id} is {decision.name}"
@@ -32,33 +39,35 @@ def told(decision: Decision, people: Mapping[str, Person]) -> str:
             return f"faces {decision.face_id} and {decision.other_face_id} are different people"
         case DecisionUndone():
             return f"decision {decision.undone_decision_id} is undone"
-    raise TypeError(f"{type(decision).__name__} has no words")
+    raise TypeError(f"no text for a {type(decision).__name__}")
 
 
 def describe_for_face(face_id: str, decision: Decision, people: Mapping[str, Person]) -> str:
-    """The same of a face that is known from elsewhere: "is Grace Hopper", "is one person with 3c4d"."""
+    """The same without the face, for a list about that face: "is Grace Hopper", "is one person with 3c4d"."""
     match decision:
         case FacesLinked() | FacesSeparated():
             (other,) = set(decision.face_ids) - {face_id}
-            return clause(decision.kind, None, other)
+            return predicate(decision.kind, None, other)
         case DecisionUndone():
-            return told(decision, people)
-    return told(decision, people).removeprefix(f"face {face_id} ")
+            return describe(decision, people)
+    return describe(decision, people).removeprefix(f"face {face_id} ")
 
 
-def clause(kind: str, name: str | None, other: str | None) -> str:
-    """What a decision of this kind says of one face, with the person's name or the other face."""
+def predicate(kind: str, name: str | None, other_face_id: str | None) -> str:
+    """The same from single fields, as a row of the catalogue has them: the kind, and the name or the other face.
+
+    Raises KeyError for a kind that is not about faces.
+    """
     return {
         "named": f"is {name}",
         "name-taken-back": "has no name",
         "name-rejected": f"is never {name}",
-        "linked": f"is one person with {other}",
-        "separated": f"is somebody else than {other}",
+        "linked": f"is one person with {other_face_id}",
+        "separated": f"is somebody else than {other_face_id}",
     }[kind]
 
 
-def cited(decision: Decision, people: Mapping[str, Person]) -> str:
-    """The same with who decided it and when, and its id."""
-    return (
-        f"{told(decision, people)} ({decision.author}, {decision.decided_at:%Y-%m-%d}, decision {decision.decision_id})"
-    )
+def cite(decision: Decision, people: Mapping[str, Person]) -> str:
+    """`describe` with the author, the date and the decision's id in brackets."""
+    source = f"{decision.author}, {decision.decided_at:%Y-%m-%d}, decision {decision.decision_id}"
+    return f"{describe(decision, people)} ({source})"

@@ -20,7 +20,7 @@ def read_decisions(kafka: KafkaSettings) -> Decisions:
     decisions = Decisions()
     messages = (received.message for received in read_to_end(kafka, LABELS))
     changes = (DecisionDeleted(message.key) if isinstance(message, Tombstone) else message for message in messages)
-    decisions.take(change for change in changes if isinstance(change, Decision | DecisionDeleted))
+    decisions.apply(change for change in changes if isinstance(change, Decision | DecisionDeleted))
     return decisions
 
 
@@ -30,7 +30,7 @@ def publish_decision(
     """Check a decision against the earlier ones, publish it, add it to `decisions`, and return it as published.
 
     Its time is moved after those of the decisions that it was made with knowledge of (decisions.lookup). When this
-    returns, the broker has confirmed it. Raises decisions.conflicts.ConflictError and AlreadySo, having published
+    returns, the broker has confirmed it. Raises decisions.conflicts.ConflictError and AlreadyHolds, having published
     nothing, and errors.Fatal when the broker does not confirm it.
     """
     decision = timed_after_known(decisions, decision)
@@ -38,5 +38,5 @@ def publish_decision(
     advice = f"see `facestream history` for decision {decision.decision_id}, and decide again if it is not there"
     with Publisher(kafka, now, "decisions", advice) as publisher:
         publisher.send(decision)
-    decisions.take([decision])
+    decisions.apply([decision])
     return decision

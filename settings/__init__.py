@@ -73,7 +73,7 @@ class IndexSettings(Group):
     exact_below: int = Field(default=defaults.EXACT_BELOW, ge=0)
     m: int = Field(default=defaults.M, ge=2)
     ef_construction: int = Field(default=defaults.EF_CONSTRUCTION, ge=8)
-    # Candidates that a search keeps at least (hnswlib's ef): more of them miss less. It may change between runs.
+    # How many candidates a search keeps at least: with more it misses less. It may change between runs.
     ef: int = Field(default=defaults.EF, ge=1)
     seed: int = defaults.SEED
 

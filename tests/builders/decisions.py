@@ -48,7 +48,7 @@ def undone(minute: int, decision_id: str) -> Decision:
 def decisions_from(*decisions: Decision | DecisionDeleted) -> Decisions:
     """All of these, as the library holds them."""
     held = Decisions()
-    held.take(decisions)
+    held.apply(decisions)
     return held
 
 

@@ -70,7 +70,7 @@ def test_all_topics_reach_the_tables_over_restarts_and_lost_connections(
     assert (letter.topic, letter.key, letter.consumer) == ("assignments", "x", "catalogue")
 
 
-def test_a_new_database_is_filled_from_the_beginning_whatever_kafka_was_told(
+def test_a_new_database_is_filled_from_the_beginning_whatever_was_committed_to_kafka(
     settings: Settings, connection: Connection
 ) -> None:
     publish(settings.kafka, [published("again")])
@@ -82,7 +82,7 @@ def test_a_new_database_is_filled_from_the_beginning_whatever_kafka_was_told(
         wait_until(lambda: reader.scan(connection, "again") == filled, "the scan does not come back")
 
 
-def test_a_database_that_is_away_is_waited_for() -> None:
+def test_an_unavailable_database_is_waited_for() -> None:
     with catalogue.CatalogueSink(DatabaseSettings(url="postgresql://postgres@127.0.0.1:1/x")) as sink:
         with pytest.raises(Retriable, match=r"the catalogue is away: PostgreSQL at 127\.0\.0\.1:1 does not answer"):
             sink.positions()

@@ -1,4 +1,4 @@
-"""Decisions in a real PostgreSQL: which hold, and what they come to."""
+"""Decisions in a real PostgreSQL: which hold, and what they yield."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def from_memory(held: Decisions, face_id: str) -> tuple[object, ...]:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(decisions=st.lists(decisions_of_all_kinds, max_size=12, unique_by=lambda it: it.decision_id))
-def test_the_views_say_what_the_decisions_in_memory_say(connection: Connection, decisions: list[Decision]) -> None:
+def test_the_views_agree_with_the_decisions_in_memory(connection: Connection, decisions: list[Decision]) -> None:
     connection.execute("TRUNCATE decisions")
     write_messages(connection, "labels", *decisions)
     held = decisions_from(*decisions)
@@ -55,7 +55,7 @@ def test_a_decision_is_a_row_with_author_time_and_note_and_its_tombstone_takes_i
     assert holding(connection) == set()
 
 
-def test_a_decision_with_an_id_that_no_index_holds_is_noted_and_passed_over(connection: Connection) -> None:
+def test_a_decision_with_an_id_that_no_index_holds_is_a_dead_letter_and_skipped(connection: Connection) -> None:
     write_messages(connection, "labels", named(1, "f", "x" * 2000), named(2, "f", "grace"))
     assert holding(connection) == {"002"}
     assert connection.execute("SELECT reason FROM dead_letters").fetchall() == [
@@ -65,7 +65,7 @@ def test_a_decision_with_an_id_that_no_index_holds_is_noted_and_passed_over(conn
 
 @pytest.fixture
 def album(connection: Connection) -> Connection:
-    """Two people named, one of them proposed for two faces, one of these on a withdrawn scan."""
+    """Two people named, one of them suggested for two faces, one of these on a withdrawn scan."""
     write_messages(connection, "scans", published("s1"))
     write_messages(connection, "faces", analysed("s1", face("f"), face("g"), face("h")), analysed("s2", face("w")))
     write_messages(
@@ -77,23 +77,23 @@ def album(connection: Connection) -> Connection:
     return connection
 
 
-def test_people_count_their_named_and_proposed_faces_of_published_scans(album: Connection) -> None:
+def test_people_count_their_named_and_suggested_faces_of_published_scans(album: Connection) -> None:
     assert catalogue_decisions.people(album) == [
         catalogue_decisions.NamedPerson("eileen", "Eileen", None, hard=1, soft=0),
         catalogue_decisions.NamedPerson("grace", "Grace Hopper", None, hard=1, soft=1),
     ]
 
 
-def test_proposals_have_the_name_that_people_read_and_a_named_face_has_none(album: Connection) -> None:
+def test_suggestions_have_the_name_of_the_person_and_a_named_face_has_none(album: Connection) -> None:
     assert catalogue_decisions.distribution(album, "g") == [
-        catalogue_decisions.Proposal("grace", "Grace Hopper", 0.75),
-        catalogue_decisions.Proposal("unheard-of", "unheard-of", 0.25),
+        catalogue_decisions.SuggestedName("grace", "Grace Hopper", 0.75),
+        catalogue_decisions.SuggestedName("unheard-of", "unheard-of", 0.25),
     ]
     assert catalogue_decisions.distribution(album, "f") == []
     assert catalogue_decisions.name_of(album, "grace") == "Grace Hopper"
 
 
-def test_orphans_are_decisions_that_hold_about_faces_that_are_not_there(album: Connection) -> None:
+def test_orphans_are_decisions_that_hold_about_missing_faces(album: Connection) -> None:
     write_messages(
         album, "labels", named(3, "gone", "grace"), a_decision(NameRejected, 4, face_id="g", label_id="grace")
     )

@@ -1,4 +1,4 @@
-"""Asking a real PostgreSQL."""
+"""Queries on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_an_empty_catalogue_counts_nothing(connection: Connection) -> None:
     assert reader.clusters(connection) == []
 
 
-def test_counts_tell_how_much_there_is(album: Connection) -> None:
+def test_counts_are_the_numbers_of_rows(album: Connection) -> None:
     write_messages(album, "scans", published("broken"), published("mended"), published("waiting"))
     write_messages(album, "dead-letters", dead(b"broken"), dead(b"mended", offset=1), dead(b"{]", offset=2))
     write_messages(album, "faces", analysed("mended"))
@@ -64,7 +64,7 @@ def test_the_faces_of_scans_know_the_rank_and_size_of_their_cluster(album: Conne
     assert found == [[("a1", 1, 3), ("b1", 2, 1)], [("a2", 1, 3)], [("a3", 1, 3), ("n1", None, None)]]
 
 
-def test_other_questions_may_be_asked_while_faces_are_read(album: Connection) -> None:
+def test_other_queries_may_run_while_faces_are_read(album: Connection) -> None:
     scans = [reader.scan(album, faces[0].face.scan_id) for faces in reader.faces_of_scans(album)]
     assert scans == [published(f"s{number}", f"file:///s{number}.jpg") for number in (1, 2, 3)]
 
@@ -77,14 +77,14 @@ def test_a_face_is_found_by_the_beginning_of_its_id(album: Connection) -> None:
         reader.face_id_of(album, "x")
 
 
-def test_a_whole_id_is_meant_where_it_also_begins_another(connection: Connection) -> None:
+def test_a_complete_id_is_preferred_to_those_that_begin_with_it(connection: Connection) -> None:
     write_messages(connection, "scans", published("s1"))
     write_messages(connection, "faces", analysed("s1", face("a_"), face("a_b"), face("axb"), face("axc"), face("a\\d")))
     assert reader.face_id_of(connection, "a_") == "a_"
     assert reader.face_id_of(connection, "a\\") == "a\\d"
 
 
-def test_similar_faces_come_nearest_first_with_where_they_belong(album: Connection) -> None:
+def test_similar_faces_come_nearest_first_with_their_clusters(album: Connection) -> None:
     found = reader.similar(album, "a1", k=3)
     assert [(it.face.face_id, it.face.cluster_id, it.face.scan_id) for it in found] == [
         ("a2", "a1", "s2"),
@@ -135,20 +135,20 @@ def test_a_retired_id_leads_to_the_current_one_in_one_step(connection: Connectio
     assert reader.current_cluster(connection, "never heard of") is None
 
 
-def test_an_id_that_came_back_to_life_is_itself_again(connection: Connection) -> None:
+def test_an_id_that_is_in_use_again_yields_itself(connection: Connection) -> None:
     write_messages(connection, "clusters", changed("a", Change.CREATED), changed("b", Change.CREATED))
     write_messages(connection, "clusters", changed("b", Change.MERGED, 0, "a"), changed("a", Change.RETIRED, 0, "b"))
     write_messages(connection, "clusters", changed("b", Change.CREATED))
     assert redirects(connection, "ab") == ["b", "b"]
 
 
-def test_a_cluster_that_is_gone_leads_nowhere(connection: Connection) -> None:
+def test_a_removed_cluster_has_no_successor(connection: Connection) -> None:
     write_messages(connection, "clusters", changed("a", Change.CREATED), changed("b", Change.CREATED))
     write_messages(connection, "clusters", changed("b", Change.MERGED, 0, "a"), changed("a", Change.RETIRED, 0))
     assert redirects(connection, "ab") == [None, None]
 
 
-def test_redirects_in_a_circle_lead_nowhere(connection: Connection) -> None:
+def test_redirects_in_a_circle_yield_nothing(connection: Connection) -> None:
     write_messages(connection, "clusters", changed("a", Change.MERGED, 0, "b"), changed("b", Change.MERGED, 0, "a"))
     assert redirects(connection, "ab") == [None, None]
 

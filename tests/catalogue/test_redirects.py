@@ -1,4 +1,4 @@
-"""Where an id that gave way leads to: the catalogue and the library say the same of the same change log."""
+"""Redirects of superseded ids: the catalogue and the library yield the same for the same change log."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write_changes(connection: Connection, changes: tuple[ClusterChanged, ...]) -
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_every_id_leads_to_the_same_living_cluster_or_to_nothing(connection: Connection, seed: int) -> None:
+def test_every_id_leads_to_the_same_existing_cluster_or_to_none(connection: Connection, seed: int) -> None:
     log = random_log(random.Random(seed), 60)
     index = FaceIndex(IndexParameters())
     clustering, redirects = Clustering(Parameters(eps=0.25, min_samples=1 + seed % 3)), Redirects()
@@ -49,7 +49,7 @@ def test_every_id_leads_to_the_same_living_cluster_or_to_nothing(connection: Con
     assert gave_way > 10
 
 
-def test_who_led_to_an_id_that_comes_back_to_life_leads_there_again(connection: Connection) -> None:
+def test_redirects_to_an_id_that_is_in_use_again_lead_there_again(connection: Connection) -> None:
     def changed(cluster_id: str, change: Change, successor: str | None = None) -> ClusterChanged:
         return ClusterChanged(cluster_id=cluster_id, change=change, size=0 if successor else 1, successor=successor)
 

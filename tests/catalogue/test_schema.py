@@ -1,4 +1,4 @@
-"""Making the tables in a real PostgreSQL."""
+"""Creating the tables in a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ def test_a_catalogue_of_another_version_is_refused(database: DatabaseSettings, b
         connect(database)
 
 
-def test_a_user_who_may_not_add_pgvector_is_told_who_can(database: DatabaseSettings, bare: Connection) -> None:
+def test_a_user_who_may_not_add_pgvector_is_refused_with_what_to_do(
+    database: DatabaseSettings, bare: Connection
+) -> None:
     assert database.url
     role = f"reader_{bare.info.dbname}"
     bare.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
@@ -76,6 +78,6 @@ def test_a_server_that_does_not_answer_is_named_without_the_password() -> None:
 
 
 @pytest.mark.parametrize("url", ["not an address", None])
-def test_an_address_that_is_none_is_refused(url: str | None) -> None:
+def test_an_invalid_url_is_refused(url: str | None) -> None:
     with pytest.raises(CatalogueError, match="FACESTREAM_DATABASE__URL"):
         connect(DatabaseSettings(url=url))

@@ -1,4 +1,4 @@
-"""Writing on a real PostgreSQL: what stands in the tables is a function of what was said, not of when."""
+"""Writing to a real PostgreSQL: the rows are a function of the records, not of batches and timing."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from schemas.faces import ScanAnalysed
 from schemas.topics import ASSIGNMENTS, FACES, LABELS, SCANS, Tombstone
 from settings import DatabaseSettings
 from tests.builders.catalogue import (
+    PUBLISHED_AT,
     StreamRecord,
     analysed,
     assigned,
@@ -65,8 +66,8 @@ def test_a_face_is_found_with_its_scan_its_box_and_its_cluster(connection: Conne
         " distribution FROM face_catalogue"
     ).fetchall()
     names = [{"label_id": "anna", "probability": 0.75}, {"label_id": "mari", "probability": 0.25}]
-    place = ("f1", "album/1.jpg", "file:///album/1.jpg", 2, 0.25, 0.75)
-    assert found == [(*place, "f1", "core", None, "anna", 0.75, names)]
+    scan_and_box = ("f1", "album/1.jpg", "file:///album/1.jpg", 2, 0.25, 0.75)
+    assert found == [(*scan_and_box, "f1", "core", None, "anna", 0.75, names)]
     assert connection.execute("SELECT metadata, width FROM scans JOIN analyses USING (scan_id)").fetchall() == [
         ({"year": "1918"}, 1200)
     ]
@@ -82,7 +83,7 @@ def test_an_assignment_may_come_before_its_face(connection: Connection) -> None:
     assert connection.execute("SELECT face_id, cluster_id FROM face_catalogue").fetchall() == [("f1", "f1")]
 
 
-def test_a_new_analysis_takes_the_place_of_the_old_one_with_all_its_faces(connection: Connection) -> None:
+def test_a_new_analysis_replaces_the_old_one_with_all_its_faces(connection: Connection) -> None:
     write_records(connection, in_order("faces", analysed("s1", face("f1"), face("f2")), analysed("s2", face("g1"))))
     write_records(connection, in_order("faces", analysed("s1", face("f2"), face("f3")), start=2))
     found = connection.execute("SELECT face_id, scan_id, analysis FROM faces ORDER BY face_id").fetchall()
@@ -95,7 +96,7 @@ def test_an_analysis_without_a_face_empties_its_scan(connection: Connection) -> 
     assert connection.execute("SELECT scan_id, analysis FROM analyses").fetchall() == [("s1", 1)]
 
 
-def test_when_offsets_are_set_back_an_older_record_never_takes_the_place_of_a_newer(connection: Connection) -> None:
+def test_when_offsets_are_reset_an_older_record_never_replaces_a_newer_one(connection: Connection) -> None:
     records = [
         *in_order("faces", analysed("s1", face("f1")), analysed("s1", face("f2"))),
         *in_order("assignments", assigned("f1", "s1", "a", analysis=0), assigned("f1", "s1", "b", analysis=1)),
@@ -108,7 +109,7 @@ def test_when_offsets_are_set_back_an_older_record_never_takes_the_place_of_a_ne
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_withdrawing_a_scan_takes_everything_of_it_out(connection: Connection, together: bool) -> None:
+def test_withdrawing_a_scan_deletes_all_its_rows(connection: Connection, together: bool) -> None:
     there = [
         *in_order("scans", published("s1"), published("s2")),
         *in_order("faces", analysed("s1", face("f1")), analysed("s2", face("g1"))),
@@ -127,13 +128,13 @@ def test_withdrawing_a_scan_takes_everything_of_it_out(connection: Connection, t
         ]
 
 
-def test_a_withdrawn_scan_is_out_of_the_view_before_its_faces_are_gone(connection: Connection) -> None:
+def test_a_withdrawn_scan_is_not_in_the_view_while_its_faces_are_still_there(connection: Connection) -> None:
     write_records(connection, in_order("scans", published("s1")) + in_order("faces", analysed("s1", face("f1"))))
     write_records(connection, in_order("scans", Tombstone(SCANS, "s1"), start=1))
     assert rows_of(connection, "face_catalogue") == []
 
 
-def test_a_record_is_taken_once_also_when_the_answer_of_a_commit_was_lost(connection: Connection) -> None:
+def test_a_record_is_written_once_also_when_the_answer_of_a_commit_was_lost(connection: Connection) -> None:
     records = in_order("assignments", assigned("f1", "s1", "a"), assigned("f1", "s1", "b"))
     write_records(connection, records)
     write(connection, records[:1], {("assignments", 0): 1})
@@ -154,7 +155,7 @@ def test_rows_and_offsets_are_written_together_or_not_at_all(database: DatabaseS
         assert [row[0] for row in rows_of(connection, "scans")] == ["s1", "s2"]
 
 
-def test_two_writers_of_the_same_records_leave_what_one_leaves(database: DatabaseSettings) -> None:
+def test_two_writers_of_the_same_records_write_what_one_writes(database: DatabaseSettings) -> None:
     records = in_order("assignments", *(assigned("f", "s", f"c{number}") for number in range(200)))
 
     def keep_writing() -> None:
@@ -172,7 +173,7 @@ def test_two_writers_of_the_same_records_leave_what_one_leaves(database: Databas
         assert reader.offsets(connection, CONSUMER) == {("assignments", 0): 200}
 
 
-def test_a_record_that_no_row_can_hold_is_noted_and_the_others_go_through(connection: Connection) -> None:
+def test_a_record_that_no_row_can_hold_is_a_dead_letter_and_the_others_are_written(connection: Connection) -> None:
     short = face("f2").model_copy(update={"embedding": b"\0\0\0\0"})
     not_finite = face("f3", [float("nan")])
     records = [
@@ -182,8 +183,8 @@ def test_a_record_that_no_row_can_hold_is_noted_and_the_others_go_through(connec
         *in_order("assignments", assigned("f4", "s3", "f4", analysis=2**70), assigned("f5", "s3", "f4")),
     ]
     write_records(connection, records)
-    noted = {(it.topic, it.offset): it.reason for it in reader.dead_letters(connection)}
-    assert noted == {
+    stored = {(it.topic, it.offset): it.reason for it in reader.dead_letters(connection)}
+    assert stored == {
         ("faces", 0): "the embedding of face f2 has 1 numbers, not 128",
         ("faces", 1): "the embedding of face f3 has a number that is not finite",
         ("faces", 3): "a number of pixels, pages or partitions above 2147483647",
@@ -194,6 +195,24 @@ def test_a_record_that_no_row_can_hold_is_noted_and_the_others_go_through(connec
     assert [row[0] for row in rows_of(connection, "scans")] == ["s6"]
     assert [row[0] for row in rows_of(connection, "faces")] == ["f4"]
     assert [row[0] for row in rows_of(connection, "assignments")] == ["f5"]
+
+
+def test_a_row_has_every_column_of_its_table(connection: Connection) -> None:
+    analysis, change = analysed("s1", face("f1")), changed("c1", Change.CREATED)
+    (refused,) = in_order("faces", analysis)
+    made = {
+        "scans": rows.scan(published("s1")),
+        "analyses": rows.analysis(0, analysis),
+        "faces": next(rows.faces(0, analysis)),
+        "assignments": rows.assignment(assigned("f1", "s1", "f1")),
+        "decisions": rows.decision(named(1, "f1", "anna")),
+        "cluster_changes": rows.cluster_change(0, 0, change),
+        "dead_letters": rows.dead_letter(dead(b"s1")),
+    }
+    for table, row in made.items():
+        columns = connection.execute(f"SELECT * FROM {table}").description or ()
+        assert [*row] == [column.name for column in columns]
+    assert [*rows.refused_record(refused, CONSUMER, "too long", PUBLISHED_AT)] == [*made["dead_letters"]]
 
 
 def test_the_longest_ids_fit(connection: Connection) -> None:
@@ -213,11 +232,11 @@ def test_a_character_nul_which_postgresql_cannot_hold_is_replaced(connection: Co
     assert rows_of(connection, "scans") == []
 
 
-def test_dead_letters_are_noted_once_whatever_their_key(connection: Connection) -> None:
+def test_dead_letters_are_stored_once_whatever_their_key(connection: Connection) -> None:
     letters = [dead(b"s1"), dead(None, offset=1), dead(b"\xff\x00", offset=2), dead(b"s1", "still not")]
     write_records(connection, in_order("dead-letters", *letters))
-    noted = [(it.offset, it.key, it.reason) for it in reader.dead_letters(connection)]
-    assert noted == [(2, "\\xff\ufffd", "not a picture"), (1, None, "not a picture"), (0, "s1", "still not")]
+    stored = [(it.offset, it.key, it.reason) for it in reader.dead_letters(connection)]
+    assert stored == [(2, "\\xff\ufffd", "not a picture"), (1, None, "not a picture"), (0, "s1", "still not")]
 
 
 SCAN_IDS = ("s1", "s2", "s3")

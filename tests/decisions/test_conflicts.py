@@ -1,4 +1,4 @@
-"""What speaks against a decision, told by the earlier decisions that it conflicts with."""
+"""Which decisions are refused, and which earlier decisions the message names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decisions.conflicts import AlreadySo, ConflictError, check
+from decisions.conflicts import AlreadyHolds, ConflictError, check
 from decisions.holding import Decisions
 from schemas.decisions import Decision, NameRejected, NameTakenBack
 from tests.builders.decisions import (
@@ -29,18 +29,18 @@ def unnamed(minute: int, face_id: str) -> Decision:
 
 
 def conflict(decision: Decision, *earlier: Decision) -> str:
-    """What speaks against a decision, which is refused and leaves no trace."""
-    held = decisions_from(*earlier)
+    """The message of a decision that is refused; the earlier ones stay as they are."""
+    decisions = decisions_from(*earlier)
     with pytest.raises(ConflictError) as raised:
-        check(held, decision)
-    if len(held) != len(earlier):
+        check(decisions, decision)
+    if len(decisions) != len(earlier):
         pytest.fail("a decision that was refused was kept")
     return str(raised.value)
 
 
 def already(decision: Decision, *earlier: Decision) -> str:
-    """What makes a decision needless."""
-    with pytest.raises(AlreadySo) as raised:
+    """The message of a decision that would change nothing."""
+    with pytest.raises(AlreadyHolds) as raised:
         check(decisions_from(*earlier), decision)
     return str(raised.value)
 
@@ -53,9 +53,9 @@ def test_a_face_cannot_be_named_as_a_person_rejected_for_it() -> None:
 
 
 def test_the_name_that_a_face_has_cannot_be_rejected() -> None:
-    said_against = conflict(rejected(9, "f", "grace"), named(1, "f", "grace"))
-    assert said_against.startswith("that face f is never Grace conflicts with what was decided before: face f is Grace")
-    assert said_against.endswith("facestream undo 001")
+    message = conflict(rejected(9, "f", "grace"), named(1, "f", "grace"))
+    assert message.startswith("that face f is never Grace conflicts with what was decided before: face f is Grace")
+    assert message.endswith("facestream undo 001")
 
 
 @pytest.mark.parametrize("one_face_first", [True, False])
@@ -77,8 +77,8 @@ def test_faces_separated_at_the_ends_of_a_chain_of_links_cannot_be_linked() -> N
 
 def test_linked_faces_cannot_be_separated_also_through_a_chain() -> None:
     assert "decision 001" in conflict(separated(9, "a", "b"), linked(1, "b", "a"))
-    said_against = conflict(separated(9, "a", "c"), linked(1, "a", "b"), linked(2, "b", "c"))
-    assert "facestream undo 001 or facestream undo 002" in said_against
+    message = conflict(separated(9, "a", "c"), linked(1, "a", "b"), linked(2, "b", "c"))
+    assert "facestream undo 001 or facestream undo 002" in message
 
 
 def test_faces_of_two_names_cannot_be_linked_also_through_chains() -> None:
@@ -86,19 +86,19 @@ def test_faces_of_two_names_cannot_be_linked_also_through_chains() -> None:
     assert "face f is Grace (Ann, 2026-01-02, decision 001) and face g is Eileen" in conflict(
         linked(9, "f", "g"), *names
     )
-    said_against = conflict(linked(9, "h", "i"), *names, linked(3, "f", "h"), linked(4, "i", "g"))
-    assert "decision 003" in said_against and "decision 004" in said_against
+    message = conflict(linked(9, "h", "i"), *names, linked(3, "f", "h"), linked(4, "i", "g"))
+    assert "decision 003" in message and "decision 004" in message
 
 
 def test_a_face_cannot_be_named_differently_from_one_it_is_linked_with() -> None:
-    said_against = conflict(named(9, "f", "eileen"), named(1, "h", "grace"), linked(2, "f", "g"), linked(3, "g", "h"))
-    assert said_against.startswith("that face f is Eileen conflicts with what was decided before: face h is Grace (Ann")
+    message = conflict(named(9, "f", "eileen"), named(1, "h", "grace"), linked(2, "f", "g"), linked(3, "g", "h"))
+    assert message.startswith("that face f is Eileen conflicts with what was decided before: face h is Grace (Ann")
     check(decisions_from(named(1, "h", "grace"), linked(2, "f", "h")), named(9, "f", "grace"))
 
 
 def test_a_face_cannot_have_the_name_of_one_it_is_separated_from() -> None:
-    said_against = conflict(named(9, "f", "grace"), named(1, "g", "grace"), separated(2, "f", "g"))
-    assert said_against == (
+    message = conflict(named(9, "f", "grace"), named(1, "g", "grace"), separated(2, "f", "g"))
+    assert message == (
         "that face f is Grace conflicts with what was decided before: faces f and g are different people (Ann, "
         "2026-01-02, decision 002) and face g is Grace (Ann, 2026-01-02, decision 001); to take that back first: "
         "facestream undo 002 or facestream undo 001"
@@ -108,8 +108,8 @@ def test_a_face_cannot_have_the_name_of_one_it_is_separated_from() -> None:
 
 
 def test_faces_of_one_name_cannot_be_separated() -> None:
-    said_against = conflict(separated(9, "f", "g"), named(1, "f", "grace"), named(2, "g", "grace"))
-    assert said_against.endswith("facestream undo 001 or facestream undo 002")
+    message = conflict(separated(9, "f", "g"), named(1, "f", "grace"), named(2, "g", "grace"))
+    assert message.endswith("facestream undo 001 or facestream undo 002")
 
 
 def test_a_name_rejected_for_a_face_is_rejected_for_those_linked_with_it() -> None:
@@ -125,7 +125,7 @@ def test_a_face_may_be_given_another_name_and_a_separated_one_too() -> None:
     check(decisions_from(rejected(1, "f", "grace"), named(2, "f", "eileen")), unnamed(9, "f"))
 
 
-def test_what_is_so_already_is_told_by_the_decision_that_says_so() -> None:
+def test_what_holds_already_is_refused_with_the_decision_that_has_the_same_effect() -> None:
     assert already(named(9, "f", "grace"), named(1, "f", "grace")) == "face f is Grace (Ann, 2026-01-02, decision 001)"
     assert "decision 001" in already(rejected(9, "f", "grace"), rejected(1, "f", "grace"), rejected(2, "f", "eileen"))
     assert "decision 001" in already(linked(9, "g", "f"), linked(1, "f", "g"), linked(2, "f", "h"))
@@ -173,27 +173,36 @@ def test_an_undo_cannot_uncover_what_conflicts_with_what_was_decided_since() -> 
     )
 
 
-def test_where_decisions_conflict_already_nothing_keeps_people_from_putting_it_right() -> None:
+def test_where_decisions_conflict_already_each_of_them_can_be_undone() -> None:
     # Two archivists decided at the same moment.
-    held = decisions_from(named(1, "f", "grace"), named(2, "g", "eileen"), linked(3, "f", "g"), separated(4, "g", "h"))
-    held.take([linked(5, "h", "f"), named(6, "f", "grace", authority="https://viaf.org/viaf/12345")])
+    decisions = decisions_from(
+        named(1, "f", "grace"), named(2, "g", "eileen"), linked(3, "f", "g"), separated(4, "g", "h")
+    )
+    decisions.apply([linked(5, "h", "f"), named(6, "f", "grace", authority="https://viaf.org/viaf/12345")])
     for minute in range(1, 7):
-        check(held, undone(9, f"00{minute}"))
-    check(held, unnamed(9, "f"))
+        check(decisions, undone(9, f"00{minute}"))
+    check(decisions, unnamed(9, "f"))
+
+
+def test_an_undo_dated_before_what_it_undoes_changes_nothing_and_does_not_conflict() -> None:
+    earlier = [separated(1, "f", "g"), linked(2, "f", "g")]
+    check(decisions_from(*earlier), undone(0, "001"))
 
 
 @given(st.lists(decisions_of_all_kinds, max_size=8, unique_by=lambda it: it.decision_id), decisions_of_all_kinds)
 def test_checking_any_decision_after_any_others_ends_in_one_of_three_ways_and_leaves_no_trace(
     earlier: list[Decision], decision: Decision
 ) -> None:
-    held, untouched = decisions_from(*earlier), decisions_from(*earlier)
+    decisions, untouched = decisions_from(*earlier), decisions_from(*earlier)
     decision = decision.model_copy(update={"decision_id": "new"})
     try:
-        check(held, decision)
-    except (ConflictError, AlreadySo) as error:
+        check(decisions, decision)
+    except (ConflictError, AlreadyHolds) as error:
         assert str(error)
-    assert everything(held) == everything(untouched)
+    assert everything(decisions) == everything(untouched)
 
 
-def everything(held: Decisions) -> list[object]:
-    return [(held.labels(it), held.linked(it), held.separated(it), held.history(it)) for it in "fgh"]
+def everything(decisions: Decisions) -> list[object]:
+    return [
+        (decisions.labels(it), decisions.linked(it), decisions.separated(it), decisions.history(it)) for it in "fgh"
+    ]

@@ -19,7 +19,7 @@ def test_a_decision_is_found_by_the_beginning_of_its_id() -> None:
         find_decision(decisions, "ab")
     with pytest.raises(UserError, match="there is no decision 'x'"):
         find_decision(decisions, "x")
-    decisions.take([named(3, "f", "grace", decision_id="ab")])
+    decisions.apply([named(3, "f", "grace", decision_id="ab")])
     assert find_decision(decisions, "ab").decision_id == "ab"
 
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from decisions.conflicts import AlreadySo, ConflictError
+from decisions.conflicts import AlreadyHolds, ConflictError
 from producers.decisions import publish_decision, read_decisions
 from producers.publisher import Publisher
 from schemas.decisions import Decision, NameRejected
@@ -47,7 +47,7 @@ def test_a_decision_is_on_the_topic_once_it_is_decided(kafka: KafkaSettings, fac
 def test_what_conflicts_or_is_so_already_is_not_published(kafka: KafkaSettings, face_id: str) -> None:
     publish_decision(kafka, read_decisions(kafka), named(1, face_id, "grace", decision_id=uuid4().hex), lambda: NOON)
     before = published(kafka)
-    with pytest.raises(AlreadySo):
+    with pytest.raises(AlreadyHolds):
         publish_decision(
             kafka, read_decisions(kafka), named(2, face_id, "grace", decision_id=uuid4().hex), lambda: NOON
         )
