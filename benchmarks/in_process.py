@@ -115,7 +115,7 @@ class Stream:
         yield Row(f"recall before an audit, {len(entries):,} scans", self.index.faces, recall=self._recall(exact))
         watch = Stopwatch()
         seen = watch.time(audit, self.index, entries, [record for _, record in self._sample])
-        self.clustering.apply(seen.fuller)
+        self.clustering.apply(seen.corrections)
         yield watch.row("audit", sum(len(entry.scan.faces) for entry in entries))
         yield Row("recall after it", self.index.faces, recall=self._recall(exact))
 
@@ -124,7 +124,7 @@ class Stream:
         present = expected = 0
         for record in exact:
             for face in record.faces:
-                (node,) = graph.node_index.find([face.face_id])
+                node = graph.node_index.live([face.face_id])[face.face_id]
                 _, edges = graph.edges_of.read(np.array([node]))
                 known = set(graph.nodes.face_id[graph.other_end(edges, np.full(len(edges), node))].tolist())
                 pairs = zip(face.neighbours, face.analyses, strict=True)

@@ -1,4 +1,4 @@
-"""Which edges are links between neighbours, decided anew for all pairs that a batch touched."""
+"""Which edges are active, that is, make two nodes neighbours: decided again for every pair that a batch touched."""
 
 from __future__ import annotations
 
@@ -8,86 +8,97 @@ import numpy as np
 import numpy.typing as npt
 
 from clustering.columns.arrays import Mask, Slots, first_of_each, unique
-from clustering.graph import Graph, Replaced
+from clustering.graph import Graph, GraphChanges
 
 
 @dataclass(frozen=True)
-class Links:
+class EdgeChanges:
     """What a batch changed between neighbours.
 
-    born, died: nodes that became live, or ceased to be. left, right: the two ends of each pair that is linked no
-    longer. made: the edges of pairs that are linked now and were not; they are marked as linked only by `activate`, so
-    that what fell apart can be looked at first. moved: the edges that now speak for pairs that are linked before and
-    after, where another edge did before.
+    added, removed: nodes that became live, or ceased to be.
+    deactivated_left, deactivated_right: the two ends of each pair that were neighbours before and are not now.
+    activated: the edges of pairs that are neighbours now and were not. `compare` does not mark them as active yet:
+        deletion has to see the graph without them. `activate` does.
+    replaced: the active edges of pairs that are neighbours before and after, where another edge represented the pair
+        before.
     """
 
-    born: Slots
-    died: Slots
-    left: Slots
-    right: Slots
-    made: Slots
-    moved: Slots
+    added: Slots
+    removed: Slots
+    deactivated_left: Slots
+    deactivated_right: Slots
+    activated: Slots
+    replaced: Slots
 
     def nodes(self, graph: Graph) -> Slots:
-        """All nodes that are named here, or are at an end of an edge that is."""
-        edges = np.concatenate([self.made, self.moved])
-        ends = graph.edges.source[edges].astype(np.int64), graph.edges.target[edges].astype(np.int64)
-        return unique(self.born, self.died, self.left, self.right, *ends)
+        """All nodes named here, and the ends of all edges named here: distinct, ascending."""
+        ends = graph.ends(np.concatenate([self.activated, self.replaced]))
+        return unique(self.added, self.removed, self.deactivated_left, self.deactivated_right, *ends)
 
 
-def compare(graph: Graph, replaced: Replaced) -> Links:
-    """Compare the links of the pairs that a batch touched with those from before it, and mark the links that ended."""
+def compare(graph: Graph, changes: GraphChanges) -> EdgeChanges:
+    """Compare the active edges of the pairs that a batch touched with those before it, and deactivate those that ended.
+
+    Owns, together with `activate`, the column `active` of the edges.
+    """
     edges = graph.edges
-    near = _near_edges(graph, replaced.nodes)
-    was = edges.linked[near]
-    may = _may_link(graph, near)
-    keys = _pairs(edges.source[near], edges.target[near])
-    links = may.copy()
-    links[may] = _shortest_of_each(keys[may], edges.distance[near[may]])
+    near = _edges_within_eps(graph, changes.nodes)
+    was_active = edges.active[near]
+    candidates = _may_be_active(graph, near)
+    keys = _pair_keys(edges.source[near], edges.target[near])
+    now_active = candidates.copy()
+    now_active[candidates] = _shortest_of_each(keys[candidates], edges.distance[near[candidates]])
 
-    dropped = replaced.dropped
-    dropped_was = edges.linked[dropped]
-    dropped_keys = _pairs(replaced.dropped_sources, edges.target[dropped])[dropped_was]
-    keys_before = np.concatenate([keys[was], dropped_keys])
+    deleted = changes.deleted_edges
+    deleted_active = edges.active[deleted]
+    deleted_keys = _pair_keys(changes.deleted_sources, edges.target[deleted])[deleted_active]
+    keys_before = np.concatenate([keys[was_active], deleted_keys])
 
-    ended = keys_before[~np.isin(keys_before, keys[links])]
-    known = np.isin(keys[links], keys_before)
-    after = near[links]
-    moved = known & ~was[links]
-    edges.linked[dropped] = False
-    edges.linked[near] = False
-    edges.linked[after[known]] = True
-    return Links(replaced.born, replaced.died, ended >> 32, ended & 0xFFFFFFFF, after[~known], after[moved])
+    keys_now, edges_now = keys[now_active], near[now_active]
+    ended = keys_before[~np.isin(keys_before, keys_now)]
+    known = np.isin(keys_now, keys_before)
+    replaced = known & ~was_active[now_active]
+    edges.active[deleted] = False
+    edges.active[near] = False
+    edges.active[edges_now[known]] = True
+    return EdgeChanges(
+        added=changes.added,
+        removed=changes.removed,
+        deactivated_left=ended >> 32,
+        deactivated_right=ended & 0xFFFFFFFF,
+        activated=edges_now[~known],
+        replaced=edges_now[replaced],
+    )
 
 
-def activate(graph: Graph, links: Links) -> None:
-    """Mark the new links."""
-    graph.edges.linked[links.made] = True
+def activate(graph: Graph, changes: EdgeChanges) -> None:
+    """Mark the activated edges as active."""
+    graph.edges.active[changes.activated] = True
 
 
-def _near_edges(graph: Graph, nodes: Slots) -> Slots:
-    """The edges of these nodes that are within eps."""
+def _edges_within_eps(graph: Graph, nodes: Slots) -> Slots:
+    """The edges of these nodes that are not longer than eps, each once."""
     _, edges = graph.edges_of.read(nodes)
     near = (graph.edges.distance[edges] <= graph.parameters.eps) & (graph.edges.source[edges] >= 0)
     return unique(edges[near])
 
 
-def _pairs(one: npt.NDArray[np.integer], other: npt.NDArray[np.integer]) -> Slots:
-    """A number for each pair of nodes, whichever end is named first."""
+def _pair_keys(one: npt.NDArray[np.integer], other: npt.NDArray[np.integer]) -> Slots:
+    """One number for each pair of nodes, whichever end comes first: the smaller slot in the upper 32 bits."""
     keys: Slots = np.minimum(one, other).astype(np.int64) << 32
     keys |= np.maximum(one, other)
     return keys
 
 
 def _shortest_of_each(keys: Slots, distances: npt.NDArray[np.float64]) -> Mask:
-    """Whether an edge is the shortest one of its pair; one edge only, also where two are equally short."""
+    """Whether an edge is the shortest one of its pair. Of several equally short ones exactly one is."""
     order = np.lexsort((distances, keys))
-    first = np.empty(len(keys), dtype=np.bool_)
-    first[order] = first_of_each(keys[order])
-    return first
+    shortest = np.empty(len(keys), dtype=np.bool_)
+    shortest[order] = first_of_each(keys[order])
+    return shortest
 
 
-def _may_link(graph: Graph, near: Slots) -> Mask:
+def _may_be_active(graph: Graph, near: Slots) -> Mask:
     """Whether both ends of an edge are live, and may be neighbours if they are of one scan."""
     nodes, edges = graph.nodes, graph.edges
     source, target = edges.source[near], edges.target[near]

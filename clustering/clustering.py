@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from clustering import active_edges, changes
 from clustering.changes import Delta
-from clustering.columns.arrays import joined, part, unique
+from clustering.columns.arrays import Slots, prefixed, section, unique
 from clustering.dbscan import Dbscan
-from clustering.graph import Graph, NeighboursWithdrawn
+from clustering.graph import Graph
+from clustering.held_records import NeighboursWithdrawn
 from clustering.labelling import Labelling
 from clustering.live_decisions import LiveDecisions
 from clustering.membership import Membership
@@ -26,7 +27,7 @@ from schemas.neighbours import NeighboursFound
 __all__ = ["Clustering", "ClusteringInput", "DecisionDeleted", "Delta", "NeighboursWithdrawn", "Parameters"]
 
 ClusteringInput = NeighboursFound | NeighboursWithdrawn | Decision | DecisionDeleted
-"""What a clustering is told: what was found near faces, and what archivists decided."""
+"""What `Clustering.apply` takes: records of `neighbours`, decisions of archivists, and the tombstones of both."""
 
 
 class Clustering:
@@ -34,12 +35,12 @@ class Clustering:
 
     Its state is a function of the latest record of each (scan, shard), whatever the order and the batches they came
     in. The live analysis of a scan is the highest one among them, and an edge counts while both its ends are live.
-    Where several edges join two faces, the shortest one counts. Decisions add to it what
-    `clustering.published_clusters` and `clustering.labelling` say, and are as indifferent to order.
+    Where several edges join two faces, the shortest one counts. The effects of decisions, described in
+    `clustering.published_clusters` and `clustering.labelling`, do not depend on order either.
     """
 
     def __init__(self, parameters: Parameters) -> None:
-        """No faces."""
+        """Without faces."""
         self.parameters = parameters
         self.graph = Graph(parameters)
         self.live_decisions = LiveDecisions(self.graph)
@@ -50,62 +51,65 @@ class Clustering:
 
     @classmethod
     def of_state(cls, parameters: Parameters, state: Mapping[str, npt.NDArray[Any]]) -> Clustering:
-        """The clustering that `state` was taken from, without its decisions; with them, it behaves as that one would.
+        """The clustering that `state` was taken from, without its decisions. Once it has them, it behaves the same.
 
-        `state` is not to be used again.
+        The arrays of `state` become the clustering's own: do not use them any more.
         """
         clustering = cls(parameters)
-        clustering.graph.restore(part(state, "graph"))
-        clustering._membership.restore(part(state, "membership"))
-        nodes = clustering.graph.nodes
-        live = np.flatnonzero(nodes.live[: nodes.used])
-        changes.note_said(nodes, live, clustering.published_clusters.names_of(live), changes.roles_of(nodes, live))
+        clustering.graph.restore(section(state, "graph"))
+        clustering._membership.restore(section(state, "membership"))
+        nodes, live = clustering.graph.nodes, clustering._live()
+        cluster_ids = clustering.published_clusters.cluster_ids_of(live)
+        changes.mark_published(nodes, live, cluster_ids, changes.roles_of(nodes, live))
         return clustering
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """All there is to it but the decisions, as arrays by name: numbers, and columns of names.
+        """Its whole state except decisions, as arrays by name: numbers, and columns of strings.
 
-        They are views: not to be changed.
+        The arrays are views: do not change them.
         """
-        return joined(graph=self.graph.state(), membership=self._membership.state())
+        return prefixed(graph=self.graph.state(), membership=self._membership.state())
 
     def apply(self, batch: Sequence[ClusteringInput]) -> Delta:
-        """Take in what was said, in that order; what it changed.
+        """Apply a batch, in its order, and return what it changed.
 
         Cost: the edges of the faces in the batch and of the clusters whose id or extent changes (a cluster that
-        must change its id costs its size); and the size of each changed cluster in which a name was given, or whose
-        faces were linked or separated. Raises ValueError, having changed nothing, when a record's eps_max is smaller
-        than eps, or its shard is beyond 255.
+        must change its id costs its size); and the size of each changed cluster that holds a name, a must-link or a
+        cannot-link. Raises ValueError, having changed nothing, when a record's eps_max is smaller than eps, or its
+        shard is beyond 255.
         """
-        replaced = self.graph.replace(
-            self.graph.latest([it for it in batch if isinstance(it, NeighboursFound | NeighboursWithdrawn)])
-        )
-        changed = active_edges.compare(self.graph, replaced)
-        decided = self.live_decisions.update(
-            [it for it in batch if not isinstance(it, NeighboursFound | NeighboursWithdrawn)],
-            born=changed.born,
-            died=changed.died,
-        )
-        looked_at = self._dbscan.update(changed)
-        self._membership.rename()
-        if len(self.live_decisions.decisions):
-            touched = unique(looked_at, changed.nodes(self.graph), self._membership.moved())
+        records = [entry for entry in batch if isinstance(entry, NeighboursFound | NeighboursWithdrawn)]
+        decisions = [entry for entry in batch if not isinstance(entry, NeighboursFound | NeighboursWithdrawn)]
+        graph_changes = self.graph.replace(self.graph.records.latest(records))
+        edge_changes = active_edges.compare(self.graph, graph_changes)
+        removed = edge_changes.removed
+        had_decisions = len(self.live_decisions.decisions) > 0
+        decided = self.live_decisions.update(decisions, edge_changes.added, removed)
+        affected = self._dbscan.update(edge_changes)
+        self._membership.update_ids()
+        self._labelling.clear(removed)
+        # Also in the batch that deletes the last decision: its effects have to end.
+        if had_decisions or len(self.live_decisions.decisions):
+            touched = unique(affected, edge_changes.nodes(self.graph), self._membership.moved())
             self.published_clusters.update(touched, decided)
-            looked_at = unique(looked_at, self._labelling.update(touched, decided))
-        delta = changes.tell(
-            self.graph, self.published_clusters, unique(looked_at, self.published_clusters.moved()), changed.died
-        )
-        self.published_clusters.settle()
-        self._membership.settle()
-        self.graph.settle()
+            affected = unique(affected, self._labelling.update(touched, decided))
+        affected = unique(affected, self.published_clusters.moved())
+        delta = changes.delta_of(self.graph, self.published_clusters, affected, removed)
+        self.published_clusters.finish_batch()
+        self._membership.finish_batch()
+        self.graph.finish_batch()
         return delta
 
     def assignments(self) -> Iterator[FaceAssigned]:
         """The assignment of every live face, in no particular order."""
-        nodes = self.graph.nodes
-        live = np.flatnonzero(nodes.live[: nodes.used])
-        return changes.assigned(self.graph, live, self.published_clusters.names_of(live), changes.roles_of(nodes, live))
+        nodes, live = self.graph.nodes, self._live()
+        cluster_ids = self.published_clusters.cluster_ids_of(live)
+        return changes.assignments_of(self.graph, live, cluster_ids, changes.roles_of(nodes, live))
 
     def sizes(self) -> dict[str, int]:
         """The number of faces of every cluster, by cluster id. Noise is in none."""
         return self.published_clusters.sizes()
+
+    def _live(self) -> Slots:
+        nodes = self.graph.nodes
+        return np.flatnonzero(nodes.live[: nodes.used])

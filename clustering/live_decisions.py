@@ -1,4 +1,7 @@
-"""The decisions of archivists on the graph: which of its nodes they are about now."""
+"""The decisions of archivists on the graph: which live nodes they are about.
+
+Links are must-links here, separations cannot-links (Wagstaff et al. 2001).
+"""
 
 from __future__ import annotations
 
@@ -13,27 +16,33 @@ from schemas.decisions import Decision
 
 
 class LiveDecisions:
-    """Decisions, and the live node of every face for which one holds. A decision about any other face waits for it."""
+    """Decisions, and the live node of every face for which one holds. Owns the nodes' column `decided`.
+
+    A decision about a face without a live node takes effect when the face gets one.
+    """
 
     def __init__(self, graph: Graph) -> None:
-        """No decisions."""
+        """Without decisions."""
         self.decisions = Decisions()
         self._graph = graph
         self._node_of: dict[str, int] = {}
 
-    def update(self, said: Sequence[Decision | DecisionDeleted], born: Slots, died: Slots) -> Slots:
-        """Take decisions in, and follow what became of nodes. The live nodes for which what is decided may differ."""
-        if not said and not len(self.decisions):
+    def update(self, batch: Sequence[Decision | DecisionDeleted], added: Slots, removed: Slots) -> Slots:
+        """Take in decisions, then nodes that became live or ceased to be.
+
+        Returns the live nodes for which other decisions may hold now than before.
+        """
+        if not batch and not len(self.decisions):
             return NO_SLOTS
         nodes = self._graph.nodes
-        faces = self.decisions.apply(said)
-        for face_id, node in zip(nodes.face_id[died].tolist(), died.tolist(), strict=True):
+        faces = self.decisions.apply(batch)
+        for face_id, node in zip(nodes.face_id[removed].tolist(), removed.tolist(), strict=True):
             if self._node_of.get(face_id) == node:
                 del self._node_of[face_id]
-        nodes.decided[died] = False
-        came = dict(zip(nodes.face_id[born].tolist(), born.tolist(), strict=True))
-        changed = {face_id: node for face_id, node in came.items() if self.decisions.affect(face_id)}
-        changed |= self._graph.live_nodes(faces)
+        nodes.decided[removed] = False
+        added_faces = dict(zip(nodes.face_id[added].tolist(), added.tolist(), strict=True))
+        changed = {face_id: node for face_id, node in added_faces.items() if self.decisions.affect(face_id)}
+        changed |= self._graph.node_index.live(faces)
         for face_id, node in changed.items():
             if self.decisions.affect(face_id):
                 self._node_of[face_id] = node
@@ -42,8 +51,8 @@ class LiveDecisions:
             nodes.decided[node] = self.decisions.labels(face_id).is_decided
         return np.fromiter(changed.values(), np.int64, len(changed))
 
-    def linked(self, nodes: Sequence[int]) -> Slots:
-        """Pairs of these live nodes that are linked: shape (n, 2), each once, in the order of the decisions."""
+    def must_links(self, nodes: Sequence[int]) -> Slots:
+        """The must-links between these live nodes: shape (n, 2), each pair once, in the order of the decisions."""
         faces = self._faces(nodes)
         pairs = sorted(
             (order, face, other)
@@ -53,8 +62,8 @@ class LiveDecisions:
         )
         return _pairs((faces[face], faces[other]) for _, face, other in pairs)
 
-    def separated(self, nodes: Sequence[int]) -> Slots:
-        """Pairs of these live nodes that are separated: shape (n, 2), each once, by face ids."""
+    def cannot_links(self, nodes: Sequence[int]) -> Slots:
+        """The cannot-links between these live nodes: shape (n, 2), each pair once, by face ids."""
         faces = self._faces(nodes)
         pairs = sorted(
             (face, other)
@@ -64,17 +73,17 @@ class LiveDecisions:
         )
         return _pairs((faces[face], faces[other]) for face, other in pairs)
 
-    def partners(self, node: int) -> list[int]:
-        """The live nodes that a live node is linked with."""
+    def must_linked_with(self, node: int) -> list[int]:
+        """The live nodes that have a must-link with a live node."""
         others = self.decisions.linked(self._graph.nodes.face_id[node])
         return [self._node_of[face_id] for face_id in others if face_id in self._node_of]
 
-    def ends(self) -> list[int]:
-        """All live nodes that are linked with or separated from some face, live or not."""
-        return [node for node in self._node_of.values() if self.is_end(node)]
+    def constrained_nodes(self) -> list[int]:
+        """All live nodes that have a must-link or cannot-link, be its other face live or not."""
+        return [node for node in self._node_of.values() if self.is_constrained(node)]
 
-    def is_end(self, node: int) -> bool:
-        """Whether a live node is linked with or separated from some face, live or not."""
+    def is_constrained(self, node: int) -> bool:
+        """Whether a live node has a must-link or cannot-link, be its other face live or not."""
         face_id = self._graph.nodes.face_id[node]
         return bool(self.decisions.linked(face_id) or self.decisions.separated(face_id))
 

@@ -1,4 +1,4 @@
-"""What a clustering is made with."""
+"""The parameters of a clustering."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Parameters:
     """DBSCAN's parameters (Ester et al. 1996, definitions 1 and 2) and two rules of evidence, both off by default.
 
     eps: Euclidean distance up to which two faces are neighbours, eps itself included.
-    min_samples: how many faces a neighbourhood must hold to make its face core, the face itself included (as in
+    min_samples: how many faces a neighbourhood must hold for its face to be core, the face itself included (as in
         scikit-learn). With 1 every face is core and a lone face is a cluster of its own.
     min_size_px, min_score, min_sharpness: a face below one of these may be a border, never core, so that a blurred
         face cannot chain two people together. Units as in `schemas.faces`. None: no such gate.
@@ -31,7 +31,7 @@ class Parameters:
     same_scan_eps: float | None = None
 
     def __post_init__(self) -> None:
-        """ValueError when a value makes no sense."""
+        """Raises ValueError when a value is out of range."""
         if not (self.eps > 0 and math.isfinite(self.eps)):
             raise ValueError(f"eps must be a number larger than 0, not {self.eps}")
         if self.min_samples < 1:

@@ -1,14 +1,15 @@
 """Label propagation (Zhu and Ghahramani 2002): from the faces that have a name to the others, along their similarity.
 
-Pure: faces are positions in arrays. What the paper iterates towards is solved for as such (Zhu, Ghahramani, Lafferty
-2003, equation 5), on the sparse graph: the probability that a random walk from a face meets that name first.
+Pure: faces are positions in arrays. The limit of the paper's iteration is computed as the solution of a sparse linear
+system (Zhu, Ghahramani, Lafferty 2003, equation 5): the probability that a random walk from a face meets, of all faces
+with a name, one with that name first.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array, diags_array
+from scipy.sparse import coo_array, csr_array, diags_array
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
@@ -16,46 +17,70 @@ from clustering.columns.arrays import Mask, Slots
 
 Probabilities = npt.NDArray[np.float64]
 
-# Of the residual, against the right-hand side: far below what is published (four digits).
+# Of the residual, relative to the right-hand side: far below what is published (four digits).
 _TOLERANCE = 1e-10
-_STEPS = 60
+_MAX_STEPS = 60
+
+
+def affinity(
+    count: int,
+    rows: npt.NDArray[np.integer],
+    columns: npt.NDArray[np.integer],
+    distances: npt.NDArray[np.float64],
+    must_links: npt.NDArray[np.integer],
+    eps: float,
+) -> csr_array:
+    """The kernel: exp(-2 d^2 / eps^2) for neighbours at distance d, and 1 for a must-link: shape (count, count).
+
+    rows, columns, distances: shape (m,), each pair of neighbours in both directions. must_links: shape (l, 2), each
+    pair once. Two faces that are neighbours and have a must-link get the sum of both.
+
+    A Gaussian kernel, as in Zhu and Ghahramani 2002, with a standard deviation of eps / 2: at eps it is 0.135.
+    """
+    near = np.exp(-2.0 * (distances / eps) ** 2)
+    rows = np.concatenate([rows, must_links[:, 0], must_links[:, 1]])
+    columns = np.concatenate([columns, must_links[:, 1], must_links[:, 0]])
+    values = np.concatenate([near, np.ones(2 * len(must_links))])
+    return csr_array(coo_array((values, (rows, columns)), (count, count)))
 
 
 def propagate(weights: csr_array, hard: Slots, rejected: Mask) -> Probabilities:
-    """How likely each face bears each name: float64, shape (n, k), from 0 to 1.
+    """The probability that a face has each name: float64, shape (n, k), from 0 to 1.
 
-    weights: symmetric, shape (n, n), positive where two faces are alike. hard: shape (n,), the number of the name
-    that a face has, -1 where it has none. rejected: shape (n, k), the names that a face never has.
+    weights: symmetric, shape (n, n), positive where two faces are similar. hard: shape (n,), the number of the name
+    that a face has, -1 where it has none. rejected: shape (n, k), the names that a face certainly does not have.
 
-    A face with a name has that name for certain. A rejection ends a walk that looks for the rejected name, as another
-    name would; so rows may sum to less than 1, and the rest is the probability of none of these names. A face that no
-    walk leads to a name has only zeros. Cost: some passes over the weights.
+    A face with a name has it with probability 1. A rejection ends a walk that looks for the rejected name, as another
+    name would. So rows may sum to less than 1, and the rest is the probability of none of these names. A face from
+    which no walk leads to a name has only zeros. Cost: some passes over the weights.
     """
-    found = np.zeros(rejected.shape, dtype=np.float64)
+    probabilities = np.zeros(rejected.shape, dtype=np.float64)
     named = np.flatnonzero(hard >= 0)
-    found[named, hard[named]] = 1.0
+    probabilities[named, hard[named]] = 1.0
     if rejected.shape[1] == 1 and not rejected.any():
-        # There is nothing else to meet.
+        # With one name and no rejection every walk that ends has met that name.
         _, component = connected_components(weights, directed=False)
-        found[np.isin(component, component[named]), 0] = 1.0
-        return found
-    unknown = np.flatnonzero(hard < 0)
-    rows = weights[unknown]
-    among, towards = rows[:, unknown], rows @ found
-    degrees, is_open = np.asarray(rows.sum(axis=1), dtype=np.float64), ~rejected[unknown]
-    solution, left = _approached(among, degrees, towards, is_open)
-    for name in left:
-        solution[:, name] = _solved(among, degrees, towards[:, name], is_open[:, name])
-    found[unknown] = np.clip(solution, 0.0, 1.0)
-    return found
+        probabilities[np.isin(component, component[named]), 0] = 1.0
+        return probabilities
+    # With W the weights, D their row sums, u the unnamed and l the named faces: (D_uu - W_uu) f_u = W_ul f_l.
+    unnamed = np.flatnonzero(hard < 0)
+    rows = weights[unnamed]
+    between, towards = rows[:, unnamed], rows @ probabilities
+    degrees, is_open = np.asarray(rows.sum(axis=1), dtype=np.float64), ~rejected[unnamed]
+    solution, unsolved = _by_conjugate_gradients(between, degrees, towards, is_open)
+    for name in unsolved:
+        solution[:, name] = _by_elimination(between, degrees, towards[:, name], is_open[:, name])
+    probabilities[unnamed] = np.clip(solution, 0.0, 1.0)
+    return probabilities
 
 
-def _approached(
-    among: csr_array, degrees: Probabilities, towards: Probabilities, is_open: Mask
+def _by_conjugate_gradients(
+    between: csr_array, degrees: Probabilities, towards: Probabilities, is_open: Mask
 ) -> tuple[Probabilities, list[int]]:
-    """Conjugate gradients for all names at once, each on the faces open to it; the names that are not there yet.
+    """Solve for all names at once, each on the faces that do not reject it. Returns the names not solved yet, too.
 
-    The sums are numpy's own: the library's are spread over threads, which takes longer than vectors of this size do.
+    Conjugate gradients, preconditioned with the diagonal. Dot
+    products are numpy's own: BLAS would spread them over threads, which takes longer than vectors of this size do.
     """
     scale = np.where(degrees > 0, degrees, 1.0)[:, None]
     solution = np.zeros_like(towards)
@@ -63,30 +88,33 @@ def _approached(
     direction = residual / scale
     strength = _products(residual, direction)
     enough = _TOLERANCE**2 * _products(residual, residual)
-    for _ in range(_STEPS):
-        left = _products(residual, residual) > enough
-        if not left.any():
+    for _ in range(_MAX_STEPS):
+        unsolved = _products(residual, residual) > enough
+        if not unsolved.any():
             break
-        image = np.where(is_open, scale * direction - among @ direction, 0.0)
-        step = np.where(left, strength / np.where(left, _products(direction, image), 1.0), 0.0)
+        image = np.where(is_open, scale * direction - between @ direction, 0.0)
+        # The step of a solved name is 0, so that its column stays as it is while others go on.
+        step = np.where(unsolved, strength / np.where(unsolved, _products(direction, image), 1.0), 0.0)
         solution += step * direction
         residual -= step * image
-        towards_it = residual / scale
-        before, strength = strength, _products(residual, towards_it)
-        direction = towards_it + np.where(left, strength / np.where(left, before, 1.0), 0.0) * direction
+        preconditioned = residual / scale
+        before, strength = strength, _products(residual, preconditioned)
+        direction = preconditioned + np.where(unsolved, strength / np.where(unsolved, before, 1.0), 0.0) * direction
     return solution, np.flatnonzero(_products(residual, residual) > enough).tolist()
 
 
 def _products(ones: Probabilities, others: Probabilities) -> Probabilities:
+    """The dot product of each pair of columns: shape (k,)."""
     products: Probabilities = np.einsum("ij,ij->j", ones, others)
     return products
 
 
-def _solved(among: csr_array, degrees: Probabilities, towards: Probabilities, is_open: Mask) -> Probabilities:
-    """The same for one name by elimination. What is slow to approach is long and thin, and so quick to eliminate."""
+def _by_elimination(between: csr_array, degrees: Probabilities, towards: Probabilities, is_open: Mask) -> Probabilities:
+    """Solve for one name by sparse LU. Graphs on which iteration is slow are long and thin, so LU is fast on them."""
     values = np.zeros(len(degrees), dtype=np.float64)
-    _, component = connected_components(among, directed=False)
+    # Faces that no walk leads to the name from would make the matrix singular; their probability is 0.
+    _, component = connected_components(between, directed=False)
     reached = np.flatnonzero(is_open & np.isin(component, component[is_open & (towards > 0)]))
-    matrix = diags_array(degrees[reached]) - among[reached][:, reached]
+    matrix = diags_array(degrees[reached]) - between[reached][:, reached]
     values[reached] = splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A").solve(towards[reached])
     return values

@@ -1,8 +1,8 @@
-"""A clustering on disk, so that a restart reads little of `neighbours`. Losing one loses only time: the log has it all.
+"""A clustering on disk, so that a restart reads little of `neighbours`. Without it, only time is lost.
 
 A snapshot is one file `snapshot-<offset>.npz` of plain arrays, each with its CRC-32 (a ZIP archive's own). It is
-written aside, brought to the disk and renamed, so that it is whole or not there. The newest two are kept. The folder
-belongs to the one process that clusters.
+written under another name, flushed to the disk and renamed, so that it is complete or absent. The newest two are kept.
+The folder belongs to one process.
 """
 
 from __future__ import annotations
@@ -23,16 +23,18 @@ from clustering.columns.arrays import Names
 from clustering.parameters import Parameters
 from errors import SnapshotRefused
 
-_FORMAT = 1
+# To be raised when the names or the meaning of stored arrays change.
+_FORMAT = 2
+_HEADER = "made"  # unchanged since format 1, so that files of any format can be recognised
 _KEPT = 2
 _PREFIX = "snapshot-"
-_ASIDE = "writing.npz"
-_NO_NAME = -1
+_UNFINISHED = "writing.npz"
+_NO_STRING = -1
 
 
 @dataclass(frozen=True)
 class Restored:
-    """What could be restored. `offset`: the next one of `neighbours` to read. `refused`: newest first."""
+    """The result of `load`. `offset`: the next one of `neighbours` to read. `refused`: unusable ones, newest first."""
 
     clustering: Clustering
     offset: int
@@ -40,37 +42,37 @@ class Restored:
 
 
 def save(clustering: Clustering, folder: Path, offset: int) -> Path:
-    """Write the clustering as it stands for all of `neighbours` before `offset`; returns the file.
+    """Write the state of the clustering after all of `neighbours` before `offset`; returns the file.
 
-    A million faces with 64 neighbours each are about 1 GB. Not to be called while `apply` runs. Raises OSError when
-    the disk does not take it; older snapshots are then untouched.
+    A million faces with 64 neighbours each are about 1 GB. Must not run at the same time as `apply`. Raises OSError
+    when the file cannot be written; older snapshots are then untouched.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    made = {"format": _FORMAT, "offset": offset, "parameters": asdict(clustering.parameters)}
-    aside = folder / _ASIDE
-    with aside.open("wb") as file:
-        np.savez(file, allow_pickle=False, made=np.array(json.dumps(made)), **_plain(clustering.state()))
+    header = {"format": _FORMAT, "offset": offset, "parameters": asdict(clustering.parameters)}
+    unfinished = folder / _UNFINISHED
+    with unfinished.open("wb") as file:
+        arrays = {_HEADER: np.array(json.dumps(header)), **_encoded(clustering.state())}
+        np.savez(file, allow_pickle=False, **arrays)
         file.flush()
         os.fsync(file.fileno())
-    path = aside.rename(folder / f"{_PREFIX}{offset:020d}.npz")
-    _to_disk(folder)
+    path = unfinished.rename(folder / f"{_PREFIX}{offset:020d}.npz")
+    _flush_folder(folder)
     for old in _newest_first(folder)[_KEPT:]:
         old.unlink()
     return path
 
 
 def load(folder: Path, parameters: Parameters) -> Restored:
-    """The clustering of the newest snapshot in `folder` that can be used; an empty one at offset 0 where there is none.
+    """The clustering of the newest usable snapshot in `folder`; an empty one at offset 0 where there is none.
 
-    Passed over, and told in the result: damaged ones, and those of other parameters, since clustering anew from
-    `neighbours` is what other parameters ask for.
+    Damaged snapshots, and those of another format or of other parameters, are skipped and reported in the result.
     """
     refused: list[SnapshotRefused] = []
     for path in _newest_first(folder):
         try:
             clustering, offset = _read(path, parameters)
-        except SnapshotRefused as why:
-            refused.append(why)
+        except SnapshotRefused as error:
+            refused.append(error)
         else:
             return Restored(clustering, offset, tuple(refused))
     return Restored(Clustering(parameters), 0, tuple(refused))
@@ -79,67 +81,68 @@ def load(folder: Path, parameters: Parameters) -> Restored:
 def _read(path: Path, parameters: Parameters) -> tuple[Clustering, int]:
     try:
         with np.load(path, allow_pickle=False) as file:
-            made = json.loads(str(file["made"]))
-            _check(path, made, parameters)
-            state = {name: file[name] for name in file.files if name != "made"}
-        return Clustering.of_state(parameters, _named(state)), int(made["offset"])
+            header = json.loads(str(file[_HEADER]))
+            _check(path, header, parameters)
+            arrays = {name: file[name] for name in file.files if name != _HEADER}
+        return Clustering.of_state(parameters, _decoded(arrays)), int(header["offset"])
     except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
         raise SnapshotRefused(f"the snapshot {path} is damaged and is not used: {error}") from error
 
 
-def _check(path: Path, made: Mapping[str, Any], parameters: Parameters) -> None:
-    if made["format"] != _FORMAT:
+def _check(path: Path, header: Mapping[str, Any], parameters: Parameters) -> None:
+    if header["format"] != _FORMAT:
         raise SnapshotRefused(
-            f"the snapshot {path} is not used: its format is {made['format']}, this version reads {_FORMAT}"
+            f"the snapshot {path} is not used: its format is {header['format']}, this version reads {_FORMAT}"
         )
     wanted = asdict(parameters)
-    differing = [name for name in wanted if made["parameters"].get(name) != wanted[name]]
+    differing = [name for name in wanted if header["parameters"].get(name) != wanted[name]]
     if differing:
-        was = ", ".join(f"{name} {made['parameters'].get(name)}" for name in differing)
-        now = ", ".join(f"{name} {wanted[name]}" for name in differing)
-        raise SnapshotRefused(f"the snapshot {path} is not used: it was made with {was}, and this is to have {now}")
+        theirs = ", ".join(f"{name} {header['parameters'].get(name)}" for name in differing)
+        ours = ", ".join(f"{name} {wanted[name]}" for name in differing)
+        raise SnapshotRefused(f"the snapshot {path} is not used: it was written with {theirs}, the setting is {ours}")
 
 
-def _plain(state: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    """Columns of names as bytes and lengths, since arrays of objects cannot be written without pickle."""
-    plain: dict[str, npt.NDArray[Any]] = {}
+def _encoded(state: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Columns of strings as bytes and lengths, since arrays of objects cannot be written without pickle."""
+    arrays: dict[str, npt.NDArray[Any]] = {}
     for name, column in state.items():
         if column.dtype != np.object_:
-            plain[name] = column
+            arrays[name] = column
             continue
         encoded = [None if text is None else text.encode() for text in column.tolist()]
-        plain[f"{name}.bytes"] = np.frombuffer(b"".join(text or b"" for text in encoded), dtype=np.uint8)
-        plain[f"{name}.lengths"] = np.array(
-            [_NO_NAME if text is None else len(text) for text in encoded], dtype=np.int32
+        arrays[f"{name}.bytes"] = np.frombuffer(b"".join(text or b"" for text in encoded), dtype=np.uint8)
+        arrays[f"{name}.lengths"] = np.array(
+            [_NO_STRING if text is None else len(text) for text in encoded], dtype=np.int32
         )
-    return plain
+    return arrays
 
 
-def _named(plain: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    state = {name: column for name, column in plain.items() if not name.endswith((".bytes", ".lengths"))}
-    for name in plain:
+def _decoded(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """The state that `_encoded` was given."""
+    state = {name: array for name, array in arrays.items() if not name.endswith((".bytes", ".lengths"))}
+    for name, array in arrays.items():
         column, _, kind = name.rpartition(".")
         if kind == "bytes":
-            state[column] = _names(plain[name].tobytes(), plain[f"{column}.lengths"])
+            state[column] = _strings(array.tobytes(), arrays[f"{column}.lengths"])
     return state
 
 
-def _names(joined: bytes, lengths: npt.NDArray[np.int32]) -> Names:
+def _strings(encoded: bytes, lengths: npt.NDArray[np.int32]) -> Names:
     ends = np.cumsum(np.maximum(lengths, 0)).tolist()
-    names = np.empty(len(lengths), dtype=np.object_)
+    strings = np.empty(len(lengths), dtype=np.object_)
     start = 0
     for i, (end, length) in enumerate(zip(ends, lengths.tolist(), strict=True)):
-        if length != _NO_NAME:
-            names[i] = joined[start:end].decode()
+        if length != _NO_STRING:
+            strings[i] = encoded[start:end].decode()
         start = end
-    return names
+    return strings
 
 
 def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"{_PREFIX}*.npz"), reverse=True)
 
 
-def _to_disk(folder: Path) -> None:
+def _flush_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

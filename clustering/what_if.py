@@ -10,10 +10,9 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from clustering import constrained_linkage
 from clustering.clustering import Clustering
 from clustering.columns.arrays import Mask, Slots, least
-from clustering.constrained_linkage import Group
+from clustering.constrained_linkage import ConstrainedFaces, constrained_linkage, must_link_groups
 from clustering.graph import Graph
 
 _NOISE = -1
@@ -21,7 +20,7 @@ _NOISE = -1
 
 @dataclass(frozen=True)
 class HypotheticalClusters:
-    """All live faces at one eps. The three columns have one length; cluster_ids holds None for noise."""
+    """All live faces at one eps. face_ids, cluster_ids and core have one length; cluster_ids holds None for noise."""
 
     eps: float
     min_samples: int
@@ -42,97 +41,112 @@ class HypotheticalClusters:
         return members
 
 
+@dataclass(frozen=True)
+class _Pairs:
+    """Edges between live nodes. one, other: their ends, as positions among the live nodes; shape (m,), as distances."""
+
+    one: Slots
+    other: Slots
+    distances: npt.NDArray[np.float64]
+
+
 def hypothetical_clusters(clustering: Clustering, eps: float, min_samples: int | None = None) -> HypotheticalClusters:
-    """What `clustering` would say at this eps (and min_samples, else its own), with all else as it is: decisions too.
+    """The clusters of `clustering` at this eps (and min_samples), with all else as it is, decisions included.
 
     Cost: one pass over all edges, a few seconds at a million faces. Raises ValueError when eps is larger than the
     eps_max up to which neighbours were searched.
     """
     graph = clustering.graph
-    if eps > graph.eps_max:
-        raise ValueError(f"eps {eps} is larger than eps_max {graph.eps_max}: edges beyond eps_max are not kept")
+    if eps > graph.records.eps_max:
+        raise ValueError(f"eps {eps} is larger than eps_max {graph.records.eps_max}: edges beyond eps_max are not kept")
     if min_samples is None:
         min_samples = clustering.parameters.min_samples
     nodes = graph.nodes
     live = np.flatnonzero(nodes.live[: nodes.used])
-    one, other, edges = _links(graph, live, eps)
-    core = nodes.may_be_core[live] & (_neighbours(one, other, len(live)) + 1 >= min_samples)
-    both = core[one] & core[other]
-    between = coo_array((np.ones(int(both.sum()), dtype=np.int8), (one[both], other[both])), (len(live),) * 2)
-    labels = connected_components(between, directed=False)[1].astype(np.int64)
-    labels[~core] = _NOISE
+    pairs = _neighbours(graph, live, eps)
+    core = nodes.may_be_core[live] & (_neighbour_counts(pairs, len(live)) + 1 >= min_samples)
+    cluster_of = _dbscan(graph, live, core, pairs)
+    cluster_of = _constrained(clustering, live, core, cluster_of, pairs)
 
-    left, right = core[other] & ~core[one], core[one] & ~core[other]  # the end that is not core
-    borders = np.concatenate([one[left], other[right]])
-    anchors = np.concatenate([other[left], one[right]])
-    distances = graph.edges.distance[np.concatenate([edges[left], edges[right]])]
-    nearest = least(borders, distances, nodes.face_id[live[anchors]])
-    labels[borders[nearest]] = labels[anchors[nearest]]
-    labels = _as_decided(clustering, live, core, labels, (one, other, graph.edges.distance[edges]))
-
-    placed = np.flatnonzero(labels != _NOISE)
-    oldest = least(labels[placed], nodes.published[live[placed]], nodes.face_id[live[placed]])
-    name_of = np.full(len(live) + 1, None, dtype=np.object_)  # the last one is noise's
-    name_of[labels[placed[oldest]]] = nodes.face_id[live[placed[oldest]]]
-    return HypotheticalClusters(eps, min_samples, tuple(nodes.face_id[live]), tuple(name_of[labels]), core)
+    in_cluster = np.flatnonzero(cluster_of != _NOISE)
+    slots = live[in_cluster]
+    oldest = least(cluster_of[in_cluster], nodes.published_at[slots], nodes.face_id[slots])
+    cluster_id = np.full(len(live) + 1, None, dtype=np.object_)  # the last one is that of _NOISE
+    cluster_id[cluster_of[in_cluster[oldest]]] = nodes.face_id[slots[oldest]]
+    return HypotheticalClusters(eps, min_samples, tuple(nodes.face_id[live]), tuple(cluster_id[cluster_of]), core)
 
 
-def _as_decided(
-    clustering: Clustering,
-    live: Slots,
-    core: Mask,
-    labels: Slots,
-    links: tuple[Slots, Slots, npt.NDArray[np.float64]],
-) -> Slots:
-    """The labels with what links and separations make of them (see `clustering.published_clusters`)."""
-    decided, nodes = clustering.live_decisions, clustering.graph.nodes
-    ends = decided.ends()
-    place = np.full(nodes.used, _NOISE, dtype=np.int64)
-    place[live] = np.arange(len(live))
-    linked, separated = place[decided.linked(ends)], place[decided.separated(ends)]
-    unit = np.where(labels == _NOISE, len(live) + np.arange(len(live)), labels)
-    group = constrained_linkage.groups(2 * len(live), unit[linked])[unit]
-    joined = linked[unit[linked[:, 0]] != unit[linked[:, 1]]]
-    separated = separated[group[separated[:, 0]] == group[separated[:, 1]]]
-    members = np.flatnonzero(np.isin(group, group[np.concatenate([joined, separated])]))
-    if not len(members):
-        return labels
-    place = np.full(len(live), _NOISE, dtype=np.int64)
-    place[members] = np.arange(len(members))
-    one, other, distances = links
-    inside = (place[one] >= 0) & (group[one] == group[other])
-    parts = constrained_linkage.divide(
-        Group(
-            face_ids=nodes.face_id[live[members]],
-            core=core[members],
-            one=place[one[inside]],
-            other=place[other[inside]],
-            distances=distances[inside],
-            linked=place[linked],
-            separated=place[separated],
-        )
-    )
-    labels[members] = len(live) + parts
-    placed = labels != _NOISE
-    labels[placed] = np.unique(labels[placed], return_inverse=True)[1]
-    return labels
-
-
-def _links(graph: Graph, live: Slots, eps: float) -> tuple[Slots, Slots, Slots]:
-    """The edges between live nodes up to eps, and their ends as positions in `live`."""
+def _neighbours(graph: Graph, live: Slots, eps: float) -> _Pairs:
+    """The edges between live nodes up to eps. A pair may have several."""
     nodes, edges = graph.nodes, graph.edges
-    held = np.flatnonzero((edges.source[: edges.used] >= 0) & (edges.distance[: edges.used] <= eps))
-    source, target = edges.source[held], edges.target[held]
-    counts = nodes.live[source] & nodes.live[target]
+    near = np.flatnonzero((edges.source[: edges.used] >= 0) & (edges.distance[: edges.used] <= eps))
+    source, target = edges.source[near], edges.target[near]
+    valid = nodes.live[source] & nodes.live[target]
     same_scan_eps = graph.parameters.same_scan_eps
     if same_scan_eps is not None:
-        counts &= (nodes.scan[source] != nodes.scan[target]) | (edges.distance[held] <= same_scan_eps)
-    place = np.full(nodes.used, _NOISE, dtype=np.int64)
-    place[live] = np.arange(len(live))
-    return place[source[counts]], place[target[counts]], held[counts]
+        valid &= (nodes.scan[source] != nodes.scan[target]) | (edges.distance[near] <= same_scan_eps)
+    position = np.full(nodes.used, -1, dtype=np.int64)
+    position[live] = np.arange(len(live))
+    return _Pairs(position[source[valid]], position[target[valid]], edges.distance[near[valid]])
 
 
-def _neighbours(one: Slots, other: Slots, count: int) -> Slots:
-    """How many different neighbours each of `count` nodes has; a pair may have several edges."""
-    pairs = np.unique(np.minimum(one, other) * count + np.maximum(one, other))
-    return np.bincount(pairs // count, minlength=count) + np.bincount(pairs % count, minlength=count)
+def _neighbour_counts(pairs: _Pairs, count: int) -> Slots:
+    """How many distinct neighbours each of `count` live nodes has: shape (count,)."""
+    keys = np.unique(np.minimum(pairs.one, pairs.other) * count + np.maximum(pairs.one, pairs.other))
+    return np.bincount(keys // count, minlength=count) + np.bincount(keys % count, minlength=count)
+
+
+def _dbscan(graph: Graph, live: Slots, core: Mask, pairs: _Pairs) -> Slots:
+    """The number of each live node's cluster, or _NOISE: shape (n,)."""
+    one, other = pairs.one, pairs.other
+    both_core = core[one] & core[other]
+    values = np.ones(int(both_core.sum()), dtype=np.int8)
+    between_cores = coo_array((values, (one[both_core], other[both_core])), (len(live),) * 2)
+    cluster_of = connected_components(between_cores, directed=False)[1].astype(np.int64)
+    cluster_of[~core] = _NOISE
+
+    one_is_border, other_is_border = core[other] & ~core[one], core[one] & ~core[other]
+    borders = np.concatenate([one[one_is_border], other[other_is_border]])
+    cores = np.concatenate([other[one_is_border], one[other_is_border]])
+    distances = np.concatenate([pairs.distances[one_is_border], pairs.distances[other_is_border]])
+    nearest = least(borders, distances, graph.nodes.face_id[live[cores]])
+    cluster_of[borders[nearest]] = cluster_of[cores[nearest]]
+    return cluster_of
+
+
+def _constrained(clustering: Clustering, live: Slots, core: Mask, cluster_of: Slots, pairs: _Pairs) -> Slots:
+    """`cluster_of` under must-links and cannot-links (see `clustering.published_clusters`), numbered from 0 again."""
+    decisions, nodes = clustering.live_decisions, clustering.graph.nodes
+    constrained_nodes = decisions.constrained_nodes()
+    position = np.full(nodes.used, -1, dtype=np.int64)
+    position[live] = np.arange(len(live))
+    must_links = position[decisions.must_links(constrained_nodes)]
+    cannot_links = position[decisions.cannot_links(constrained_nodes)]
+    # Groups consist of clusters and of single nodes of noise, which get numbers beyond those of the clusters.
+    content = np.where(cluster_of == _NOISE, len(live) + np.arange(len(live)), cluster_of)
+    group = must_link_groups(2 * len(live), content[must_links])[content]
+    # Only must-links between clusters, and cannot-links within a group, make a difference.
+    joining = must_links[content[must_links[:, 0]] != content[must_links[:, 1]]]
+    cannot_links = cannot_links[group[cannot_links[:, 0]] == group[cannot_links[:, 1]]]
+    members = np.flatnonzero(np.isin(group, group[np.concatenate([joining, cannot_links])]))
+    if not len(members):
+        return cluster_of
+    position = np.full(len(live), -1, dtype=np.int64)
+    position[members] = np.arange(len(members))
+    must_links = must_links[position[must_links[:, 0]] >= 0]
+    inside = (position[pairs.one] >= 0) & (group[pairs.one] == group[pairs.other])
+    linkage = constrained_linkage(
+        ConstrainedFaces(
+            face_ids=nodes.face_id[live[members]],
+            core=core[members],
+            one=position[pairs.one[inside]],
+            other=position[pairs.other[inside]],
+            distances=pairs.distances[inside],
+            must_links=position[must_links],
+            cannot_links=position[cannot_links],
+        )
+    )
+    cluster_of[members] = len(live) + linkage
+    in_cluster = cluster_of != _NOISE
+    cluster_of[in_cluster] = np.unique(cluster_of[in_cluster], return_inverse=True)[1]
+    return cluster_of

@@ -1,4 +1,7 @@
-"""Small array operations that the whole room uses. Slots are int64 arrays of row numbers; -1 is none."""
+"""Small array operations that the whole package uses.
+
+Slots are int64 arrays of row numbers, of shape (n,); -1 stands for no row.
+"""
 
 from __future__ import annotations
 
@@ -23,39 +26,39 @@ def spans(starts: Slots, sizes: Slots) -> Slots:
 
 
 def grown(column: npt.NDArray[Any], length: int) -> npt.NDArray[Any]:
-    """A longer copy of a column. What is beyond the old end is undefined, and takes no memory until it is written."""
+    """A longer copy of a column. Values beyond the old end are undefined, and take no memory until they are written."""
     longer = np.empty(length, dtype=column.dtype)
     longer[: len(column)] = column
     return longer
 
 
-def unique(*parts: Slots) -> Slots:
-    """The distinct slots of all parts, ascending. (Several times as fast as numpy's, which hashes.)"""
-    slots = np.sort(np.concatenate([NO_SLOTS, *parts]))
-    return slots[first_of_each(slots)]
+def unique(*slots: Slots) -> Slots:
+    """The distinct values of all these arrays, ascending. Several times as fast as numpy's `unique`, which hashes."""
+    ordered = np.sort(np.concatenate([NO_SLOTS, *slots]))
+    return ordered[first_of_each(ordered)]
 
 
 def first_of_each(ordered: npt.NDArray[Any]) -> Mask:
-    """Which entries of an ordered array differ from the one before."""
+    """Which entries of an ordered array differ from the entry before them."""
     first = np.ones(len(ordered), dtype=np.bool_)
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
     return first
 
 
-def joined(**states: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    """Arrays of several parts under one roof, by the part's name and their own."""
-    return {f"{name}.{key}": array for name, state in states.items() for key, array in state.items()}
+def prefixed(**sections: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of several sections of a state in one mapping, by "section.array"."""
+    return {f"{name}.{key}": array for name, section in sections.items() for key, array in section.items()}
 
 
-def part(state: Mapping[str, npt.NDArray[Any]], name: str) -> dict[str, npt.NDArray[Any]]:
-    """One of the parts that were `joined`."""
+def section(state: Mapping[str, npt.NDArray[Any]], name: str) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of one section of a state that `prefixed` put together."""
     return {key.removeprefix(f"{name}."): array for key, array in state.items() if key.startswith(f"{name}.")}
 
 
 def least(groups: Slots, values: npt.NDArray[Any], names: Names) -> Slots:
     """For each distinct group, ascending, the position of its least entry by (value, name).
 
-    All of shape (n,). Names are looked at only where values tie.
+    All three arrays have shape (n,). Names are compared only where values tie, because strings compare slowly.
     """
     if not len(groups):
         return NO_SLOTS
@@ -69,6 +72,6 @@ def least(groups: Slots, values: npt.NDArray[Any], names: Names) -> Slots:
     ties = np.add.reduceat(tied, first, dtype=np.int64)
     for group in np.flatnonzero(ties > 1).tolist():
         start = first[group]
-        among = order[start : start + ties[group]]
-        best[group] = min(among.tolist(), key=names.__getitem__)
+        candidates = order[start : start + ties[group]]
+        best[group] = min(candidates.tolist(), key=names.__getitem__)
     return best

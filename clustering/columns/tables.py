@@ -1,4 +1,4 @@
-"""Tables of columns: rows are taken and released, and a released row is taken again. Knows nothing of faces."""
+"""Tables of columns, whose rows are taken, released and reused. Knows nothing of faces."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _GROWTH = 1.5
 
 
 class Table:
-    """Columns of one length, one attribute each. A subclass names them in `columns`: their dtype and their empty value.
+    """Columns of one length, one attribute each. A subclass lists them in `columns`: name, dtype and empty value.
 
-    A row that nobody holds has the empty value in every column. Columns that follow from others are named in
+    A free row has the empty value in every column. Columns that can be computed from other data are listed in
     `derived`, and are not part of the state.
     """
 
@@ -26,7 +26,7 @@ class Table:
     derived: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self) -> None:
-        """No rows."""
+        """Without rows."""
         self.used = 0
         self._free = array("q")
         for name, (dtype, _) in self.columns.items():
@@ -34,43 +34,44 @@ class Table:
 
     @property
     def rows(self) -> int:
-        """The rows that are taken."""
+        """The number of rows in use."""
         return self.used - len(self._free)
 
     def taken(self) -> Slots:
-        """The rows that are taken, ascending."""
-        held = np.ones(self.used, dtype=np.bool_)
-        held[np.array(self._free, dtype=np.int64)] = False
-        return np.flatnonzero(held)
+        """The rows in use, ascending."""
+        in_use = np.ones(self.used, dtype=np.bool_)
+        in_use[np.array(self._free, dtype=np.int64)] = False
+        return np.flatnonzero(in_use)
 
     def take(self, count: int) -> Slots:
-        """Take rows, all columns empty: released ones first, then new ones."""
-        again = min(count, len(self._free))
+        """Take `count` rows with empty values: released rows first, then new ones."""
+        reused = min(count, len(self._free))
         slots = np.empty(count, dtype=np.int64)
-        if again:
-            slots[:again] = np.frombuffer(self._free[-again:], dtype=np.int64)
-            del self._free[-again:]
-        fresh = count - again
-        slots[again:] = np.arange(self.used, self.used + fresh)
-        self.used += fresh
-        self._make_room()
+        if reused:
+            slots[:reused] = np.frombuffer(self._free[-reused:], dtype=np.int64)
+            del self._free[-reused:]
+        new = count - reused
+        slots[reused:] = np.arange(self.used, self.used + new)
+        self.used += new
+        self._ensure_capacity()
+        # `grown` leaves the new rows undefined. Released rows were emptied by `release`.
         for name, (_, empty) in self.columns.items():
-            getattr(self, name)[self.used - fresh : self.used] = empty
+            getattr(self, name)[self.used - new : self.used] = empty
         return slots
 
     def release(self, slots: Slots) -> None:
-        """Give rows back and empty them."""
+        """Empty these rows and mark them as free."""
         for name, (_, empty) in self.columns.items():
             getattr(self, name)[slots] = empty
         self._free.frombytes(np.ascontiguousarray(slots, dtype=np.int64).tobytes())
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """The columns as far as they are used, and the rows that are free."""
+        """The used length of every column that is not derived, and the free rows. Views, not copies."""
         columns = {name: getattr(self, name)[: self.used] for name in self.columns if name not in self.derived}
         return {**columns, "free": np.array(self._free, dtype=np.int64)}
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Become what `state` was taken from, but for the derived columns: these are empty."""
+        """Take over what `state` returned. Derived columns are empty afterwards."""
         for name in self.columns.keys() - self.derived:
             self.used = len(state[name])
             setattr(self, name, grown(state[name], max(_FIRST_ROWS, self.used)))
@@ -79,7 +80,7 @@ class Table:
             setattr(self, name, np.full(max(_FIRST_ROWS, self.used), empty, dtype=dtype))
         self._free = array("q", state["free"].astype(np.int64).tobytes())
 
-    def _make_room(self) -> None:
+    def _ensure_capacity(self) -> None:
         first = next(iter(self.columns))
         if self.used <= len(getattr(self, first)):
             return

@@ -14,7 +14,7 @@ Edge = tuple[str, int, float]
 Held = dict[tuple[str, int], NeighboursFound]
 """The latest record of each scan and shard."""
 IndexMessage = NeighboursFound | NeighboursWithdrawn
-"""What the clustering hears from an index."""
+"""What an index publishes for the clustering."""
 
 GOOD = Quality(size_px=100.0, sharpness=100.0)
 BLURRED = Quality(size_px=100.0, sharpness=1.0)

@@ -1,4 +1,4 @@
-"""What the clustering is held against: DBSCAN and labels computed anew from all records and decisions."""
+"""What the clustering is compared with: DBSCAN and labels computed from all records and decisions."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from tests.builders.oracle_decisions import World, labelled, with_decisions
 def expected_assignments(
     held: Held, parameters: Parameters, decided: Iterable[Decision] = ()
 ) -> dict[str, FaceAssigned]:
-    """The assignments that these records and decisions come to, from the definitions alone, by face id."""
+    """The assignments that follow from these records and decisions, by the definitions alone, by face id."""
     live = {scan: max(r.analysis for r in held.values() if r.scan_id == scan) for scan, _ in held}
     current = [r for r in held.values() if r.analysis == live[r.scan_id]]
     faces = {face.face_id: (r, face) for r in current for face in r.faces}
     ids = sorted(faces)
-    place = {(face_id, faces[face_id][0].analysis): i for i, face_id in enumerate(ids)}
+    position = {(face_id, faces[face_id][0].analysis): i for i, face_id in enumerate(ids)}
     distances = np.full((len(ids), len(ids)), np.inf)
     for found in current:
         for face in found.faces:
-            one = place[face.face_id, found.analysis]
+            one = position[face.face_id, found.analysis]
             for name, analysis, distance in zip(face.neighbours, face.analyses, face.distances, strict=True):
-                other = place.get((name, analysis))
+                other = position.get((name, analysis))
                 if other is not None and other != one:
                     distances[one, other] = distances[other, one] = min(distance, distances[one, other])
     if parameters.same_scan_eps is not None:
@@ -50,35 +50,35 @@ def expected_assignments(
     )
     near = distances <= parameters.eps
     core = (near.sum(axis=1) >= parameters.min_samples) & gates
-    part = _components(near & core[:, None] & core[None, :])
+    component = _components(near & core[:, None] & core[None, :])
     if ids and gates.all():
-        _assert_scikit_learn_agrees(distances, parameters, core, part)
-    homes: list[int | None] = []
+        _assert_scikit_learn_agrees(distances, parameters, core, component)
+    clusters: list[int | None] = []
     for i in range(len(ids)):
         cores = [j for j in np.flatnonzero(near[i] & core) if j != i]
         if core[i]:
-            homes.append(part[i])
+            clusters.append(component[i])
         else:
-            homes.append(part[min(cores, key=lambda j: (distances[i, j], ids[j]))] if cores else None)
+            clusters.append(component[min(cores, key=lambda j: (distances[i, j], ids[j]))] if cores else None)
     decisions = Decisions()
     decisions.apply(decided)
     world = World(ids, distances, near, core)
-    homes = with_decisions(world, homes, decisions)
-    labels = labelled(world, homes, decisions, parameters.eps)
+    clusters = with_decisions(world, clusters, decisions)
+    labels = labelled(world, clusters, decisions, parameters.eps)
     oldest: dict[int | None, tuple[datetime, str]] = {}
-    for home, face_id in zip(homes, ids, strict=True):
+    for cluster, face_id in zip(clusters, ids, strict=True):
         age = (faces[face_id][0].published_at, face_id)
-        oldest[home] = min(oldest.get(home, age), age)
+        oldest[cluster] = min(oldest.get(cluster, age), age)
     return {
         face_id: FaceAssigned(
             face_id=face_id,
             scan_id=faces[face_id][0].scan_id,
             analysis=faces[face_id][0].analysis,
-            cluster_id=None if home is None else oldest[home][1],
-            role=Role.CORE if is_core else Role.NOISE if home is None else Role.BORDER,
+            cluster_id=None if cluster is None else oldest[cluster][1],
+            role=Role.CORE if is_core else Role.NOISE if cluster is None else Role.BORDER,
             **labels[face_id],
         )
-        for face_id, home, is_core in zip(ids, homes, core.tolist(), strict=True)
+        for face_id, cluster, is_core in zip(ids, clusters, core.tolist(), strict=True)
     }
 
 
@@ -92,24 +92,24 @@ def _without_soft(assignment: FaceAssigned) -> FaceAssigned:
 
 
 def _components(linked: npt.NDArray[np.bool_]) -> list[int]:
-    part = list(range(len(linked)))
+    component = list(range(len(linked)))
     changed = True
     while changed:
         changed = False
         for i, j in np.argwhere(linked).tolist():
-            if part[i] != part[j]:
-                part[i] = part[j] = min(part[i], part[j])
+            if component[i] != component[j]:
+                component[i] = component[j] = min(component[i], component[j])
                 changed = True
-    return part
+    return component
 
 
 def _assert_scikit_learn_agrees(
-    distances: npt.NDArray[np.float64], parameters: Parameters, core: npt.NDArray[np.bool_], part: list[int]
+    distances: npt.NDArray[np.float64], parameters: Parameters, core: npt.NDArray[np.bool_], component: list[int]
 ) -> None:
     finite = np.minimum(distances, 1e9)
     theirs = DBSCAN(eps=parameters.eps, min_samples=parameters.min_samples, metric="precomputed").fit(finite)
     assert np.flatnonzero(core).tolist() == sorted(theirs.core_sample_indices_.tolist())
-    pairs = {(part[i], int(theirs.labels_[i])) for i in np.flatnonzero(core)}
+    pairs = {(component[i], int(theirs.labels_[i])) for i in np.flatnonzero(core)}
     assert len(pairs) == len({one for one, _ in pairs}) == len({other for _, other in pairs})
 
 
@@ -122,7 +122,7 @@ class Subscriber:
 
     def assert_follows(self, delta: Delta) -> None:
         """Take in a delta, which has to follow from what was there and to repeat nothing of it."""
-        for face_id in delta.gone:
+        for face_id in delta.removed:
             del self.assignments[face_id]
         for assignment in delta.assignments:
             assert self.assignments.get(assignment.face_id) != assignment, "written twice"
@@ -152,7 +152,7 @@ def assigned(clustering: Clustering) -> dict[str, FaceAssigned]:
 def assert_as_expected(
     clustering: Clustering, subscriber: Subscriber, held: Held, decided: Iterable[Decision] = ()
 ) -> None:
-    """The clustering, and whoever only read its deltas, are where the records and decisions say."""
+    """The clustering, and a subscriber that only read its deltas, have the expected assignments."""
     right = expected_assignments(held, clustering.parameters, decided)
     ours = assigned(clustering)
     assert {face_id: _without_soft(it) for face_id, it in ours.items()} == {
@@ -194,5 +194,5 @@ def assert_is_dbscan(clustering: Clustering, names: list[str], distances: npt.ND
     assert len(pairs) == len({cluster for cluster, _ in pairs}) == len({label for _, label in pairs})
     for i in np.flatnonzero(~core & ~ours_noise).tolist():
         nearest = distances[i][core].min()
-        homes = {ours[names[j]].cluster_id for j in np.flatnonzero(core & (distances[i] == nearest))}
-        assert ours[names[i]].cluster_id in homes
+        clusters = {ours[names[j]].cluster_id for j in np.flatnonzero(core & (distances[i] == nearest))}
+        assert ours[names[i]].cluster_id in clusters

@@ -1,4 +1,4 @@
-"""What decisions make of clusters, computed anew from the definitions: slow, and without a thing from `clustering`."""
+"""What decisions make of clusters, computed from the definitions: slow, and without any code of `clustering`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from decisions.holding import Decisions
 from schemas.clusters import Suggestion
 
-Home = int | None
+Cluster = int | None
 
 
 @dataclass(frozen=True)
@@ -26,21 +26,21 @@ class World:
 
     def pairs(self, decisions: Decisions) -> tuple[list[tuple[int, int]], set[tuple[int, int]]]:
         """Linked pairs in the order of the decisions, and separated ones, of live faces."""
-        place = {face_id: i for i, face_id in enumerate(self.ids)}
+        position = {face_id: i for i, face_id in enumerate(self.ids)}
         linked, apart = [], set()
         for one in self.ids:
             for other, order in decisions.linked(one).items():
-                if one < other and other in place:
-                    linked.append((order, place[one], place[other]))
-            apart |= {(place[one], place[other]) for other in decisions.separated(one) if other in place}
+                if one < other and other in position:
+                    linked.append((order, position[one], position[other]))
+            apart |= {(position[one], position[other]) for other in decisions.separated(one) if other in position}
         return [(i, j) for _, i, j in sorted(linked)], apart
 
 
-def with_decisions(world: World, homes: Sequence[Home], decisions: Decisions) -> list[Home]:
+def with_decisions(world: World, clusters: Sequence[Cluster], decisions: Decisions) -> list[Cluster]:
     """Clusters joined where faces are linked, and divided where faces are separated."""
     linked, apart = world.pairs(decisions)
     count = len(world.ids)
-    group = [count + i if home is None else home for i, home in enumerate(homes)]
+    group = [count + i if cluster is None else cluster for i, cluster in enumerate(clusters)]
     joined: set[int] = set()
     for i, j in linked:
         old, new = group[j], group[i]
@@ -48,32 +48,32 @@ def with_decisions(world: World, homes: Sequence[Home], decisions: Decisions) ->
             joined = (joined - {old}) | {new}
         group = [new if it == old else it for it in group]
     joined &= set(group)
-    result: list[Home] = list(homes)
+    result: list[Cluster] = list(clusters)
     for number in sorted(set(group)):
         members = [i for i in range(count) if group[i] == number]
         inside = {(i, j) for i, j in apart if i in members and j in members}
         if number in joined and not inside:
-            result = [3 * count + number if i in members else home for i, home in enumerate(result)]
+            result = [3 * count + number if i in members else cluster for i, cluster in enumerate(result)]
         elif inside:
-            for part in _divided(world, members, [pair for pair in linked if pair[0] in members], inside):
-                for i in part:
-                    result[i] = 6 * count + min(part)
+            for component in _divided(world, members, [pair for pair in linked if pair[0] in members], inside):
+                for i in component:
+                    result[i] = 6 * count + min(component)
     return result
 
 
 def _divided(
     world: World, members: list[int], linked: list[tuple[int, int]], apart: set[tuple[int, int]]
 ) -> list[set[int]]:
-    parts = [{i} for i in members]
+    components = [{i} for i in members]
 
     def join(i: int, j: int) -> bool:
-        (one,) = (part for part in parts if i in part)
-        (other,) = (part for part in parts if j in part)
+        (one,) = (component for component in components if i in component)
+        (other,) = (component for component in components if j in component)
         if one is other:
             return True
         if any((a, b) in apart for a in one for b in other):
             return False
-        parts.remove(other)
+        components.remove(other)
         one |= other
         return True
 
@@ -88,17 +88,17 @@ def _divided(
     for *_, border, core in sorted(towards_core):
         if border not in settled and join(border, core):
             settled.add(border)
-    return parts
+    return components
 
 
-def labelled(world: World, homes: Sequence[Home], decisions: Decisions, eps: float) -> dict[str, dict[str, Any]]:
+def labelled(world: World, clusters: Sequence[Cluster], decisions: Decisions, eps: float) -> dict[str, dict[str, Any]]:
     """Hard and soft labels as fields of an assignment, by face id: where a random walk in the cluster ends."""
     linked, _ = world.pairs(decisions)
     labels: dict[str, dict[str, Any]] = {}
-    for home in set(homes):
-        members = [i for i in range(len(world.ids)) if homes[i] == home]
+    for cluster in set(clusters):
+        members = [i for i in range(len(world.ids)) if clusters[i] == cluster]
         known = [decisions.labels(world.ids[i]) for i in members]
-        if home is None:
+        if cluster is None:
             labels |= {world.ids[i]: {"hard_label": it.hard} for i, it in zip(members, known, strict=True)}
             continue
         square = np.ix_(members, members)
@@ -112,8 +112,8 @@ def labelled(world: World, homes: Sequence[Home], decisions: Decisions, eps: flo
         names = sorted({it.hard for it in known if it.hard is not None})
         chances = {name: _chances(alike, [it.hard for it in known], name, [name in it.rejected for it in known])
                    for name in names}  # fmt: skip
-        for place, (i, it) in enumerate(zip(members, known, strict=True)):
-            likely = [(-round(float(chances[name][place]), 4), name) for name in names]
+        for position, (i, it) in enumerate(zip(members, known, strict=True)):
+            likely = [(-round(float(chances[name][position]), 4), name) for name in names]
             proposed = tuple(Suggestion(label_id=name, probability=-value) for value, name in sorted(likely) if value)
             proposed = () if it.hard is not None else proposed
             labels[world.ids[i]] = {

@@ -15,7 +15,7 @@ _DISTANCES = (0.0, 1.0, 1.0, 2.0, 2.0, 3.0, 4.0, 7.0)
 
 @dataclass(frozen=True)
 class RandomArchive:
-    """A few scans, each with a few analyses; every analysis has its faces, whichever shard tells of it."""
+    """A few scans, each with a few analyses; every analysis has its faces, whichever shard publishes them."""
 
     faces: dict[tuple[int, int], tuple[list[str], list[str], int]]
 

@@ -1,4 +1,4 @@
-"""Points in space, said as an index would say them: the clustering is scikit-learn's DBSCAN of the live points."""
+"""Points in space, as an index would publish them: the clustering is scikit-learn's DBSCAN of the live points."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ Points = npt.NDArray[np.float64]
 
 @dataclass
 class Shards:
-    """An archive, and the shards of an index that each tell of it at their own pace."""
+    """An archive, and for each shard of its index the records that the clustering has not read yet."""
 
     shards: int
     eps_max: float
     points: dict[str, tuple[str, int, Points]] = field(default_factory=dict)
-    said: list[list[IndexMessage]] = field(default_factory=list)
+    unread: list[list[IndexMessage]] = field(default_factory=list)
     analyses: int = 0
 
     def __post_init__(self) -> None:
-        self.said = [[] for _ in range(self.shards)]
+        self.unread = [[] for _ in range(self.shards)]
 
     def withdraw(self, scan_id: str) -> None:
         self.points = {face: point for face, point in self.points.items() if point[0] != scan_id}
-        for shard, said in enumerate(self.said):
-            said.append(NeighboursWithdrawn(scan_id, shard))
+        for shard, unread in enumerate(self.unread):
+            unread.append(NeighboursWithdrawn(scan_id, shard))
 
     def analyse(self, scan_id: str, faces: dict[str, Points]) -> None:
-        """A scan, for the first time or anew; its faces may keep their ids."""
+        """A scan, for the first time or again; its faces may keep their ids."""
         self.points = {face: point for face, point in self.points.items() if point[0] != scan_id}
         analysis = self.analyses
         self.analyses += 1
         self.points |= {face: (scan_id, analysis, point) for face, point in faces.items()}
-        for shard, said in enumerate(self.said):
+        for shard, unread in enumerate(self.unread):
             known = [face for face in self.points if hash_of(face) % self.shards == shard]
             edges = {face: list(self.near(face, known)) for face in faces}
-            said.append(
+            unread.append(
                 record(scan_id, analysis, edges, shard=shard, shards=self.shards, eps_max=self.eps_max, minute=0)
             )
 
@@ -76,7 +76,7 @@ def hash_of(face_id: str) -> int:
 def test_after_inserts_deletes_and_re_analyses_it_is_dbscan_of_the_live_points(
     seed: int, min_samples: int, shards: int, batches: list[tuple[int, int]]
 ) -> None:
-    """On a grid, so that distances tie and points coincide. Each step some scans are said, then some of it is read."""
+    """On a grid, so that distances tie and points coincide. Each step publishes some scans and reads some records."""
     rng = random.Random(seed)
     parameters = Parameters(eps=1.0, min_samples=min_samples)
     index = Shards(shards, eps_max=1.5)
@@ -89,13 +89,13 @@ def test_after_inserts_deletes_and_re_analyses_it_is_dbscan_of_the_live_points(
             else:
                 faces = {f"{scan:02}{letter}": np.array([rng.randrange(7), rng.randrange(4)]) for letter in "abcd"}
                 index.analyse(f"scan {scan}", dict(rng.sample(list(faces.items()), rng.randrange(5))))
-        # Each shard's records come in order; how far each has come, chance says.
+        # The records of one shard are read in order; how many of each shard is random.
         batch: list[IndexMessage] = []
-        while len(batch) < taken and any(index.said):
-            shard = rng.choice([said for said in index.said if said])
+        while len(batch) < taken and any(index.unread):
+            shard = rng.choice([unread for unread in index.unread if unread])
             batch.append(shard.pop(0))
         subscriber.assert_follows(clustering.apply(batch))
-    rest = [said for shard in index.said for said in shard]
+    rest = [record for shard in index.unread for record in shard]
     subscriber.assert_follows(clustering.apply(rest))
     names = sorted(index.points)
     points = np.array([index.points[name][2] for name in names], dtype=float).reshape(-1, 2)
@@ -109,18 +109,18 @@ def test_order_batches_and_shards_change_neither_assignments_nor_ids(min_samples
     rng = np.random.default_rng(7)
     points = np.concatenate([rng.normal(centre, 0.6, (40, 3)) for centre in rng.uniform(-4, 4, (12, 3))])
     outcomes = []
-    for parts, order in ((1, 0), (shards, 1), (shards, 2)):
-        index = Shards(parts, eps_max=0.9)
+    for count, order in ((1, 0), (shards, 1), (shards, 2)):
+        index = Shards(count, eps_max=0.9)
         for i in range(0, len(points), 3):
             index.analyse(f"scan {i // 3}", {f"{i // 3}-{k}": point for k, point in enumerate(points[i : i + 3])})
-        said = [one for shard in index.said for one in shard]
+        records = [one for shard in index.unread for one in shard]
         shuffled = random.Random(order)
-        shuffled.shuffle(said)
+        shuffled.shuffle(records)
         clustering = Clustering(Parameters(eps=0.6, min_samples=min_samples))
-        while said:
+        while records:
             size = shuffled.choice([1, 7, 64])
-            clustering.apply(said[:size])
-            said = said[size:]
+            clustering.apply(records[:size])
+            records = records[size:]
         outcomes.append(assigned(clustering))
     assert outcomes[0] == outcomes[1] == outcomes[2]
     assert len({it.cluster_id for it in outcomes[0].values()}) > 5

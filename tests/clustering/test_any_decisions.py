@@ -1,4 +1,4 @@
-"""Whatever is found and decided, in whatever order and batches, the state is what all of it comes to."""
+"""Any records and decisions, in any order and batches: the state is a function of the latest ones."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def random_decision(rng: random.Random, number: int) -> Decision:
 @pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.randoms(use_true_random=False), parameters_of_all_kinds, st.lists(st.integers(1, 6), min_size=1, max_size=14))
-def test_after_every_batch_the_assignments_are_what_records_and_decisions_come_to(
+def test_after_every_batch_the_assignments_follow_from_records_and_decisions(
     rng: random.Random, parameters: Parameters, sizes: list[int]
 ) -> None:
     clustering, subscriber, held = Clustering(parameters), Subscriber(), Held()
@@ -113,7 +113,7 @@ def _of_faces_and_decisions(rng: random.Random) -> tuple[list[NeighboursFound], 
 @pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.randoms(use_true_random=False), parameters_of_all_kinds)
-def test_any_interleaving_of_faces_decisions_and_undos_comes_to_the_same(
+def test_any_interleaving_of_faces_decisions_and_undos_has_the_same_result(
     rng: random.Random, parameters: Parameters
 ) -> None:
     records, decisions = _of_faces_and_decisions(rng)
@@ -136,7 +136,7 @@ def test_any_interleaving_of_faces_decisions_and_undos_comes_to_the_same(
 
 @settings(max_examples=60, deadline=None)
 @given(st.randoms(use_true_random=False), parameters_of_all_kinds)
-def test_when_all_decisions_are_undone_or_forgotten_the_clusters_are_dbscans_again(
+def test_when_all_decisions_are_undone_or_deleted_the_clusters_are_dbscans_again(
     rng: random.Random, parameters: Parameters
 ) -> None:
     records, decisions = _of_faces_and_decisions(rng)
@@ -155,4 +155,4 @@ def test_when_all_decisions_are_undone_or_forgotten_the_clusters_are_dbscans_aga
     subscriber.assert_follows(clustering.apply([NeighboursWithdrawn(it.scan_id, 0) for it in records]))
     assert not subscriber.assignments
     assert not clustering.published_clusters._group_of
-    assert clustering.published_clusters.parts.clusters.rows == 0
+    assert clustering.published_clusters._constrained.clusters.rows == 0

@@ -1,4 +1,4 @@
-"""Whatever is said, in whatever order and batches, the state is what the latest records come to."""
+"""Any records, in any order and batches: the state is a function of the latest ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ parameters_of_all_kinds = st.builds(
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.randoms(use_true_random=False), parameters_of_all_kinds, st.lists(st.integers(1, 6), min_size=1, max_size=12))
-def test_after_every_batch_the_assignments_are_what_the_latest_records_come_to(
+def test_after_every_batch_the_assignments_follow_from_the_latest_records(
     rng: random.Random, parameters: Parameters, sizes: list[int]
 ) -> None:
     world = RandomArchive.drawn(rng)
@@ -52,6 +52,7 @@ def test_when_everything_is_withdrawn_nothing_is_left(rng: random.Random, parame
         subscriber.assert_follows(clustering.apply([NeighboursWithdrawn(*key)]))
     assert_as_expected(clustering, subscriber, {})
     graph = clustering.graph
-    assert (graph.scans.rows, graph.nodes.rows, graph.edges.rows) == (0, 0, 0)
-    assert not graph.other_slots and not graph.scan_slots
-    assert (graph.node_index.find([f"{scan}{letter}" for scan in range(SCANS) for letter in "abcd"]) == -1).all()
+    assert (graph.records.scans.rows, graph.nodes.rows, graph.edges.rows) == (0, 0, 0)
+    assert not graph.node_index._others and not graph.records._scan_slots
+    names = [f"{scan}{letter}" for scan in range(SCANS) for letter in "abcd"]
+    assert (graph.node_index._by_face.find(names) == -1).all()

@@ -30,9 +30,9 @@ def clusters(clustering: Clustering) -> dict[str, str | None]:
     return {face_id: it.cluster_id for face_id, it in assigned(clustering).items()}
 
 
-def made(*said: IndexMessage, min_samples: int = 1) -> Clustering:
+def made(*batch: IndexMessage, min_samples: int = 1) -> Clustering:
     clustering = Clustering(Parameters(eps=1.0, min_samples=min_samples))
-    clustering.apply(said)
+    clustering.apply(batch)
     return clustering
 
 
@@ -59,7 +59,7 @@ def test_without_its_bridge_a_cluster_splits() -> None:
     delta = clustering.apply([without("c")])
     assert log(delta) == [("a", Change.SPLIT, 1), ("b", Change.CREATED, 1)]
     assert delta.changes[0].parts == ("a", "b")
-    assert delta.gone == ("c",)
+    assert delta.removed == ("c",)
     assert [it.face_id for it in delta.assignments] == ["b"]
 
 
@@ -84,7 +84,7 @@ def test_an_older_face_that_comes_late_renames_the_cluster_and_leaves_a_redirect
 
 
 def test_a_face_absorbed_without_a_new_core_joins() -> None:
-    """The case the 1998 paper leaves out: the new face makes nobody core, yet has a core neighbour."""
+    """The case the 1998 paper leaves out: the new face makes no face core, yet has a core neighbour."""
     clustering = made(face("a", 0), face("b", 1, ("a", 0, 0.1)), face("c", 2, ("a", 0, 0.1)), min_samples=3)
     delta = clustering.apply([face("d", 3, ("a", 0, 0.9))])
     assert log(delta) == [("a", Change.GROWN, 4)]
@@ -130,17 +130,17 @@ def test_an_edge_counts_once_both_ends_are_there_whichever_came_first() -> None:
     assert clusters(clustering) == {"a": "a", "b": "a"}
 
 
-def test_an_edge_to_an_analysis_that_was_replaced_is_dead() -> None:
+def test_an_edge_to_an_analysis_that_was_replaced_does_not_count() -> None:
     clustering = made(face("a", 0), face("b", 1, ("a", 0, 0.5)))
     delta = clustering.apply([face("a", 2, minute=0)])
     assert clusters(clustering) == {"a": "a", "b": "b"}
     assert [(it.face_id, it.analysis, it.cluster_id) for it in delta.assignments] == [("a", 2, "a"), ("b", 1, "b")]
-    assert delta.gone == ()
+    assert delta.removed == ()
     clustering.apply([face("c", 3, ("a", 0, 0.1))])
     assert clusters(clustering)["c"] == "c"
 
 
-def test_of_a_pair_that_is_said_twice_the_smaller_distance_counts() -> None:
+def test_of_a_pair_that_is_published_twice_the_smaller_distance_counts() -> None:
     clustering = made(face("a", 0, ("b", 1, 1.2)), face("b", 1, ("a", 0, 0.9)))
     assert clusters(clustering) == {"a": "a", "b": "a"}
 
@@ -162,14 +162,14 @@ def test_a_scan_lives_while_any_shard_holds_it() -> None:
     parts = [record("s", 0, {"a": []}, shard=shard, shards=2) for shard in (0, 1)]
     clustering.apply(parts)
     assert clustering.apply([NeighboursWithdrawn("s", 1)]) == Delta()
-    assert clustering.apply([NeighboursWithdrawn("s", 0)]).gone == ("a",)
+    assert clustering.apply([NeighboursWithdrawn("s", 0)]).removed == ("a",)
     assert clustering.apply([NeighboursWithdrawn("s", 0), NeighboursWithdrawn("never seen", 0)]) == Delta()
 
 
 def test_a_blurred_face_does_not_chain_two_people_together() -> None:
     clustering = Clustering(Parameters(eps=1.0, min_sharpness=50.0))
-    said = [face("a", 0), face("b", 1), record("s", 2, {"x": [("a", 0, 0.9), ("b", 1, 0.8)]}, blurred=["x"])]
-    clustering.apply(said)
+    batch = [face("a", 0), face("b", 1), record("s", 2, {"x": [("a", 0, 0.9), ("b", 1, 0.8)]}, blurred=["x"])]
+    clustering.apply(batch)
     assert clusters(clustering) == {"a": "a", "b": "b", "x": "b"}
     assert assigned(clustering)["x"].role is Role.BORDER
 
@@ -181,7 +181,7 @@ def test_a_face_below_any_gate_is_never_core(gate: dict[str, float]) -> None:
     assert {it.role for it in clustering.assignments()} == {Role.NOISE}
 
 
-def test_two_faces_of_one_scan_are_not_linked_unless_nearly_the_same() -> None:
+def test_two_faces_of_one_scan_are_not_neighbours_unless_nearly_the_same() -> None:
     clustering = Clustering(Parameters(eps=1.0, same_scan_eps=0.2))
     clustering.apply([record("s", 0, {"a": [("b", 0, 0.3), ("c", 0, 0.2)], "b": [], "c": []})])
     assert clusters(clustering) == {"a": "a", "b": "b", "c": "a"}
@@ -189,14 +189,14 @@ def test_two_faces_of_one_scan_are_not_linked_unless_nearly_the_same() -> None:
     assert len(set(clusters(clustering).values())) == 1
 
 
-def test_redirects_resolve_in_one_step_however_often_a_cluster_gave_way() -> None:
+def test_redirects_resolve_in_one_step_however_often_a_cluster_was_superseded() -> None:
     clustering, redirects = Clustering(Parameters(eps=1.0)), Redirects()
-    for said in (
+    for batch in (
         [face("c", 0, minute=3), face("b", 1, minute=2), face("a", 2, minute=1)],
         [face("bc", 3, ("b", 1, 0.5), ("c", 0, 0.5))],
         [face("ab", 4, ("a", 2, 0.5), ("b", 1, 0.5))],
     ):
-        redirects.follow(clustering.apply(said).changes)
+        redirects.follow(clustering.apply(batch).changes)
     assert [redirects.resolve(name) for name in "abc"] == ["a", "a", "a"]
     redirects.follow(clustering.apply([without("bc")]).changes)
     assert redirects.resolve("c") == "c"
@@ -204,7 +204,7 @@ def test_redirects_resolve_in_one_step_however_often_a_cluster_gave_way() -> Non
     assert [redirects.resolve(name) for name in "abc"] == [None, None, "c"]
 
 
-def test_edges_beyond_a_records_reach_are_not_pretended() -> None:
+def test_a_record_that_reaches_less_far_than_eps_is_refused() -> None:
     clustering = Clustering(Parameters(eps=0.6))
     with pytest.raises(ValueError, match=r"scan 's', shard 0, holds neighbours up to eps_max 0.5 only, but eps is 0.6"):
         clustering.apply([record("s", 0, {"a": []}, eps_max=0.5)])

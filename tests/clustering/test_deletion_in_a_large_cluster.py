@@ -44,21 +44,21 @@ class Shape:
         core[gone] = False
         both = core[one] & core[other]
         links = coo_array((np.ones(int(both.sum()), dtype=np.int8), (one[both], other[both])), (FACES, FACES))
-        home = connected_components(links, directed=False)[1].astype(np.int64)
-        home[~core] = -1
+        component = connected_components(links, directed=False)[1].astype(np.int64)
+        component[~core] = -1
         owners, cores = np.concatenate([one, other]), np.concatenate([other, one])
         near = np.concatenate([distance, distance])
         offers = ~core[owners] & core[cores]
         owners, cores, near = owners[offers], cores[offers], near[offers]
         for i in np.lexsort((cores, near))[::-1].tolist():  # the nearest core, of two as near the lesser id, is last
-            home[owners[i]] = home[cores[i]]
+            component[owners[i]] = component[cores[i]]
         oldest: dict[int, str] = {}
-        for i, part in enumerate(home.tolist()):
-            oldest.setdefault(part, _name(i))
+        for i, number in enumerate(component.tolist()):
+            oldest.setdefault(number, _name(i))
         roles = [Role.CORE if is_core else Role.BORDER for is_core in core.tolist()]
         return {
-            _name(i): (None, Role.NOISE) if part < 0 else (oldest[part], roles[i])
-            for i, part in enumerate(home.tolist())
+            _name(i): (None, Role.NOISE) if number < 0 else (oldest[number], roles[i])
+            for i, number in enumerate(component.tolist())
             if i != gone
         }
 

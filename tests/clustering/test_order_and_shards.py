@@ -25,7 +25,7 @@ from tests.builders.oracle import Subscriber, assert_is_dbscan, assigned
 
 @dataclass
 class System:
-    """The shards of an index, and what each has said that the clustering has not yet read."""
+    """The shards of an index, and the records of each that the clustering has not read yet."""
 
     parameters: Parameters
     shards: int

@@ -51,7 +51,7 @@ def test_two_names_at_two_ends_divide_what_lies_between() -> None:
     np.testing.assert_allclose(spread(chain(5), hard, 2)[:, 0], [1, 0.75, 0.5, 0.25, 0])
 
 
-def test_a_long_chain_is_solved_not_approached() -> None:
+def test_a_long_chain_is_solved_by_elimination() -> None:
     hard = np.full(2001, -1)
     hard[0], hard[-1] = 0, 1
     np.testing.assert_allclose(spread(chain(2001), hard, 2)[:, 0], np.linspace(1, 0, 2001), atol=1e-6)

@@ -9,11 +9,18 @@ import pytest
 from scipy.sparse import csr_array
 
 from clustering import labelling
-from clustering.clustering import Clustering, ClusteringInput, Delta, NeighboursWithdrawn, Parameters
+from clustering.clustering import (
+    Clustering,
+    ClusteringInput,
+    DecisionDeleted,
+    Delta,
+    NeighboursWithdrawn,
+    Parameters,
+)
 from clustering.columns.arrays import Mask, Slots
 from clustering.propagation import Probabilities, propagate
 from schemas.clusters import Change, Role
-from schemas.decisions import NameRejected
+from schemas.decisions import Decision, NameRejected
 from schemas.neighbours import NeighboursFound
 from tests.builders.decisions import a_decision, linked, named, separated, undone
 from tests.builders.neighbours import Edge, record
@@ -67,7 +74,7 @@ def test_a_rejected_name_is_not_suggested_and_less_probable_beyond() -> None:
     assert probabilities(found["b"])["grace"] == pytest.approx(0.8235, abs=1e-4)
 
 
-def test_a_separation_cuts_a_cluster_where_it_hangs_together_least_and_its_undo_mends_it() -> None:
+def test_a_separation_cuts_a_cluster_where_it_is_least_similar_and_its_undo_mends_it() -> None:
     clustering = made(*CHAIN)
     delta = clustering.apply([separated(1, "a", "d")])
     assert clusters(clustering) == {"a": "a", "b": "a", "c": "c", "d": "c"}
@@ -96,6 +103,17 @@ def test_linked_noise_is_a_cluster_of_borders_and_noise_again_without_the_link()
     delta = clustering.apply([undone(2, "001")])
     assert {it.role for it in assigned(clustering).values()} == {Role.NOISE}
     assert [(it.cluster_id, it.change, it.successor) for it in delta.changes] == [("a", Change.RETIRED, None)]
+
+
+@pytest.mark.parametrize("decision", [named(1, "a", "grace"), separated(1, "a", "d"), linked(1, "d", "x")])
+@pytest.mark.parametrize("withdrawn", ["scan of a", "scan of d", "no scan"])
+def test_the_tombstone_of_the_only_decision_ends_what_it_did(decision: Decision, withdrawn: str) -> None:
+    faces = [*CHAIN, face("x", 4)]
+    clustering = made(*faces, decision)
+    clustering.apply([NeighboursWithdrawn(withdrawn, 0), DecisionDeleted(decision.decision_id)])
+    plain = made(*faces, NeighboursWithdrawn(withdrawn, 0))
+    assert assigned(clustering) == assigned(plain)
+    assert clustering.sizes() == plain.sizes()
 
 
 def test_a_name_reaches_over_a_link() -> None:

@@ -1,4 +1,4 @@
-"""A clustering comes back from the disk as it was, or says why not."""
+"""A clustering is restored from the disk as it was, or the snapshot is refused with a reason."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_the_newest_two_are_kept(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == paths[1:]
 
 
-def test_a_damaged_snapshot_is_told_and_the_one_before_it_is_used(tmp_path: Path) -> None:
+def test_a_damaged_snapshot_is_reported_and_the_one_before_it_is_used(tmp_path: Path) -> None:
     _, _, clustering, _, _ = _grown(3, steps=4)
     snapshot.save(clustering, tmp_path, 20)
     newest = snapshot.save(clustering, tmp_path, 30)
@@ -78,12 +78,12 @@ def test_a_damaged_snapshot_is_told_and_the_one_before_it_is_used(tmp_path: Path
         assert str(newest) in str(refused) and "damaged" in str(refused)
 
 
-def test_a_snapshot_of_other_parameters_is_told_and_not_used(tmp_path: Path) -> None:
+def test_a_snapshot_of_other_parameters_is_reported_and_not_used(tmp_path: Path) -> None:
     _, _, clustering, _, _ = _grown(3, steps=4)
     snapshot.save(clustering, tmp_path, 20)
     restored = snapshot.load(tmp_path, Parameters(eps=2.5, min_samples=2))
     assert (restored.clustering.sizes(), restored.offset) == ({}, 0)
-    assert "it was made with eps 2.0, and this is to have eps 2.5" in str(restored.refused[0])
+    assert "it was written with eps 2.0, the setting is eps 2.5" in str(restored.refused[0])
 
 
 def test_a_half_written_file_of_a_crash_does_no_harm(tmp_path: Path) -> None:

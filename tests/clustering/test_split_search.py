@@ -1,4 +1,4 @@
-"""Deletions in larger clusters: every way of looking for the parts finds the same ones."""
+"""Deletions in larger clusters: every way of searching for components finds the same ones."""
 
 from __future__ import annotations
 
@@ -48,23 +48,23 @@ def _blobs_with_a_bridge(count: int, seed: int) -> Pairs:
     ],
     ids=["sparse", "denser", "path", "ring", "star", "bridge"],
 )
-def test_what_is_left_after_each_deletion_is_what_the_records_come_to(
+def test_what_is_left_after_each_deletion_follows_from_the_records(
     pairs: Pairs, min_samples: int, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(split_search, "_STEP", step)
     count = 1 + max(i for i, _ in pairs)
     clustering, subscriber, held = Clustering(Parameters(eps=1.0, min_samples=min_samples)), Subscriber(), Held()
-    said = [
+    records = [
         record(str(i), i, {f"{i:03}": [(f"{b:03}", b, 0.5 + (i * b % 7) / 20) for a, b in sorted(pairs) if a == i]})
         for i in range(count)
     ]
-    subscriber.assert_follows(clustering.apply(said))
-    hold(held, said)
+    subscriber.assert_follows(clustering.apply(records))
+    hold(held, records)
     assert_as_expected(clustering, subscriber, held)
     order = [0, *np.random.default_rng(count).permutation(np.arange(1, count)).tolist()]
     for start in range(0, 24, 2):
-        gone = [NeighboursWithdrawn(str(i), 0) for i in order[start : start + 1 + start % 4]]
-        subscriber.assert_follows(clustering.apply(gone))
-        hold(held, gone)
+        withdrawn = [NeighboursWithdrawn(str(i), 0) for i in order[start : start + 1 + start % 4]]
+        subscriber.assert_follows(clustering.apply(withdrawn))
+        hold(held, withdrawn)
         assert_as_expected(clustering, subscriber, held)
     assert (clustering.graph.nodes.mark[: clustering.graph.nodes.used] == -1).all()

@@ -24,7 +24,7 @@ from tests.builders.random_archive import RandomArchive
     gate=st.sampled_from([None, 50.0]),
     same_scan_eps=st.sampled_from([None, 1.0]),
 )
-def test_the_partition_at_another_eps_is_what_a_clustering_with_that_eps_says(
+def test_the_clusters_at_another_eps_are_those_of_a_clustering_with_that_eps(
     seed: int, eps: float, min_samples: int, gate: float | None, same_scan_eps: float | None
 ) -> None:
     rng = random.Random(seed)
@@ -35,12 +35,12 @@ def test_the_partition_at_another_eps_is_what_a_clustering_with_that_eps_says(
         batch = [world.record(rng) for _ in range(6)]
         live.apply(batch)
         hold(held, batch)
-    partition = hypothetical_clusters(live, eps, min_samples)
+    hypothetical = hypothetical_clusters(live, eps, min_samples)
     right = expected_assignments(held, Parameters(eps, min_samples, min_sharpness=gate, same_scan_eps=same_scan_eps))
-    assert dict(zip(partition.face_ids, partition.cluster_ids, strict=True)) == {
+    assert dict(zip(hypothetical.face_ids, hypothetical.cluster_ids, strict=True)) == {
         face_id: it.cluster_id for face_id, it in right.items()
     }
-    assert dict(zip(partition.face_ids, partition.core.tolist(), strict=True)) == {
+    assert dict(zip(hypothetical.face_ids, hypothetical.core.tolist(), strict=True)) == {
         face_id: it.role is Role.CORE for face_id, it in right.items()
     }
 
@@ -53,10 +53,10 @@ def test_the_live_clustering_is_not_disturbed() -> None:
     assert hypothetical_clusters(clustering, 1.0).sizes() == clustering.sizes()
 
 
-def test_an_empty_graph_has_an_empty_partition() -> None:
-    partition = hypothetical_clusters(Clustering(Parameters()), 0.3)
-    assert (len(partition.face_ids), len(partition.core)) == (0, 0)
-    assert partition.sizes() == {}
+def test_an_empty_graph_has_no_clusters() -> None:
+    hypothetical = hypothetical_clusters(Clustering(Parameters()), 0.3)
+    assert (len(hypothetical.face_ids), len(hypothetical.core)) == (0, 0)
+    assert hypothetical.sizes() == {}
 
 
 def test_an_eps_beyond_eps_max_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""Records of `neighbours` as columns: what the graph takes in, for a whole batch at once."""
+"""Records of `neighbours` as flat columns, for a whole batch at once."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
-class Columns:
-    """The faces of some records, in order, and their edges, in order.
+class FlatRecords:
+    """The faces of some records, and the edges of these faces, both in the order of the records.
 
-    face_records: for each face the position of its record. edge_faces: for each edge the position of its face.
+    By face, shape (n,): face_ids; face_records, the position of its record; may_be_core, whether it passes the gates.
+    By edge, shape (m,): edge_faces, the position of its face; neighbours and analyses, which name the node at the other
+    end; distances, Euclidean, float64.
     """
 
     face_ids: list[str]
@@ -34,12 +36,12 @@ class Columns:
     distances: npt.NDArray[np.float64]
 
 
-def columns(records: Sequence[NeighboursFound], parameters: Parameters) -> Columns:
-    """Flatten records; `parameters` decides which faces may be core."""
+def flatten(records: Sequence[NeighboursFound], parameters: Parameters) -> FlatRecords:
+    """Flatten records. The quality gates of `parameters` decide which faces may be core."""
     faces = [face for record in records for face in record.faces]
     counts = np.array([len(face.neighbours) for face in faces], dtype=np.int64)
     edges = int(counts.sum())
-    return Columns(
+    return FlatRecords(
         face_ids=[face.face_id for face in faces],
         face_records=np.repeat(np.arange(len(records)), [len(record.faces) for record in records]),
         may_be_core=_may_be_core(faces, parameters),
@@ -63,5 +65,5 @@ def _may_be_core(faces: Sequence[FaceNeighbours], parameters: Parameters) -> Mas
 
 
 def microseconds(time: datetime) -> int:
-    """Since 1970, UTC. Exact, unlike a float of seconds."""
+    """Microseconds since 1970, UTC. Exact, unlike a float of seconds."""
     return (time - _EPOCH) // _MICROSECOND

@@ -1,0 +1,86 @@
+"""What ends in a batch: the cases of a deletion in Ester et al. 1998, section 4, for all deleted faces at once.
+
+- Removal: no core of a cluster is left. All its faces need another anchor, or are noise.
+- Shrinking: the cores that were near the lost ones are still connected. Some borders lose their anchor.
+- Potential split: whether these cores are still connected is not evident. A search finds out (split_search.py).
+
+The cores that the paper calls update seeds are here those that lost a neighbouring core, or the edge to one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from clustering.active_edges import EdgeChanges
+from clustering.anchors import Anchors
+from clustering.columns.arrays import Slots, unique
+from clustering.graph import Graph
+from clustering.membership import Membership
+from clustering.split_search import find_split
+
+
+class Deletion:
+    """Follows the loss of nodes, cores and active edges. New edges are not active yet, new cores not marked."""
+
+    def __init__(self, graph: Graph, membership: Membership, anchors: Anchors) -> None:
+        """All of one clustering."""
+        self._graph = graph
+        self._membership = membership
+        self._anchors = anchors
+
+    def apply(self, changes: EdgeChanges, lost: Slots, touched: Slots) -> Slots:
+        """Split clusters that fell apart, and detach borders. Returns the live nodes that need an anchor.
+
+        `lost` are the nodes that ceased to be core, `touched` those whose neighbourhood changed.
+        """
+        removed = changes.removed
+        self._membership.move(removed, np.full(len(removed), -1))
+        for seeds in self._update_seeds(changes, lost):
+            if len(seeds) > 1:
+                self._potential_split(seeds)
+        return self._shrink_or_remove(changes, lost, touched)
+
+    def _update_seeds(self, changes: EdgeChanges, lost: Slots) -> Iterator[Slots]:
+        """For each cluster that lost cores, or edges between cores, its remaining cores at the other ends of them.
+
+        Every component that the cluster may have fallen into holds at least one of them. A cluster without any has no
+        core left.
+        """
+        nodes, left, right = self._graph.nodes, changes.deactivated_left, changes.deactivated_right
+        if not len(left) + len(lost):
+            return
+        left_was_core = nodes.core[left] | np.isin(left, lost)
+        right_was_core = nodes.core[right] | np.isin(right, lost)
+        between_cores = left_was_core & right_was_core
+        _, _, neighbours = self._graph.neighbours(lost)
+        seeds = unique(left[between_cores], right[between_cores], neighbours)
+        seeds = seeds[nodes.core[seeds]]
+        clusters = nodes.cluster[seeds]
+        order = np.argsort(clusters)
+        if len(seeds):
+            yield from np.split(seeds[order], np.flatnonzero(np.diff(clusters[order])) + 1)
+
+    def _potential_split(self, seeds: Slots) -> None:
+        """Split the cluster of these cores if they are not connected any more."""
+        cluster = self._graph.nodes.cluster[seeds[:1]].astype(np.int64)
+        _, members = self._membership.members.read(cluster)
+        components = find_split(self._graph, members, seeds)
+        if components:
+            self._split(int(cluster[0]), components)
+
+    def _split(self, cluster: int, components: list[Slots]) -> None:
+        """Make each component, its cores and the borders anchored at them, a cluster; the rest keeps `cluster`."""
+        cores = np.concatenate(components)
+        clusters = self._membership.create(len(components))
+        self._membership.move(cores, np.repeat(clusters, [len(component) for component in components]))
+        anchors, borders = self._anchors.borders_of(cores, cluster)
+        self._membership.move(borders, self._graph.nodes.cluster[anchors].astype(np.int64))
+
+    def _shrink_or_remove(self, changes: EdgeChanges, lost: Slots, touched: Slots) -> Slots:
+        """Detach what depended on lost cores and edges: some borders of a cluster, or, in a removal, all its nodes.
+
+        They leave their cluster when insertion has looked for other anchors, also among the cores of this batch.
+        """
+        return self._anchors.detach(lost, unique(touched, *self._graph.ends(changes.replaced)))
