@@ -1,27 +1,26 @@
-"""The detect consumer: `scans` in, `faces` out. It has no state; it scales by members of its group."""
+"""The detect consumer: `scans` in, `faces` out. It scales by members of its group."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 
 from consumers import stages
-from consumers.workers import Outcome, Unusable, Workers
+from consumers.detection import Detection
+from consumers.workers import Workers
 from errors import Fatal
 from models.analyse import EngineParameters
 from models.onnx_session import EngineError, accelerated
-from schemas.scans import ScanPublished
-from schemas.topics import FACES, SCANS, Tombstone
+from models.stores.parameters import StoreParameters
+from models.stores.stores import Stores
+from schemas.topics import SCANS
 from settings import Settings
-from stream.records import Output, Received, Rejected, RestoredStep
+from stream.records import Positions, RestoredStep
 from stream.transform import transform
 
 GROUP = stages.DETECT
-
-Analyse = Callable[[Sequence[ScanPublished]], Sequence[Outcome]]
-"""Analyses scans: an outcome for each, in their order."""
 
 # Batches are small, so that a member that is killed repeats little work.
 _SCANS_PER_PROCESS = 8
@@ -30,20 +29,6 @@ _SCANS_PER_WORKER_THREAD = 16
 _MOST_PROCESSES = 8
 # More of them would wait for the accelerator. Each needs the memory of a large scan.
 _MOST_WORKER_THREADS = 8
-
-
-def step(analyse: Analyse, batch: Sequence[Received]) -> list[Output]:
-    """Analyse published scans and pass on withdrawals, in the order of the batch."""
-    scans = [received.message for received in batch if isinstance(received.message, ScanPublished)]
-    outcomes = iter(analyse(scans))
-    outputs: list[Output] = []
-    for received in batch:
-        if isinstance(received.message, Tombstone):
-            outputs.append(Tombstone(FACES, received.message.key))
-            continue
-        outcome = next(outcomes)
-        outputs.append(Rejected(received, outcome.reason) if isinstance(outcome, Unusable) else outcome)
-    return outputs
 
 
 def run(settings: Settings, member: str, stop: threading.Event, clock: Callable[[], datetime]) -> None:
@@ -63,14 +48,21 @@ def run(settings: Settings, member: str, stop: threading.Event, clock: Callable[
         threads = max(1, cores // processes)
         max_records = _SCANS_PER_PROCESS * processes
     parameters = EngineParameters(**models.model_dump(exclude={"processes"}), threads=threads)
+    stores = StoreParameters.of(settings.stores.model_dump(), settings.data)
     # Entering raises Fatal where the weights or the provider cannot be used.
-    with Workers(parameters, processes, worker_threads) as workers:
+    with Workers(parameters, processes, worker_threads, stores) as workers:
+
+        def restore_step(_: Positions) -> RestoredStep:
+            # Scans that waited are read again: their offsets are not committed.
+            detection = Detection(workers.analyse, Stores(stores).store_of, stop)
+            return RestoredStep(detection.step, idle=detection.idle, hold=detection.hold)
+
         transform(
             settings.kafka,
             GROUP,
             member,
             [SCANS],
-            lambda _: RestoredStep(lambda batch: step(workers.analyse, batch)),
+            restore_step,
             max_records=max_records,
             stop=stop,
             clock=clock,

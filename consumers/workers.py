@@ -12,6 +12,7 @@ import math
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -22,17 +23,22 @@ from typing import Self
 
 from errors import Fatal
 from models.analyse import Engine, EngineParameters, analyse_scans, load_engine
-from models.fetching import UnavailableImage, UnknownStore, fetch
 from models.images import RgbImage, UnreadableImage, decode
 from models.onnx_session import EngineError, NetworkFailed
+from models.stores.errors import Cause, StoreUnavailable, UnavailableImage
+from models.stores.parameters import StoreParameters
+from models.stores.stores import Fetch, Stores
 from models.weights import WeightsError
 from schemas.faces import ScanAnalysed
 from schemas.scans import ScanPublished
+from schemas.uris import without_credentials
 
 # Tasks for each process in a batch, so that a process with small scans takes over work from one with large scans.
 _TASKS = 2
 # Failures that one scan causes for all that are analysed with it. They are then analysed one by one, to find it.
 _FAILURES = (BrokenProcessPool, NetworkFailed, MemoryError)
+# A fetch that failed after so many seconds is not repeated with the next scan of its store.
+_SLOW_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,17 @@ class Unusable:
     reason: str
 
 
-Outcome = ScanAnalysed | Unusable
+@dataclass(frozen=True)
+class Unreached:
+    """A scan that its store did not deliver now, see `models.stores.errors.StoreUnavailable`."""
+
+    store: str
+    reason: str
+    cause: Cause
+    tried: bool
+
+
+Outcome = ScanAnalysed | Unusable | Unreached
 
 
 class Workers:
@@ -52,8 +68,11 @@ class Workers:
     errors.Fatal where the networks cannot be loaded.
     """
 
-    def __init__(self, parameters: EngineParameters, processes: int, threads: int = 1) -> None:
+    def __init__(
+        self, parameters: EngineParameters, processes: int, threads: int = 1, stores: StoreParameters | None = None
+    ) -> None:
         self._parameters = parameters
+        self._stores = stores or StoreParameters()
         self._processes = processes
         self._threads = threads
         self._pool = self._start()
@@ -74,7 +93,7 @@ class Workers:
         except _FAILURES as failure:
             self._restart()
             why = "ended its process" if isinstance(failure, BrokenProcessPool) else f"failed ({failure})"
-            return Unusable(f"analysing {scan.uri} {why}, most likely for want of memory")
+            return Unusable(f"analysing {without_credentials(scan.uri)} {why}, most likely for want of memory")
 
     def _restart(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -91,7 +110,7 @@ class Workers:
             raise Fatal("the analysing processes do not start, the reason is printed above") from error
 
     def _start(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self._processes, get_context("spawn"), _load, (self._parameters,))
+        return ProcessPoolExecutor(self._processes, get_context("spawn"), _load, (self._parameters, self._stores))
 
     def __enter__(self) -> Self:
         try:
@@ -114,11 +133,13 @@ def _split(scans: Sequence[ScanPublished], shares: int) -> list[Sequence[ScanPub
 
 
 _engine: Engine | WeightsError | EngineError | None = None
+_stores = Stores(StoreParameters())
 
 
-def _load(parameters: EngineParameters) -> None:
+def _load(parameters: EngineParameters, stores: StoreParameters) -> None:
     """Load the networks: the initializer of each worker process."""
-    global _engine
+    global _engine, _stores
+    _stores = Stores(stores)
     # The consumer ends its workers itself, when the batch is done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -162,23 +183,50 @@ def _analyse_in_threads(scans: Sequence[ScanPublished], threads: int) -> list[Ou
 def _analyse(scans: Sequence[ScanPublished]) -> list[Outcome]:
     """An outcome for each scan; all their faces are embedded together."""
     engine = _loaded()
-    unusable: dict[int, Unusable] = {}
+    fetch = _PatientOnce(_stores)
+    failed: dict[int, Unusable | Unreached] = {}
 
     def readable() -> Iterator[tuple[ScanPublished, RgbImage]]:
         for number, scan in enumerate(scans):
             try:
-                yield scan, _image(scan)
-            except (UnavailableImage, UnknownStore, UnreadableImage) as error:
-                unusable[number] = Unusable(str(error))
+                yield scan, _image(scan, fetch)
+            except (UnavailableImage, UnreadableImage) as error:
+                failed[number] = Unusable(str(error))
+            except StoreUnavailable as error:
+                failed[number] = Unreached(error.store, error.reason, error.cause, error.tried)
 
-    # `analyse_scans` reads all of `readable` before it returns, so `unusable` is complete here.
+    # `analyse_scans` reads all of `readable` before it returns, so `failed` is complete here.
     analysed = iter(analyse_scans(engine, readable()))
-    return [unusable.get(number) or next(analysed) for number in range(len(scans))]
+    return [failed.get(number) or next(analysed) for number in range(len(scans))]
 
 
-def _image(scan: ScanPublished) -> RgbImage:
+class _PatientOnce:
+    """Fetches the scans of one task. A store that made it wait once is left alone until the task is done.
+
+    So that many scans of a store that hangs delay the others no longer than one does.
+    """
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._left_alone: dict[str, StoreUnavailable] = {}
+
+    def __call__(self, uri: str) -> bytes:
+        store = self._stores.store_of(uri)
+        if earlier := self._left_alone.get(store):
+            raise StoreUnavailable(store, earlier.reason, earlier.cause, tried=False)
+        started = time.monotonic()
+        try:
+            return self._stores.fetch(uri)
+        except StoreUnavailable as error:
+            if error.cause == "store" or time.monotonic() - started > _SLOW_S:
+                self._left_alone[store] = error
+            raise
+
+
+def _image(scan: ScanPublished, fetch: Fetch) -> RgbImage:
     data = fetch(scan.uri)
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != scan.sha256:
-        raise UnavailableImage(f"{scan.uri} has the sha256 {digest}, the scan was published with {scan.sha256}")
+    # The digest is not in the reason: it would tell whoever may publish scans what is in a file.
+    if hashlib.sha256(data).hexdigest() != scan.sha256:
+        shown = without_credentials(scan.uri)
+        raise UnavailableImage(f"{shown} has another sha256 than it was published with: publish it again as it is now")
     return decode(data, scan.page)

@@ -8,8 +8,8 @@ from urllib.parse import unquote_plus, urlsplit, urlunsplit
 CUT = "…"
 """What stands in place of a secret value."""
 
-# Names of parameters that hold a signature, a token or a key: of S3, Google Cloud Storage, Azure and CloudFront, and what
-# web services use. The whole name, or its end after - or _.
+# Names of parameters that hold a signature, a token or a key: those of S3, Google Cloud Storage, Azure and CloudFront,
+# and those that web services use. The whole name, or its end after - or _.
 _SECRET = re.compile(
     r"(^|[-_])(signature|sig|token|secret|password|passwd|pwd|credentials?|auth|authorization|jwt|ticket|session|"
     r"sessionid|policy)$|api[-_]?key|access[-_]?key|subscription[-_]key|key[-_]pair[-_]id|accessid$",

@@ -68,10 +68,9 @@ class ModelSettings(Group):
 
 
 # Drivers of fsspec that read this machine's files, or open one uri inside of another.
-_NEVER_READ = frozenset(
-    ("arrow_hdfs asynclocal blockcache cached data dir filecache generic git github jlab jupyter libarchive local "
-     "reference simplecache tar zip").split()
-)  # fmt: skip
+_NEVER_READ = {"local", "asynclocal", "data", "reference", "generic", "git", "github", "jlab", "jupyter", "dir"} | {
+    *("zip", "tar", "libarchive", "cached", "blockcache", "filecache", "simplecache")
+}
 
 
 class StoreSettings(Group):
@@ -80,7 +79,7 @@ class StoreSettings(Group):
     # s3 takes endpoint and credentials from AWS's own variables and files. Others, such as gs, are read by the driver
     # of fsspec, whose package has to be installed.
     schemes: tuple[str, ...] = defaults.SCHEMES
-    # Folders that file uris may name, as JSON: ["/scans"]. Those that were ingested with the same data folder are added.
+    # Folders that file uris may name, as JSON: ["/scans"]. Those ingested with the same data folder are added.
     roots: tuple[Path, ...] = ()
     # Hosts and networks that http may reach at private addresses, as JSON: ["iiif.museum.lan", "10.1.0.0/16"].
     private_hosts: tuple[str, ...] = ()

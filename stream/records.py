@@ -57,10 +57,12 @@ class RestoredStep:
     """A step whose state stands for all records before its positions.
 
     outputs: what it publishes before the first record. idle: see `Idle`. save: writes the state to disk as that of
-    these positions.
+    these positions. hold: the positions to commit instead of those that were read, where a record before them is not
+    done with.
     """
 
     step: Step
     outputs: Sequence[Output] = ()
     idle: Idle = lambda metadata: ((), metadata)
     save: Callable[[Positions], None] | None = None
+    hold: Callable[[Positions], Positions] = lambda positions: positions

@@ -151,14 +151,16 @@ class _Loop:
         group_metadata = self._member.group_metadata
         outputs = self._member.work(lambda: self._restored.step(batch.received)) if batch.received else ()
         if not self._member.reassigned:
-            self._commit([*batch.rejected, *outputs], batch.positions, group_metadata)
+            self._commit([*batch.rejected, *outputs], self._restored.hold(batch.positions), group_metadata)
 
     def _idle(self) -> bool:
         """Let the step do work of its own; whether it had any."""
         group_metadata = self._member.group_metadata
         outputs, metadata = self._member.work(lambda: self._restored.idle(self._metadata))
         if (outputs or metadata != self._metadata) and not self._member.reassigned:
-            self._commit(outputs, {}, group_metadata, metadata)
+            # Records that were held may be done now.
+            positions = self._restored.hold(self._member.positions()) if outputs else {}
+            self._commit(outputs, positions, group_metadata, metadata)
             return True
         return False
 
@@ -202,8 +204,11 @@ class _Loop:
             self._metadata = metadata
 
     def _commit_markers(self) -> None:
-        """Commit the offsets after markers of transactions, which are no records: a lag of 0 then means all is done."""
-        positions = self._member.positions()
+        """Commit the offsets after markers of transactions, which are no records: a lag of 0 then means all is done.
+
+        And those of records that were held and are done now.
+        """
+        positions = self._restored.hold(self._member.positions())
         moved = {
             partition: offset for partition, offset in positions.items() if offset > self._committed.get(partition, 0)
         }

@@ -71,6 +71,5 @@ def _refuse_private(host: str, number: str, private_hosts: Sequence[str]) -> Non
         with suppress(ValueError):  # a host's name is no network
             if address in ipaddress.ip_network(allowed, strict=False):
                 return
-    raise UnavailableImage(
-        f"the host {host} has the private address {address}: allow it with {_SETTING}='[\"{host}\"]'"
-    )
+    hint = f"""allow it with {_SETTING}='["{host}"]'"""
+    raise UnavailableImage(f"the host {host} has the private address {address}: {hint}")

@@ -52,8 +52,8 @@ class Deadline:
 class Guard:
     """Runs calls with a deadline, each in a thread of its own.
 
-    A call that is stuck in the operating system (a network drive that hangs) cannot be ended. Its thread is left behind,
-    and `hanging` counts such threads for each name.
+    A call that is stuck in the operating system (a network drive that hangs) cannot be ended. Its thread is left
+    behind, and `hanging` counts such threads for each name.
     """
 
     def __init__(self) -> None:

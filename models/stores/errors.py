@@ -16,7 +16,7 @@ class UnavailableImage(FacestreamError):
 
 
 class UnknownStore(UnavailableImage):
-    """Scans of this scheme are not read here: it is not allowed, or its driver is missing. The text gives the reason."""
+    """Scans of this scheme are not read here: it is not allowed, or has no driver. The text gives the reason."""
 
 
 class StoreUnavailable(Retriable):

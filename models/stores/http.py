@@ -96,10 +96,7 @@ def get(uri: str, rules: Rules, deadline: Deadline, *, login: bool = True) -> An
     connection = _Connection(parts, rules, deadline)
     try:
         try:
-            target = quote(parts.path or "/", safe=_SAFE) + (
-                f"?{quote(parts.query, safe=_SAFE + '?')}" * bool(parts.query)
-            )
-            connection.request("GET", target, headers=_HEADERS | (_login(parts, rules.netrc) if login else {}))
+            connection.request("GET", _target(parts), headers=_HEADERS | (_login(parts, rules.netrc) if login else {}))
             response = connection.getresponse()
         except StoreUnavailable as error:
             raise StoreUnavailable(store, error.reason, error.cause) from error
@@ -137,9 +134,8 @@ def _body(
     if size is not None and size > max_bytes:
         raise too_large(shown, max_bytes, size)
     if headers.get("content-encoding", "identity") != "identity":
-        raise UnavailableImage(
-            f"{shown} comes with the content encoding {headers['content-encoding']}, which is not read"
-        )
+        encoding = headers["content-encoding"]
+        raise UnavailableImage(f"{shown} comes with the content encoding {encoding}, which is not read")
     deadline.answered = True
     body = BytesIO()
     try:
@@ -172,6 +168,12 @@ def _checked(uri: str) -> SplitResult:
     return parts
 
 
+def _target(parts: SplitResult) -> str:
+    """Path and query of a request. Escapes stay as they are: an IIIF identifier holds %2F."""
+    path = quote(parts.path or "/", safe=_SAFE)
+    return f"{path}?{quote(parts.query, safe=_SAFE + '?')}" if parts.query else path
+
+
 def _redirected(uri: str, location: str) -> str:
     """The uri that a redirect leads to. Raises UnavailableImage where it is not followed."""
     try:
@@ -180,9 +182,7 @@ def _redirected(uri: str, location: str) -> str:
     except ValueError:
         scheme = ""
     if scheme not in _PORTS or (scheme == "http" and uri.startswith("https:")):
-        raise UnavailableImage(
-            f"{without_credentials(uri)} is redirected to a uri that is not followed ({scheme or '?'})"
-        )
+        raise UnavailableImage(f"{without_credentials(uri)} is redirected to a {scheme or 'faulty'} uri: not followed")
     _checked(target)
     return target
 

@@ -31,7 +31,7 @@ def read(uri: str, max_bytes: int, deadline: Deadline) -> bytes:
         # fsspec's text names the package.
         hint = re.sub(r"\s+", " ", text_without_credentials(str(error)))
         raise UnknownStore(f"scans of {scheme}:// need a driver: {hint}") from error
-    except Exception as error:  # noqa: BLE001 - each driver raises its own kinds of error
+    except Exception as error:  # each driver raises its own kinds of error
         raise StoreUnavailable(store, _reason(error), "store") from error
     try:
         with filesystem.open(path, "rb") as file:
@@ -40,7 +40,7 @@ def read(uri: str, max_bytes: int, deadline: Deadline) -> bytes:
         raise UnavailableImage(f"nothing is at {text_without_credentials(uri)}") from error
     except (UnavailableImage, StoreUnavailable):
         raise
-    except Exception as error:  # noqa: BLE001 - each driver raises its own kinds of error
+    except Exception as error:  # each driver raises its own kinds of error
         _ = deadline.remaining
         raise StoreUnavailable(store, _reason(error), "scan" if deadline.answered else "unclear") from error
 

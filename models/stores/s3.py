@@ -27,7 +27,7 @@ def bucket_name(uri: str) -> str:
 
 
 class S3:
-    """Reads objects. One for all threads. A key is written in a uri as it is, without escapes, as the aws command does."""
+    """Reads objects. One for all threads. In a uri a key stands as it is, without escapes, as for the aws command."""
 
     def __init__(self, anonymous: bool) -> None:
         self._anonymous = anonymous

@@ -36,7 +36,7 @@ class Stores:
         self._guard = Guard()
 
     def store_of(self, uri: str) -> str:
-        """What fails together: the root of a file, the server of an http uri, the bucket of an object. Reads nothing."""
+        """What fails together: the root of a file, the server of an http uri, a bucket. Reads nothing."""
         try:
             return self._store_of(uri)
         except ValueError:
@@ -66,7 +66,7 @@ class Stores:
         except DeadlinePassed as error:
             within = f"within {deadline.seconds:g} s (FACESTREAM_STORES__DEADLINE_S)"
             if deadline.answered:
-                reason = f"{without_credentials(uri)} did not arrive {within}, only {deadline.received:,} bytes of it"
+                reason = f"it did not arrive {within}, only {deadline.received:,} bytes came"
                 raise StoreUnavailable(store, reason, "scan") from error
             raise StoreUnavailable(store, f"no answer {within}", "unclear") from error
 
