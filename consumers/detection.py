@@ -102,7 +102,7 @@ class Detection:
                 self._waiting[_scan_id(record)] = (record, attempts or Attempts(store))
             elif isinstance(outcome, Unreached):
                 attempts = attempts if attempts and attempts.store == outcome.store else Attempts(outcome.store)
-                if self._is_given_up(outcome, attempts):
+                if self._outages.failed(attempts, outcome.cause, outcome.reason, tried=outcome.tried):
                     shown = without_credentials(_scan(record).uri)
                     outputs.append(Rejected(record, f"{shown}: {outcome.reason} (tried {attempts.failures} times)"))
                 else:
@@ -121,9 +121,6 @@ class Detection:
         if _scan_id(record) in self._waiting and self._waiting[_scan_id(record)][0] is record:
             return True
         return not self._outages.is_unavailable(self._store_of(_scan(record).uri))
-
-    def _is_given_up(self, outcome: Unreached, attempts: Attempts) -> bool:
-        return outcome.tried and self._outages.failed(attempts, outcome.cause, outcome.reason)
 
     def _due(self) -> list[Received]:
         """The waiting scans to try now: of an unavailable store one, not the same each time, of others some."""

@@ -77,10 +77,12 @@ class Outages:
             known.recoveries += 1
         return was_unavailable
 
-    def failed(self, attempts: Attempts, cause: Cause, reason: str) -> bool:
+    def failed(self, attempts: Attempts, cause: Cause, reason: str, *, tried: bool = True) -> bool:
         """A scan was not delivered. Whether the fault is the scan's own, so that it is given up."""
         store = self._stores.setdefault(attempts.store, _Store())
         store.reason = reason
+        if not tried:
+            return False
         if cause == "store":
             store.unavailable = True
             return False

@@ -35,6 +35,11 @@ class LagReader:
         committed = self._committed(group).get(TopicPartition(topic.name, 0))
         return str(committed.metadata or "") if committed is not None else ""
 
+    def all_checkpoint_metadata(self, group: str) -> list[str]:
+        """What the members of the group have committed beside their offsets, each text once and no empty one."""
+        texts = {str(committed.metadata or "") for committed in self._committed(group).values()}
+        return sorted(texts - {""})
+
     def end(self, topic: Topic) -> int:
         """The offset after the last committed record of a topic of one partition."""
         partition = TopicPartition(topic.name, 0)

@@ -66,10 +66,13 @@ class Guard:
         return len(threads)
 
     def within(self, deadline: Deadline, name: str, call: Callable[[], Result]) -> Result:
-        """The result of `call`. Raises what it raises, and DeadlinePassed."""
+        """The result of `call`. Raises what it raises, DeadlinePassed and MemoryError."""
         future: Future[Result] = Future()
         thread = threading.Thread(target=_run, args=(future, call), name=f"fetch {name}", daemon=True)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:  # how Python reports that there is no memory for its stack
+            raise MemoryError("no memory for a thread") from error
         try:
             return future.result(timeout=deadline.remaining)
         except TimeoutError as error:
