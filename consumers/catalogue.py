@@ -14,15 +14,16 @@ import psycopg
 from catalogue import reader, writer
 from catalogue.connection import connect
 from catalogue.errors import CatalogueError, CatalogueUnavailable
+from consumers import stages
 from errors import Fatal, Retriable
-from schemas.topics import ASSIGNMENTS, CLUSTERS, DEAD_LETTERS, FACES, LABELS, SCANS
+from schemas.topics import ASSIGNMENTS, CLUSTERS
 from settings import DatabaseSettings, Settings
 from stream.records import Positions, Received
 from stream.sink import drain
 
-GROUP = writer.CONSUMER
+GROUP = stages.CATALOGUE
 
-TOPICS = (SCANS, FACES, LABELS, ASSIGNMENTS, CLUSTERS, DEAD_LETTERS)
+TOPICS = stages.STAGES[GROUP]
 
 _MAX_RECORDS = 500
 

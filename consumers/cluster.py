@@ -14,6 +14,7 @@ from pathlib import Path
 
 from clustering import snapshot
 from clustering.clustering import Clustering, ClusteringInput, DecisionDeleted, Delta, NeighboursWithdrawn, Parameters
+from consumers import stages
 from consumers.resume import batches, batches_since, is_usable, snapshot_folder
 from errors import Fatal
 from schemas.clusters import FaceAssigned
@@ -26,10 +27,9 @@ from stream.records import Output, Positions, Received, Rejected, RestoredStep
 from stream.topics import ensure_topics
 from stream.transform import transform
 
-GROUP = "cluster"
+GROUP = stages.CLUSTER
 
-# Each has one partition, and the assignor that is used, `range`, assigns both to the same member.
-TOPICS = (NEIGHBOURS, LABELS)
+TOPICS = stages.STAGES[GROUP]
 
 _MAX_RECORDS = 256
 

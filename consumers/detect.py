@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from consumers import stages
 from consumers.workers import Outcome, Unusable, Workers
 from errors import Fatal
 from models.analyse import EngineParameters
@@ -17,7 +18,7 @@ from settings import Settings
 from stream.records import Output, Received, Rejected, RestoredStep
 from stream.transform import transform
 
-GROUP = "detect"
+GROUP = stages.DETECT
 
 Analyse = Callable[[Sequence[ScanPublished]], Sequence[Outcome]]
 """Analyses scans: an outcome for each, in their order."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from consumers import stages
 from consumers.audit import Auditor
 from consumers.resume import batches_since, is_usable, snapshot_folder
 from errors import Fatal, SnapshotRefused
@@ -23,7 +24,7 @@ from stream.groups import known_groups
 from stream.records import Output, Positions, Received, Rejected, RestoredStep
 from stream.transform import transform
 
-GROUP = "index"
+GROUP = stages.INDEX
 
 _MAX_RECORDS = 256
 

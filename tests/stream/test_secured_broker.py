@@ -44,7 +44,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
     (port,) = embedded._free_ports(1)
     with pytest.MonkeyPatch.context() as patch:
         listeners = _SECURED.format(secured_port=port, keystore=keystore, password=_PASSWORD)
-        patch.setattr(embedded, "_PLACE", listeners)
+        patch.setattr(embedded, "_ADDRESSES", listeners)
         with embedded.broker(folder / "kafka"):
             yield {
                 "bootstrap_servers": f"127.0.0.1:{port}",
