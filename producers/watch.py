@@ -58,8 +58,8 @@ class Options:
 class Reports(Protocol):
     """What happens while a folder is watched."""
 
-    def published(self, verdict: Verdict) -> None:
-        """A file's scan, after the broker has confirmed it."""
+    def published(self, verdicts: Sequence[Verdict]) -> None:
+        """The scans of some files, after the broker has confirmed them."""
 
     def skipped(self, skipped: Sequence[Skipped]) -> None:
         """Files and folders that are skipped."""
@@ -107,8 +107,7 @@ def watch(
                 for verdict in feed.publish_file(source, now)
             ]
             feed.flush()
-            for verdict in verdicts:
-                reports.published(verdict)
+            reports.published(verdicts)
         gone = [folder] if is_first else batch.deleted
         if gone and (missing := missing_scans(feed.known, below=gone).missing):
             reports.missing(missing)
