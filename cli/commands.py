@@ -15,7 +15,12 @@ from typing import Any
 
 _PANELS = {
     "Everything on this machine": {"run": "run:run", "watch": "run:watch"},
-    "The feed": {"ingest": "ingest:ingest", "withdraw": "withdraw:withdraw", "reanalyse": "reanalyse:reanalyse"},
+    "The feed": {
+        "ingest": "ingest:ingest",
+        "missing": "missing:missing",
+        "withdraw": "withdraw:withdraw",
+        "reanalyse": "reanalyse:reanalyse",
+    },
     "What was found": {
         "status": "status:status",
         "clusters": "clusters:clusters",

@@ -8,12 +8,14 @@ import typer
 
 from cli.archive import open_archive
 from cli.common import load_settings, now
+from cli.feeding import Collection, Exclude, FeedReport, Replace, Verbose
 from cli.options import Data, Json
-from cli.printing import console, print_json
+from cli.printing import print_json, print_line
 from cli.progress import progress_bar
 from models.formats import FORMAT_NAMES
 from producers.feed import Feed, Summary
-from producers.files import Listing, list_sources, scans_of
+from producers.files import Listing, list_sources
+from producers.folders import Excluded
 from settings import KafkaSettings
 
 
@@ -27,42 +29,66 @@ def ingest(
             "sha256 and any others as metadata.",
         ),
     ],
-    collection: Annotated[
-        str | None, typer.Option(help="The scans' collection.", show_default="the folder's name")
-    ] = None,
+    collection: Collection = None,
+    exclude: Exclude = None,
+    replace: Replace = False,
+    verbose: Verbose = False,
     data: Data = None,
     json_: Json = False,
 ) -> None:
     """Publish scans to Kafka. Scans that are there are not published again, unless they changed: then under their id.
 
-    Files of other formats and hidden files in a folder are skipped.
+    A file that was moved stays the scan that it was. In folders, files of other formats, hidden files, and what network
+    drives and systems put there (@eaDir, #recycle, $RECYCLE.BIN, .Trash*, lost+found, __MACOSX, ...) are skipped.
+
+    Exit status: 0 if all is published, 1 after an error or where a scan was refused because its id is that of another
+    picture elsewhere, 3 if all is published but for files or folders that cannot be read.
     """
     settings = load_settings(data)
-    listing = list_sources(paths, collection)
+    listing = list_sources(paths, collection, Excluded(tuple(exclude or ())))
+    report = FeedReport(verbose, prints_counts=False)
+    report.listed(listing)
     with open_archive(settings, "ingest", database=False, existing=False) as running:
-        summary = _publish(listing, running.kafka)
+        summary = _publish(listing, running.kafka, report, replace)
+    report.print_noted()
     if json_:
         print_json(
             {
                 "published": summary.published,
                 "changed": summary.changed,
                 "already_there": summary.already_there,
+                "moved": summary.moved,
+                "copies": summary.copies,
+                "refused": summary.refused,
+                "unreadable": report.unreadable_count,
                 "skipped_files": listing.skipped,
+                "skipped": dict(report.skipped_counts),
             }
         )
     else:
-        skipped = f"; {listing.skipped} other files skipped" if listing.skipped else ""
-        console.print(
-            f"{summary.scans} scans: {summary.published} published, {summary.changed} changed and published again, "
-            f"{summary.already_there} already there{skipped}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        print_line(_in_words(summary, report))
+    report.end()
 
 
-def _publish(listing: Listing, kafka: KafkaSettings) -> Summary:
-    with Feed(kafka, now) as feed, progress_bar("publishing") as progress:
-        for source in progress.track(listing.sources):
-            for scan in scans_of(source, now):
-                feed.publish(scan)
+def _publish(listing: Listing, kafka: KafkaSettings, report: FeedReport, replace: bool) -> Summary:
+    with Feed(kafka, now, replacing=replace) as feed, progress_bar("publishing") as progress:
+        for source in progress.track(feed.sources_in_order(listing.sources)):
+            for verdict in feed.publish_file(source, now):
+                report.note(verdict)
     return feed.summary
+
+
+def _in_words(summary: Summary, report: FeedReport) -> str:
+    parts = [
+        f"{summary.published} published",
+        f"{summary.changed} changed and published again",
+        f"{summary.already_there} already there",
+        *([f"{summary.moved} moved"] if summary.moved else []),
+        *([f"{summary.refused} refused"] if summary.refused else []),
+    ]
+    more = [
+        *([f"{summary.copies} of them copies of others"] if summary.copies else []),
+        *([f"{report.unreadable_count} files or folders that cannot be read"] if report.unreadable_count else []),
+        *([f"skipped: {report.skipped_in_words}"] if report.skipped_counts else []),
+    ]
+    return "; ".join([f"{summary.scans} scans: {', '.join(parts)}", *more])

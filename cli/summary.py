@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from catalogue import reader
 from cli.printing import console, print_json, print_values
 from cli.system import System
-from producers.feed import Outcome
+from producers.identity import Outcome
 from sample.truth import Score, Truth, score
 
 _LARGEST = 10
@@ -27,6 +27,8 @@ class Summary:
     published: int
     already_there: int
     changed: int
+    moved: int
+    refused: int
     seconds: float
     scans_per_s: float
     faces_per_s: float
@@ -52,6 +54,8 @@ def print_summary(running: System, seconds: float, truth: Truth | None, as_json:
         "this run: published": f"{summary.published:,}",
         "  changed": f"{summary.changed:,}",
         "  already there": f"{summary.already_there:,}",
+        **({"  moved": f"{summary.moved:,}"} if summary.moved else {}),
+        **({"  refused": f"{summary.refused:,}"} if summary.refused else {}),
         "  seconds": f"{summary.seconds:.1f}",
         "  scans per second": f"{summary.scans_per_s:.2f}",
         "  faces per second": f"{summary.faces_per_s:.2f}",
@@ -80,6 +84,8 @@ def summarise(running: System, seconds: float, truth: Truth | None) -> Summary:
         published=running.published[Outcome.PUBLISHED],
         already_there=running.published[Outcome.ALREADY_THERE],
         changed=running.published[Outcome.CHANGED],
+        moved=running.published[Outcome.MOVED],
+        refused=running.published[Outcome.REFUSED],
         seconds=round(seconds, 2),
         scans_per_s=round(
             (counts.analysed + counts.dead_scans - running.before.analysed - running.before.dead_scans) / seconds, 3

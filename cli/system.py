@@ -20,8 +20,7 @@ from cli.progress import progress_bar
 from cli.supervisor import Supervisor
 from consumers.stages import STAGES
 from local.services import services
-from producers.feed import Outcome
-from schemas.scans import ScanPublished
+from producers.identity import Outcome, Verdict
 from settings import Settings
 from stream.lag import LagReader, lag_reader
 from stream.topics import ensure_topics
@@ -51,9 +50,9 @@ class System:
         self.before = reader.counts(connection)
         self._bar = progress.add_task("starting", total=None)
 
-    def report(self, _scan: ScanPublished, outcome: Outcome) -> None:
-        """Count a scan that the feed has published. The feed calls it for each."""
-        self.published[outcome] += 1
+    def count(self, verdict: Verdict) -> None:
+        """Count a scan that the feed has published."""
+        self.published[verdict.outcome] += 1
 
     def feed(self, publish: Callable[[], None]) -> None:
         """Run a feed in a thread until it ends, and update the bar meanwhile. Raises what the feed raises."""

@@ -12,7 +12,7 @@ from local.errors import LocalServiceError
 from local.owner import Owner, announce, announced, try_to_own
 from settings import Settings
 
-__all__ = ["LocalServiceError", "services"]
+__all__ = ["LocalServiceError", "has_archive", "services"]
 
 # The first start fetches the broker's jars as well.
 _OWNER_READY_WITHIN_S = 300.0
@@ -46,7 +46,7 @@ def services(
         yield settings
         return
     data = settings.data.resolve()
-    if existing and not any((data / name).is_dir() for name in (_KAFKA, _POSTGRES)):
+    if existing and not has_archive(data):
         raise LocalServiceError(
             f"no archive in {settings.data}: name its folder with --data, or start one with facestream run FOLDER"
         )
@@ -70,6 +70,11 @@ def services(
                 f"see the logs in {data / _KAFKA} and {data / _POSTGRES}"
             )
         time.sleep(_POLL_S)
+
+
+def has_archive(data: Path) -> bool:
+    """Whether an embedded service has its data in this folder."""
+    return any((data / name).is_dir() for name in (_KAFKA, _POSTGRES))
 
 
 @contextmanager

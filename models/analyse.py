@@ -135,7 +135,7 @@ def _detect_batch(engine: Engine, remaining: Iterator[tuple[ScanPublished, RgbIm
 def _analysis(engine: Engine, detected: _DetectedScan, embeddings: Sequence[npt.NDArray[np.float32]]) -> ScanAnalysed:
     scan, width, height = detected.scan, detected.width, detected.height
     boxes = [_relative(detection, width, height) for detection in detected.detections]
-    ids = face_ids(scan, detected.detections, boxes)
+    ids = face_ids(scan, detected.detections, boxes, embeddings, engine.provenance.embedder)
     faces = [
         Face(
             face_id=face_id,

@@ -5,21 +5,39 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from models.protocols import Detection
+from schemas import defaults
 from schemas.scans import Box, KeptFace, ScanPublished
 
-# A detection that overlaps a kept face by this intersection over union or more is the same face.
-_SAME_FACE_IOU = 0.5
+# A detection that overlaps a kept face by this intersection over union or more is at the same place.
+_SAME_PLACE_IOU = 0.5
+# Up to this Euclidean distance of their embeddings, the faces at one place of two pictures are one face. It is the
+# distance within which the clustering takes two faces for one person, unless it is set otherwise.
+_SAME_FACE_DISTANCE = defaults.EPS
 
 
-def face_ids(scan: ScanPublished, detections: Sequence[Detection], boxes: Sequence[Box]) -> list[str]:
-    """The id of each detection, in their order. `boxes` are the same detections, relative to the scan.
+def face_ids(
+    scan: ScanPublished,
+    detections: Sequence[Detection],
+    boxes: Sequence[Box],
+    embeddings: Sequence[npt.NDArray[np.float32]] = (),
+    embedder: str | None = None,
+) -> list[str]:
+    """The id of each detection, in their order.
 
-    A detection takes the id of the kept face (`scan.keep`) that it overlaps, the best overlaps first; each kept id is
-    given at most once. Every other id is a digest of the scan's id and the rectangle in pixels, so that analysing the
-    same scan twice yields the same ids. A new id is never equal to a kept one, used or not.
+    `boxes` are the same detections, relative to the scan. `embeddings` are theirs (float32, shape (dimensions,) each),
+    by the network with the sha256 `embedder`.
+
+    A detection takes the id of a kept face (`scan.keep`) whose box it overlaps. Where the scan's picture is another one
+    than that on which the kept face was found, their embeddings must agree as well. Kept faces that the latest analysis
+    found come before those that it did not find; among them the best overlaps come first; each kept id is given at most
+    once. Every other id is a digest of the scan's id and the rectangle in pixels, so that analysing the same scan twice
+    yields the same ids. A new id is never equal to a kept one, used or not.
     """
-    kept = _kept_ids(scan.keep, boxes)
+    kept = _kept_ids(scan, boxes, embeddings, embedder)
     taken = {face.face_id for face in scan.keep}
     ids = []
     for number, detection in enumerate(detections):
@@ -29,16 +47,32 @@ def face_ids(scan: ScanPublished, detections: Sequence[Detection], boxes: Sequen
     return ids
 
 
-def _kept_ids(keep: Sequence[KeptFace], boxes: Sequence[Box]) -> dict[int, str]:
-    """The kept id by the number of the box that takes it: greedy matching by descending overlap."""
-    overlaps = sorted(
-        (-box.overlap(face.box), face.face_id, number) for number, box in enumerate(boxes) for face in keep
-    )
+def _kept_ids(
+    scan: ScanPublished, boxes: Sequence[Box], embeddings: Sequence[npt.NDArray[np.float32]], embedder: str | None
+) -> dict[int, str]:
+    """The kept id by the number of the box that takes it: greedy matching, live faces first, by descending overlap."""
+    overlaps: list[tuple[bool, float, str, int]] = []
+    for face in scan.keep:
+        same_picture = face.sha256 is None or (face.sha256, face.page) == (scan.sha256, scan.page)
+        for number, box in enumerate(boxes):
+            overlap = box.overlap(face.box)
+            if overlap >= _SAME_PLACE_IOU and (
+                same_picture or (embeddings and _agree(face, embeddings[number], embedder))
+            ):
+                overlaps.append((not face.live, -overlap, face.face_id, number))
     kept: dict[int, str] = {}
-    for negative_overlap, face_id, number in overlaps:
-        if -negative_overlap >= _SAME_FACE_IOU and number not in kept and face_id not in kept.values():
+    for _, _, face_id, number in sorted(overlaps):
+        if number not in kept and face_id not in kept.values():
             kept[number] = face_id
     return kept
+
+
+def _agree(face: KeptFace, embedding: npt.NDArray[np.float32], embedder: str | None) -> bool:
+    """Whether a kept face and a detection look alike. Embeddings of different networks cannot be compared."""
+    kept = face.vector
+    if kept is None or kept.shape != embedding.shape or face.embedder is None or face.embedder != embedder:
+        return False
+    return float(np.linalg.norm(kept - embedding)) <= _SAME_FACE_DISTANCE
 
 
 def _new_id(scan_id: str, face: Detection, taken: set[str]) -> str:

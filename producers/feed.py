@@ -1,82 +1,72 @@
 """The scan feed: publishes scans to Kafka, each once, however often the same folder is given.
 
-It decides whether a scan is new, unchanged or changed, and makes a scan that is published again keep its age and the
-ids of its faces. `producers.files` lists the scans.
+It makes a scan that is published again keep its age and the ids of its faces. `producers.files` lists the scans,
+`producers.identity` decides whether one is new, unchanged, changed or moved.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from hashlib import blake2b
 from types import TracebackType
 from typing import Self
 
 from errors import UserError
-from producers.files import UNREADABLE_SHA256
-from producers.kept import with_faces
+from producers.files import Source, scans_of
+from producers.identity import Outcome, Verdict, identify
+from producers.kept import latest_scans, with_faces
+from producers.known import KnownScans, known_scans
 from producers.publisher import Publisher
-from schemas.scans import KeptFace, ScanPublished
+from schemas.scans import ScanPublished
 from schemas.topics import SCANS, Tombstone
 from settings import KafkaSettings
-from stream.reading import latest_events
 
-
-class Outcome(StrEnum):
-    """What the feed did with a scan: published it, skipped it as unchanged, or published it again."""
-
-    PUBLISHED = "published"
-    ALREADY_THERE = "already there"
-    CHANGED = "changed"
+__all__ = ["Feed", "Outcome", "Summary"]
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The number of scans of each outcome."""
+    """The number of scans of each outcome.
+
+    copies: how many of those published or already there have the content of another scan, whose file is there too.
+    """
 
     published: int = 0
     already_there: int = 0
     changed: int = 0
+    moved: int = 0
+    refused: int = 0
+    copies: int = 0
 
     @property
     def scans(self) -> int:
         """The number of all scans given to the feed."""
-        return self.published + self.already_there + self.changed
-
-
-@dataclass(frozen=True)
-class Known:
-    """What the feed remembers of a scan on the topic: enough to see whether it changed, and the faces it keeps.
-
-    details: a digest of uri, page, collection and metadata, 16 bytes.
-    """
-
-    sha256: str
-    details: bytes
-    published_at: datetime
-    keep: tuple[KeptFace, ...]
+        return self.published + self.already_there + self.changed + self.moved + self.refused
 
 
 class Feed:
     """Publishes scans with an idempotent producer. Use it as a context manager.
 
     It begins by reading `scans` to its end (committed records). A scan that is there with the same content, uri, page,
-    collection and metadata is not published again. A scan that changed is published with the time it was first
-    published at, and with the faces to keep (id and box) as `faces` has them; `flush` reads those once for all changed
-    scans. After `flush`, and at the end of the context, the broker has confirmed all scans.
+    collection and metadata is not published again. A scan that changed, or whose file moved, is published with the time
+    it was first published at, and with the faces to keep as `faces` has them; `flush` reads those once for all of them.
+    After `flush`, and at the end of the context, the broker has confirmed all scans. `replacing`: scans replace those
+    with the same id from other places, which are refused otherwise.
 
     Raises errors.Fatal, naming the broker, when it does not answer or does not confirm what was published.
     """
 
-    def __init__(self, kafka: KafkaSettings, now: Callable[[], datetime]) -> None:
+    def __init__(self, kafka: KafkaSettings, now: Callable[[], datetime], *, replacing: bool = False) -> None:
         self._kafka = kafka
+        self._replacing = replacing
         self._known = known_scans(kafka)
         self._changed: dict[str, ScanPublished] = {}
+        # Changed scans whose metadata the caller does not know.
+        self._undescribed: set[str] = set()
         self._outcomes: Counter[Outcome] = Counter()
+        self._copies = 0
         self._publisher = Publisher(
             kafka, now, "scans", "publish the same again when it answers: what it has is not published twice"
         )
@@ -97,25 +87,48 @@ class Feed:
     def summary(self) -> Summary:
         """The number of scans of each outcome so far."""
         counts = self._outcomes
-        return Summary(counts[Outcome.PUBLISHED], counts[Outcome.ALREADY_THERE], counts[Outcome.CHANGED])
+        return Summary(
+            counts[Outcome.PUBLISHED],
+            counts[Outcome.ALREADY_THERE],
+            counts[Outcome.CHANGED],
+            counts[Outcome.MOVED],
+            counts[Outcome.REFUSED],
+            self._copies,
+        )
 
-    def publish(self, scan: ScanPublished) -> Outcome:
-        """Send a scan to Kafka if it is new, hold it back until `flush` if it changed, else skip it."""
-        outcome = self._publish(scan)
-        self._outcomes[outcome] += 1
-        return outcome
+    @property
+    def known(self) -> KnownScans:
+        """The published scans, those included that wait for `flush`."""
+        return self._known
 
-    def _publish(self, scan: ScanPublished) -> Outcome:
-        known = self._known.get(scan.scan_id)
-        if known is None:
-            self._send(scan)
-            return Outcome.PUBLISHED
-        if unchanged(known, scan):
-            return Outcome.ALREADY_THERE
-        scan = scan.model_copy(update={"published_at": known.published_at, "keep": known.keep})
-        self._changed[scan.scan_id] = scan
-        self._known[scan.scan_id] = _remember(scan)
-        return Outcome.CHANGED
+    def sources_in_order(self, sources: Iterable[Source]) -> list[Source]:
+        """Files at places without a scan first: one of them may be a scan that moved away from another file's place."""
+        return sorted(sources, key=lambda source: bool(self._known.at_place(source.uri)))
+
+    def publish(self, scan: ScanPublished, *, named: bool = True, described: bool = True) -> Verdict:
+        """Send a scan to Kafka if it is new, hold it back until `flush` if it changed or moved, else skip it.
+
+        `named` and `described` are as in `producers.identity.identify`. The verdict has the id under which the scan is
+        published.
+        """
+        verdict = identify(self._known, scan, named=named, described=described, replacing=self._replacing)
+        match verdict.outcome:
+            case Outcome.PUBLISHED:
+                self._send(verdict.scan)
+            case Outcome.CHANGED | Outcome.MOVED:
+                self._changed[verdict.scan.scan_id] = verdict.scan
+                if not described:
+                    self._undescribed.add(verdict.scan.scan_id)
+                self._known.add(verdict.scan)
+        self._outcomes[verdict.outcome] += 1
+        self._copies += verdict.copy_of is not None
+        return verdict
+
+    def publish_file(self, source: Source, now: Callable[[], datetime]) -> list[Verdict]:
+        """Publish the scans of a file. Raises UserError when this installation has no driver for its uri."""
+        return [
+            self.publish(scan, named=source.is_named, described=source.is_described) for scan in scans_of(source, now)
+        ]
 
     def withdraw(self, scan_ids: Sequence[str]) -> None:
         """Withdraw scans, by tombstones: their faces leave every topic and table. All of them, or none.
@@ -128,36 +141,23 @@ class Feed:
         for scan_id in dict.fromkeys(scan_ids):
             self._changed.pop(scan_id, None)
             self._send(Tombstone(SCANS, scan_id))
-            del self._known[scan_id]
+            self._known.remove(scan_id)
 
     def flush(self, timeout_s: float = 60.0) -> None:
         """Publish changed scans with the faces they keep, and wait until the broker has confirmed everything sent."""
         changed, self._changed = self._changed, {}
-        for scan in with_faces(self._kafka, changed) if changed else ():
-            self._send(scan)
+        undescribed, self._undescribed = self._undescribed, set()
+        if changed:
+            # What was sent before is confirmed first, so that it is read here.
+            self._publisher.flush(timeout_s)
+            earlier = latest_scans(self._kafka, changed)
+            for scan in with_faces(self._kafka, changed, earlier):
+                if scan.scan_id in undescribed and scan.scan_id in earlier:
+                    scan = scan.model_copy(update={"metadata": earlier[scan.scan_id].metadata})
+                self._send(scan)
         self._publisher.flush(timeout_s)
 
     def _send(self, message: ScanPublished | Tombstone) -> None:
         self._publisher.send(message)
         if isinstance(message, ScanPublished):
-            self._known[message.scan_id] = _remember(message)
-
-
-def known_scans(kafka: KafkaSettings) -> dict[str, Known]:
-    """The scans on `scans` now, by scan id, without withdrawn ones. About 430 bytes of memory each (measured)."""
-    return latest_events(kafka, SCANS, ScanPublished, _remember)
-
-
-def unchanged(known: Known, scan: ScanPublished) -> bool:
-    """Whether a scan is as it was published. A file that cannot be read just now counts as having the same content."""
-    return known.details == _details(scan) and scan.sha256 in (known.sha256, UNREADABLE_SHA256)
-
-
-def _remember(scan: ScanPublished) -> Known:
-    return Known(scan.sha256, _details(scan), scan.published_at, scan.keep)
-
-
-def _details(scan: ScanPublished) -> bytes:
-    """A digest of all that is known of a scan beside its content. The media type follows from the content."""
-    details = (scan.uri, scan.page, scan.collection, sorted(scan.metadata.items()))
-    return blake2b(json.dumps(details).encode(), digest_size=16).digest()
+            self._known.add(message)

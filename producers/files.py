@@ -19,6 +19,7 @@ from errors import UserError
 from models.fetching import UnavailableImage, UnknownStore, fetch
 from models.formats import MEDIA_TYPES, TIFF_MEDIA_TYPE
 from models.images import UnreadableImage, inspect
+from producers.folders import Excluded, SkipKind, Skipped, Unreadable, counted_by_kind, find_images, is_image, printable
 from producers.manifest import SUFFIXES as MANIFEST_SUFFIXES
 from producers.manifest import Row, read_manifest
 from schemas.scans import ScanPublished
@@ -36,7 +37,8 @@ _SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 class Source:
     """A file to publish: one scan, or one for each page of a multi-page TIFF when `page` is None.
 
-    `media_type`, `sha256`, `page` and `metadata` are the manifest's; None (or no metadata) where it has none.
+    `media_type`, `sha256`, `page` and `metadata` are the manifest's; None (or no metadata) where it has none. is_named:
+    whether the manifest gives the scan's id. is_described: whether a manifest has its metadata, which may be none.
     """
 
     uri: str
@@ -46,23 +48,34 @@ class Source:
     page: int | None = None
     sha256: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    is_named: bool = False
+    is_described: bool = False
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The files to publish, in order, and the number of other files, which are skipped."""
+    """The files to publish, in order; what else is in the folders; and what in them cannot be read."""
 
     sources: tuple[Source, ...]
-    skipped: int = 0
+    others: tuple[Skipped, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+
+    @property
+    def skipped(self) -> int:
+        """The number of files that are no images. Hidden and excluded ones are not counted here."""
+        return sum(other.kind in (SkipKind.OTHER, SkipKind.SPECIAL) for other in self.others)
 
 
-def list_sources(paths: Iterable[Path | str], collection: str | None = None) -> Listing:
+def list_sources(
+    paths: Iterable[Path | str], collection: str | None = None, excluded: Excluded | None = None
+) -> Listing:
     """The files to publish from folders (recursively, sorted), image files and manifests. Reads no image.
 
-    A file without a collection of its own gets `collection`, or else its folder's name. Raises UserError when a path
+    A file without a collection of its own gets `collection`, or else its folder's name. What is `excluded` is skipped
+    in folders; a folder or file that cannot be read is reported in the listing. Raises UserError when a path itself
     cannot be used or holds no image, and when two files would be one scan.
     """
-    listings = [_list_path(str(path), collection) for path in paths]
+    listings = [_list_path(str(path), collection, excluded) for path in paths]
     by_id: dict[str, Source] = {}
     for source in (source for listing in listings for source in listing.sources):
         other = by_id.setdefault(source.scan_id, source)
@@ -71,7 +84,11 @@ def list_sources(paths: Iterable[Path | str], collection: str | None = None) -> 
                 f"{other.uri} and {source.uri} would both be the scan {source.scan_id}: publish them one after the "
                 "other, each with its own --collection, or give each a scan_id in a manifest"
             )
-    return Listing(tuple(by_id.values()), sum(listing.skipped for listing in listings))
+    return Listing(
+        tuple(by_id.values()),
+        tuple(dict.fromkeys(other for listing in listings for other in listing.others)),
+        tuple(dict.fromkeys(problem for listing in listings for problem in listing.unreadable)),
+    )
 
 
 def scans_of(source: Source, now: Callable[[], datetime]) -> Iterator[ScanPublished]:
@@ -102,43 +119,25 @@ def scans_of(source: Source, now: Callable[[], datetime]) -> Iterator[ScanPublis
         )
 
 
-def find_images(folder: Path) -> tuple[list[Path], int]:
-    """The images below a folder, sorted, without hidden files, and the number of other files.
-
-    Links are followed, each folder is read once. Raises UserError when a folder cannot be read.
-    """
-
-    def refuse(error: OSError) -> None:
-        if isinstance(error, FileNotFoundError):
-            return  # It was deleted while we read the folder above.
-        raise UserError(f"{error.filename}: the folder cannot be read ({error.strerror})") from error
-
-    images: list[Path] = []
-    skipped = 0
-    visited = {folder.resolve()}
-    for parent, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
-        for name in list(folders):
-            real = Path(parent, name).resolve()
-            if name.startswith(".") or real in visited:
-                folders.remove(name)
-            visited.add(real)
-        for path in (Path(parent, name) for name in files if not name.startswith(".")):
-            if is_image(path):
-                images.append(path)
-            else:
-                skipped += 1
-    return sorted(images), skipped
-
-
-def is_image(path: Path) -> bool:
-    """Whether a path is published as a scan: it has the extension of an image, and is no pipe, socket or device."""
-    return path.suffix.lower() in MEDIA_TYPES and (path.is_file() or not path.exists())
-
-
 def source_in_folder(path: Path, folder: Path, collection: str | None = None) -> Source:
     """An image file below a folder; both paths are absolute. Raises UserError when its name is too long for an id."""
     collection = collection or _name_of(folder)
     return _checked(Source(path.as_uri(), f"{collection}/{_readable(path.relative_to(folder))}", collection))
+
+
+def sources_in_folder(
+    images: Iterable[Path], folder: Path, collection: str | None = None
+) -> tuple[list[Source], list[Unreadable]]:
+    """Image files below a folder, and those whose name is too long for an id, with the reason."""
+    collection = collection or _name_of(folder)
+    sources: list[Source] = []
+    refused: list[Unreadable] = []
+    for image in images:
+        try:
+            sources.append(source_in_folder(image, folder, collection))
+        except UserError as error:
+            refused.append(Unreadable(str(image), str(error).removeprefix(f"{image.as_uri()}: ")))
+    return sources, refused
 
 
 def absolute(path: Path | str) -> Path:
@@ -146,23 +145,43 @@ def absolute(path: Path | str) -> Path:
     return Path(os.path.normpath(Path(path).absolute()))
 
 
-def _list_path(given: str, collection: str | None) -> Listing:
+def _list_path(given: str, collection: str | None, excluded: Excluded | None) -> Listing:
     if _SCHEME.match(given):
         raise UserError(f"{given}: list remote scans in a manifest, a CSV or JSON-lines file with a column uri")
     path = absolute(given)
+    try:
+        path.stat()
+    except FileNotFoundError as error:
+        if not path.is_symlink():
+            raise UserError(f"{printable(given)}: no such file or folder") from error
+        raise UserError(f"{printable(given)}: a link to nothing") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{printable(given)}: cannot be read ({getattr(error, 'strerror', error)})") from error
     if path.is_dir():
-        images, skipped = find_images(path)
-        if not images:
-            others = f" ({skipped} other files)" if skipped else ""
-            raise UserError(f"{given}: no images in this folder{others}; supported are {_SUFFIXES}")
-        return Listing(tuple(source_in_folder(image, path, collection) for image in images), skipped)
-    if not path.exists():
-        raise UserError(f"{given}: no such file or folder")
+        return _folder(given, path, collection, excluded)
     if path.suffix.lower() in MANIFEST_SUFFIXES:
         return Listing(tuple(_manifest(path, collection)))
     if is_image(path):
         return Listing((source_in_folder(path, path.parent, collection),))
-    raise UserError(f"{given}: neither an image ({_SUFFIXES}) nor a manifest ({', '.join(MANIFEST_SUFFIXES)})")
+    raise UserError(
+        f"{printable(given)}: neither an image ({_SUFFIXES}) nor a manifest ({', '.join(MANIFEST_SUFFIXES)})"
+    )
+
+
+def _folder(given: str, path: Path, collection: str | None, excluded: Excluded | None) -> Listing:
+    found = find_images(path, excluded)
+    others, unreadable = tuple(found.skipped), tuple(found.unreadable)
+    if unreadable and unreadable[0].path == str(path):
+        raise UserError(f"{printable(given)}: the folder cannot be read ({unreadable[0].reason})")
+    listing = Listing(tuple(source_in_folder(image, path, collection) for image in found.images), others, unreadable)
+    if not found.images:
+        counts = counted_by_kind(found.skipped)
+        reasons = [f"{listing.skipped} other files"] if listing.skipped else []
+        reasons += [f"{counts[SkipKind.EXCLUDED]} excluded"] if SkipKind.EXCLUDED in counts else []
+        reasons += [f"{printable(folder.path)} cannot be read: {folder.reason}" for folder in unreadable[:1]]
+        why = f" ({', '.join(reasons)})" if reasons else ""
+        raise UserError(f"{printable(given)}: no images in this folder{why}; supported are {_SUFFIXES}")
+    return listing
 
 
 def _manifest(path: Path, collection: str | None) -> Iterator[Source]:
@@ -197,6 +216,8 @@ def _source_of_row(row: Row, folder: Path, collection: str | None) -> Source:
             page=row.page,
             sha256=row.sha256,
             metadata=row.metadata,
+            is_named=row.scan_id is not None,
+            is_described=True,
         )
     )
 

@@ -2,25 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from schemas.faces import ScanAnalysed
 from schemas.scans import KeptFace, ScanPublished
-from schemas.topics import FACES
+from schemas.topics import FACES, SCANS
 from settings import KafkaSettings
 from stream.reading import latest_events
 
 
-def with_faces(kafka: KafkaSettings, scans: Mapping[str, ScanPublished]) -> Iterator[ScanPublished]:
-    """These scans, by scan id, with the faces to keep: id and box, as `faces` has them now. Reads all of `faces`."""
+def latest_scans(kafka: KafkaSettings, scan_ids: Collection[str]) -> dict[str, ScanPublished]:
+    """These scans as they were published last, by id. Reads all of `scans`."""
+    return latest_events(kafka, SCANS, ScanPublished, lambda scan: scan if scan.scan_id in scan_ids else None)
 
-    def faces_of(analysed: ScanAnalysed) -> tuple[KeptFace, ...] | None:
-        if analysed.scan_id not in scans:
-            return None
-        return tuple(KeptFace(face_id=face.face_id, box=face.box) for face in analysed.faces)
 
-    analysed = latest_events(kafka, FACES, ScanAnalysed, faces_of)
+def with_faces(
+    kafka: KafkaSettings, scans: Mapping[str, ScanPublished], earlier: Mapping[str, ScanPublished]
+) -> Iterator[ScanPublished]:
+    """These scans, by scan id, with the faces to keep, as `faces` has them now. Reads all of `faces`.
+
+    `earlier` has the same scans as they were published before.
+    """
+    analyses = latest_events(
+        kafka, FACES, ScanAnalysed, lambda analysed: _live(analysed, earlier) if analysed.scan_id in scans else None
+    )
     for scan_id, scan in scans.items():
+        live = analyses.get(scan_id, ())
+        ids = {face.face_id for face in live}
         # What the last analysis was to keep but did not find may be found by the next.
-        keep = {face.face_id: face for face in (*scan.keep, *analysed.get(scan_id, ()))}
-        yield scan.model_copy(update={"keep": tuple(keep.values())})
+        not_found = [face for face in _kept(earlier.get(scan_id)) if face.face_id not in ids]
+        yield scan.model_copy(update={"keep": (*live, *not_found)})
+
+
+def _live(analysed: ScanAnalysed, earlier: Mapping[str, ScanPublished]) -> tuple[KeptFace, ...]:
+    """The faces of a scan's latest analysis, with the picture on which they were found."""
+    scan = earlier.get(analysed.scan_id)
+    return tuple(
+        KeptFace(
+            face_id=face.face_id,
+            box=face.box,
+            sha256=analysed.sha256,
+            page=scan.page if scan else None,
+            embedding=face.embedding,
+            embedder=analysed.provenance.embedder,
+        )
+        for face in {face.face_id: face for face in analysed.faces}.values()
+    )
+
+
+def _kept(earlier: ScanPublished | None) -> Iterator[KeptFace]:
+    """The faces that a scan was to keep before, as not found."""
+    for face in earlier.keep if earlier else ():
+        # Records of earlier versions do not name the picture. At the latest it is the one that they were kept for.
+        picture = {} if earlier is None or face.sha256 else {"sha256": earlier.sha256, "page": earlier.page}
+        yield face.model_copy(update={"live": False, **picture})

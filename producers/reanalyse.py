@@ -49,6 +49,6 @@ def publish_again(
     """
     advice = "do the same again when it answers: a scan that is analysed twice keeps its faces"
     with Publisher(kafka, now, "scans", advice) as publisher:
-        for scan in with_faces(kafka, scans):
+        for scan in with_faces(kafka, scans, earlier=scans):
             publisher.send(scan)
             yield scan

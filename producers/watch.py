@@ -2,84 +2,183 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from threading import Event
 from time import monotonic
+from typing import Protocol
 
 from watchfiles import Change
 from watchfiles import watch as changes_in
 
 from errors import UserError
-from producers.feed import Feed, Outcome
-from producers.files import absolute, find_images, is_image, scans_of, source_in_folder
-from schemas.scans import ScanPublished
+from producers.feed import Feed
+from producers.files import absolute, sources_in_folder
+from producers.folders import (
+    Excluded,
+    Found,
+    SkipKind,
+    Skipped,
+    Unreadable,
+    find_images,
+    has_image_name,
+    is_folder,
+    is_image,
+    is_skipped,
+    printable,
+)
+from producers.identity import Verdict
+from producers.missing import Missing, missing_scans
 
 _TICK_S = 0.25
+# Polling reads every folder each time; network drives are slow at that.
+_POLL_S = 1.0
 _FILES_PER_FLUSH = 100
+# A file that is gone may have been moved: its new place is published first, after it has settled.
+_MOVED_WITHIN_S = 2.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a folder is watched.
+
+    collection: of the scans; the folder's name if None. settle_s: a file is complete when it has not changed for so
+    many seconds. polls: look at all files again and again, for drives on which the system reports no changes.
+    """
+
+    collection: str | None = None
+    excluded: Excluded = field(default_factory=Excluded)
+    settle_s: float = 1.0
+    polls: bool = False
+
+
+class Reports(Protocol):
+    """What happens while a folder is watched."""
+
+    def published(self, verdicts: Sequence[Verdict]) -> None:
+        """The scans of some files, after the broker has confirmed them."""
+
+    def skipped(self, skipped: Sequence[Skipped]) -> None:
+        """Files and folders that are skipped."""
+
+    def unreadable(self, unreadable: Sequence[Unreadable]) -> None:
+        """Files and folders that cannot be read."""
+
+    def missing(self, missing: Sequence[Missing]) -> None:
+        """Scans whose file is gone, and that were not found at another place."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images that are complete, and what else was observed since the batch before."""
+
+    images: list[Path] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
+    deleted: list[Path] = field(default_factory=list)
 
 
 def watch(
-    feed: Feed,
-    folder: Path,
-    stop: Event,
-    now: Callable[[], datetime],
-    report: Callable[[ScanPublished, Outcome], None],
-    collection: str | None = None,
-    settle_s: float = 1.0,
+    feed: Feed, folder: Path, stop: Event, now: Callable[[], datetime], reports: Reports, options: Options | None = None
 ) -> None:
     """Publish the images in a folder, and those that are put into it, until `stop` is set.
 
-    `report` is called for each scan after the broker has confirmed it. `settle_s`, in seconds, is as in `completed`.
-    Raises UserError when there is no such folder, and what Feed raises.
+    Scans whose file is gone are reported, at the start and when it happens; none is withdrawn. Raises UserError when
+    there is no such folder, and what Feed raises.
     """
-    folder = absolute(folder)
-    for paths in completed(folder, stop, settle_s):
-        for start in range(0, len(paths), _FILES_PER_FLUSH):
+    folder, options = absolute(folder), options or Options()
+    is_first = True
+    for batch in batches(folder, stop, options):
+        if batch.skipped:
+            reports.skipped(batch.skipped)
+        sources, without_id = sources_in_folder(batch.images, folder, options.collection)
+        if unreadable := [*batch.unreadable, *without_id]:
+            reports.unreadable(unreadable)
+        sources = feed.sources_in_order(sources)
+        for start in range(0, len(sources), _FILES_PER_FLUSH):
             if stop.is_set():
                 return
-            outcomes = [
-                (scan, feed.publish(scan))
-                for path in paths[start : start + _FILES_PER_FLUSH]
-                for scan in scans_of(source_in_folder(path, folder, collection), now)
+            verdicts = [
+                verdict
+                for source in sources[start : start + _FILES_PER_FLUSH]
+                for verdict in feed.publish_file(source, now)
             ]
             feed.flush()
-            for scan, outcome in outcomes:
-                report(scan, outcome)
+            reports.published(verdicts)
+        gone = [folder] if is_first else batch.deleted
+        if gone and (missing := missing_scans(feed.known, below=gone).missing):
+            reports.missing(missing)
+        is_first = False
 
 
-def completed(folder: Path, stop: Event, settle_s: float = 1.0) -> Iterator[list[Path]]:
-    """The images in a folder and below, once complete: size and time of change unchanged for `settle_s` seconds.
+def batches(folder: Path, stop: Event, options: Options) -> Iterator[Batch]:
+    """What happens in a folder and below. Images come once complete: size and time unchanged for `settle_s` seconds.
 
-    Images that exist at the start come first. A file that is written again comes again. Ends when `stop` is set.
-    Raises UserError when the folder does not exist, or is removed.
-    The operating system reports changes, except on network drives: there set WATCHFILES_FORCE_POLLING=true to poll.
+    Those that exist at the start are in the first batch. A file that is written again comes again. Deleted files and
+    folders come after the time in which they may turn up elsewhere. Ends when `stop` is set. Raises UserError when the
+    folder does not exist, is removed, or cannot be watched.
     """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder to watch")
-    settling = Settling(settle_s)
-    changes = changes_in(
-        folder,
-        stop_event=stop,
-        rust_timeout=int(_TICK_S * 1000),
-        yield_on_timeout=True,
-        debounce=int(_TICK_S * 1000),
-        step=50,
-        watch_filter=None,
-    )
+    if not is_folder(folder):
+        raise UserError(f"{printable(folder)}: no such folder to watch")
+    settling = Settling(options.settle_s)
+    deleted: dict[Path, float] = {}
+    changes = _changes(folder, stop, options.polls)
     # The folder is listed after the system has begun to report changes, so that no file is missed between the two.
     next(changes, None)
-    settling.observe(find_images(folder)[0], monotonic())
+    found = find_images(folder, options.excluded)
+    settling.observe(found.images, monotonic())
+    unreadable = {folder.path for folder in found.unreadable}
+    is_first = True
     for batch in changes:
-        if not folder.is_dir():
-            raise UserError(f"{folder}: the watched folder was removed")
+        if not is_folder(folder):
+            raise UserError(f"{printable(folder)}: the watched folder was removed")
         for change, name in sorted(batch):
-            if change is not Change.deleted:
-                settling.observe(_images_at(Path(name), folder), monotonic())
-        if complete := settling.take_complete(monotonic()):
-            yield complete
+            path = Path(name)
+            if change is Change.deleted:
+                deleted[path] = monotonic()
+            elif change is Change.added or name in unreadable or not is_folder(path):
+                # A known folder is modified with each file in it, which is a change of its own.
+                seen = _found_at(path, folder, options.excluded)
+                unreadable = (unreadable - {name}) | {folder.path for folder in seen.unreadable}
+                settling.observe(seen.images, monotonic())
+                if change is Change.added:
+                    found.skipped += seen.skipped
+                found.unreadable += seen.unreadable
+        images = settling.take_complete(monotonic())
+        if is_first and found.images and not images and not settling.is_empty:
+            continue  # The first batch has what is in the folder at the start.
+        due = [path for path, time in deleted.items() if monotonic() - time >= options.settle_s + _MOVED_WITHIN_S]
+        for path in due:
+            del deleted[path]
+        gone = [path for path in due if not os.path.lexists(path)]
+        if is_first or images or found.skipped or found.unreadable or gone:
+            yield Batch(images, found.skipped, found.unreadable, gone)
+            found = Found()
+            is_first = False
+
+
+def _changes(folder: Path, stop: Event, polls: bool) -> Iterator[set[tuple[Change, str]]]:
+    try:
+        yield from changes_in(
+            folder,
+            stop_event=stop,
+            rust_timeout=int(_TICK_S * 1000),
+            yield_on_timeout=True,
+            debounce=int(_TICK_S * 1000),
+            step=50,
+            watch_filter=None,
+            # None leaves it to WATCHFILES_FORCE_POLLING.
+            force_polling=polls or None,
+            poll_delay_ms=int(_POLL_S * 1000),
+            # A folder that may not be read is reported when it is listed.
+            ignore_permission_denied=True,
+        )
+    except (OSError, RuntimeError) as error:
+        advice = "" if polls else "; --poll watches without the operating system's help"
+        raise UserError(f"{printable(folder)}: the folder cannot be watched ({error}){advice}") from error
 
 
 @dataclass(frozen=True)
@@ -97,6 +196,11 @@ class Settling:
     def __init__(self, settle_s: float) -> None:
         self._settle_s = settle_s
         self._observations: dict[Path, _Observation] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no file is observed."""
+        return not self._observations
 
     def observe(self, paths: list[Path], time: float) -> None:
         """Observe files from now on, until they are complete."""
@@ -124,10 +228,16 @@ class Settling:
             self._observations[path] = _Observation(stat.st_size, stat.st_mtime_ns, time)
 
 
-def _images_at(path: Path, folder: Path) -> list[Path]:
-    """The images that a change is about: a folder that is moved in is one change, not one for each file."""
-    if any(part.startswith(".") for part in path.relative_to(folder).parts):
-        return []
-    if path.is_dir():
-        return find_images(path)[0]
-    return [path] if is_image(path) else []
+def _found_at(path: Path, folder: Path, excluded: Excluded) -> Found:
+    """What a change is about: a folder that is moved in is one change, not one for each file."""
+    below = PurePosixPath(path.relative_to(folder).as_posix())
+    if is_folder(path):
+        if is_skipped(below / "file", excluded):
+            return Found()
+        return find_images(path, excluded, root=folder)
+    if is_skipped(below, excluded):
+        return Found()
+    if is_image(path):
+        return Found(images=[path])
+    kind = SkipKind.SPECIAL if has_image_name(path) else SkipKind.OTHER
+    return Found(skipped=[Skipped(str(path), kind)])

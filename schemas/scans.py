@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
-from schemas.base import Event, Time, Value
+from schemas.base import Event, Float32Vector, Time, Value
 
 
 class Box(Value):
@@ -36,10 +38,25 @@ class Box(Value):
 
 
 class KeptFace(Value):
-    """A face of an earlier analysis whose id is kept where the new analysis finds it again (IoU >= 0.5)."""
+    """A face of an earlier analysis whose id is kept where the new analysis finds it again (models.face_ids).
+
+    sha256, page: the picture on which the face was last found. embedding, embedder: its embedding there, and the sha256
+    of the network that made it. live: whether the latest analysis found it. Records of earlier versions have face_id
+    and box only.
+    """
 
     face_id: str
     box: Box
+    sha256: str | None = None
+    page: int | None = None
+    embedding: Float32Vector | None = None
+    embedder: str | None = None
+    live: bool = True
+
+    @property
+    def vector(self) -> npt.NDArray[np.float32] | None:
+        """The embedding as a read-only array: float32, shape (schemas.faces.EMBEDDING_DIMENSIONS,)."""
+        return None if self.embedding is None else np.frombuffer(self.embedding, dtype="<f4")
 
 
 class ScanPublished(Event):
