@@ -34,15 +34,17 @@ from benchmarks.photographs import photographs
 from consumers.workers import Unusable, Workers
 from models import planes
 from models.analyse import EngineParameters, analyse_scans, load_engine
-from models.fetching import fetch
 from models.formats import MEDIA_TYPES
 from models.images import decode
 from models.onnx_engine import OnnxDetector, OnnxEmbedder
+from models.stores.parameters import StoreParameters
+from models.stores.stores import Stores
 from schemas.defaults import UPSAMPLE
 from schemas.scans import ScanPublished
 
 _SIZES = 200
 # Scans that a worker analyses together when many are waiting.
+_ANYWHERE = StoreParameters(roots=(Path("/"),))
 _TOGETHER = 4
 _ROUNDS = 3
 
@@ -99,7 +101,8 @@ def shares(scans: Sequence[ScanPublished], upsample: int) -> Iterator[Share]:
     for owner, name, part in timed_calls:
         setattr(owner, name, _Timed(getattr(owner, name), part, seconds))
     total: defaultdict[str, float] = defaultdict(float)
-    read = _Timed(lambda scan: decode(fetch(scan.uri)), "reading and decoding", seconds)
+    stores = Stores(_ANYWHERE)
+    read = _Timed(lambda scan: decode(stores.fetch(scan.uri)), "reading and decoding", seconds)
     analyse = _Timed(lambda group: analyse_scans(engine, ((scan, read(scan)) for scan in group)), "all", total)
     for start in range(0, len(scans), _TOGETHER):
         analyse(scans[start : start + _TOGETHER])
@@ -137,7 +140,7 @@ def splits(scans: Sequence[ScanPublished], upsample: int) -> Iterator[Split]:
         pools = {}
         for processes, threads in layouts:
             parameters = EngineParameters(provider="cpu", threads=threads, upsample=upsample)
-            pools[processes, threads] = stack.enter_context(Workers(parameters, processes))
+            pools[processes, threads] = stack.enter_context(Workers(parameters, processes, stores=_ANYWHERE))
         for pool in pools.values():
             _analyse(pool, scans[: 2 * cores], cores)
         for _ in range(_ROUNDS):

@@ -18,6 +18,7 @@ from schemas.decisions import Decision
 from schemas.faces import ScanAnalysed
 from schemas.scans import ScanPublished
 from schemas.topics import Tombstone
+from schemas.uris import without_credentials
 
 Row = Mapping[str, Any]
 """Values by column. All rows of one table have the same columns in the same order."""
@@ -49,7 +50,7 @@ def scan(event: ScanPublished) -> Row:
     """A row of `scans`."""
     return {
         "scan_id": text(event.scan_id),
-        "uri": text(event.uri),
+        "uri": text(without_credentials(event.uri)),
         "sha256": event.sha256,
         "media_type": text(event.media_type),
         "collection": text(event.collection),

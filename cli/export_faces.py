@@ -20,8 +20,10 @@ from cli.options import Data
 from cli.printing import print_line, stderr
 from cli.progress import progress_bar
 from errors import UserError
-from models.fetching import UnavailableImage, UnknownStore, fetch
 from models.images import RgbImage, UnreadableImage, decode
+from models.stores.errors import StoreUnavailable, UnavailableImage
+from models.stores.parameters import StoreParameters
+from models.stores.stores import Fetch, Stores
 from schemas.scans import Box
 
 # Added around a box on each side, as a fraction of it: a detector boxes the face, people recognise a head.
@@ -43,8 +45,10 @@ def export_faces(
 ) -> None:
     """Cut every clustered face from its scan, into a folder for each cluster, named rank-size-cluster."""
     _prepare(folder)
-    with open_catalogue(load_settings(data), "export-faces") as connection:
-        written, missing = _export(connection, folder)
+    settings = load_settings(data)
+    stores = Stores(StoreParameters.of(settings.stores.model_dump(), settings.data))
+    with open_catalogue(settings, "export-faces") as connection:
+        written, missing = _export(connection, stores.fetch, folder)
     print_line(f"faces written to {folder}: {written:,}")
     if missing:
         raise UserError(f"faces that could not be cut, for the reasons above: {missing:,}")
@@ -68,7 +72,7 @@ def _prepare(folder: Path) -> None:
         raise UserError(f"{folder} cannot be written: {error.strerror}") from error
 
 
-def _export(connection: Connection, folder: Path) -> tuple[int, int]:
+def _export(connection: Connection, fetch: Fetch, folder: Path) -> tuple[int, int]:
     """How many faces were written, and how many could not be."""
     counts = reader.counts(connection)
     digits = len(str(counts.clusters))
@@ -77,8 +81,8 @@ def _export(connection: Connection, folder: Path) -> tuple[int, int]:
         bar = progress.add_task("faces", total=counts.faces)
         for faces in reader.faces_of_scans(connection):
             try:
-                picture = _picture(connection, faces[0].face.scan_id)
-            except (UnavailableImage, UnknownStore, UnreadableImage) as error:
+                picture = _picture(connection, fetch, faces[0].face.scan_id)
+            except (UnavailableImage, StoreUnavailable, UnreadableImage) as error:
                 _report(f"{faces[0].face.scan_id}: {error}")
                 missing += len(faces)
             else:
@@ -91,7 +95,7 @@ def _export(connection: Connection, folder: Path) -> tuple[int, int]:
     return written, missing
 
 
-def _picture(connection: Connection, scan_id: str) -> RgbImage:
+def _picture(connection: Connection, fetch: Fetch, scan_id: str) -> RgbImage:
     scan = reader.scan(connection, scan_id)
     if scan is None:
         raise UnavailableImage("withdrawn in the meantime")

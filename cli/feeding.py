@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
 from typing import Annotated
 
 import typer
 
 from cli.printing import stderr
+from errors import UserError
+from models.stores.parameters import ROOTS_FILE, StoreParameters
+from models.stores.roots import remember
+from models.stores.stores import Stores
 from producers.files import UNREADABLE_SHA256, Listing
 from producers.folders import SkipKind, Skipped, Unreadable, counted_by_kind, printable
 from producers.identity import Outcome, Verdict
 from producers.missing import Missing
+from producers.patience import PatientStores
 from producers.places import path_of, why_unreadable
+from settings import Settings
 
 REFUSED_CODE = 1
 """The exit status where a scan was refused, as after any error that a person can mend."""
@@ -38,6 +47,22 @@ Replace = Annotated[
     bool, typer.Option("--replace", help="Replace scans that have the same id and are at another place.")
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", help="List each file that is skipped, moved or a copy.")]
+
+
+def feed_stores(settings: Settings, roots: Sequence[Path], stop: Event) -> PatientStores:
+    """The stores that a feed reads, after remembering what was given to it. Raises UserError if that is not possible.
+
+    Whoever detects with the same data folder may then read it, too.
+    """
+    parameters = StoreParameters.of(settings.stores.model_dump(), settings.data)
+    try:
+        remember(settings.data / ROOTS_FILE, roots)
+    except OSError as error:
+        # With a broker of its own, detect is elsewhere, and has the setting.
+        if settings.kafka.bootstrap_servers is None:
+            raise UserError(f"the data folder {settings.data} cannot be used: {error.strerror}") from error
+    stores = Stores(replace(parameters, roots=(*parameters.roots, *roots)))
+    return PatientStores(stores, stop, _print_line)
 
 
 class FeedReport:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from threading import Event
 from typing import Annotated
 
 import typer
 
 from cli.archive import open_archive
 from cli.common import load_settings, now
-from cli.feeding import Collection, Exclude, FeedReport, Replace, Verbose
+from cli.feeding import Collection, Exclude, FeedReport, Replace, Verbose, feed_stores
 from cli.options import Data, Json
 from cli.printing import print_json, print_line
 from cli.progress import progress_bar
@@ -16,6 +17,7 @@ from models.formats import FORMAT_NAMES
 from producers.feed import Feed, Summary
 from producers.files import Listing, list_sources
 from producers.folders import Excluded
+from producers.patience import PatientStores
 from settings import KafkaSettings
 
 
@@ -49,7 +51,8 @@ def ingest(
     report = FeedReport(verbose, prints_counts=False)
     report.listed(listing)
     with open_archive(settings, "ingest", database=False, existing=False) as running:
-        summary = _publish(listing, running.kafka, report, replace)
+        stores = feed_stores(settings, listing.roots, Event())
+        summary = _publish(listing, running.kafka, stores, report, replace)
     report.print_noted()
     if json_:
         print_json(
@@ -70,10 +73,14 @@ def ingest(
     report.end()
 
 
-def _publish(listing: Listing, kafka: KafkaSettings, report: FeedReport, replace: bool) -> Summary:
+def _publish(
+    listing: Listing, kafka: KafkaSettings, stores: PatientStores, report: FeedReport, replace: bool
+) -> Summary:
     with Feed(kafka, now, replacing=replace) as feed, progress_bar("publishing") as progress:
-        for source in progress.track(feed.sources_in_order(listing.sources)):
-            for verdict in feed.publish_file(source, now):
+        sources = feed.sources_in_order(listing.sources)
+        published = stores.in_turn(sources, lambda source: feed.publish_file(source, now, stores.fetch))
+        for verdicts in progress.track(published, total=len(sources)):
+            for verdict in verdicts:
                 report.note(verdict)
     return feed.summary
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from cli.common import load_settings, now
-from cli.feeding import Collection, Exclude, FeedReport, Replace, Verbose
+from cli.feeding import Collection, Exclude, FeedReport, Replace, Verbose, feed_stores
 from cli.logs import log_to_stderr
 from cli.options import Data, Json
 from cli.summary import print_summary
@@ -18,7 +18,7 @@ from cli.system import System, system
 from errors import UserError
 from local.services import has_archive
 from producers.feed import Feed
-from producers.files import Listing, list_sources
+from producers.files import Listing, absolute, list_sources
 from producers.folders import Excluded, is_folder, printable
 from producers.known import KnownScans
 from producers.watch import Options
@@ -151,14 +151,15 @@ def _publish(
     with Feed(running.settings.kafka, now, replacing=replace) as feed:
         if check is not None:
             check(feed.known, listing)
-        for source in feed.sources_in_order(listing.sources):
-            if running.stop.is_set():
-                break
-            for verdict in feed.publish_file(source, now):
+        sources = feed.sources_in_order(listing.sources)
+        stores = feed_stores(running.settings, listing.roots, running.stop)
+        for verdicts in stores.in_turn(sources, lambda source: feed.publish_file(source, now, stores.fetch)):
+            for verdict in verdicts:
                 report.note(verdict)
     report.print_noted()
 
 
 def _publish_from_folder(running: System, folder: Path, options: Options, report: FeedReport, replace: bool) -> None:
+    stores = feed_stores(running.settings, [absolute(folder)], running.stop)
     with Feed(running.settings.kafka, now, replacing=replace) as feed:
-        watch_folder(feed, folder, running.stop, now, report, options)
+        watch_folder(feed, folder, stores, running.stop, now, report, options)

@@ -10,8 +10,9 @@ from catalogue import reader
 from cli.archive import connected, open_archive
 from cli.common import load_settings
 from cli.options import Data, Json
-from cli.printing import console, number, print_json, print_values
-from consumers.stages import STAGES
+from cli.printing import console, number, print_json, print_line, print_values
+from consumers import waits
+from consumers.stages import DETECT, STAGES
 from stream.lag import lag_reader
 
 
@@ -20,13 +21,16 @@ def status(data: Data = None, json_: Json = False) -> None:
     with open_archive(load_settings(data), "status") as running:
         with lag_reader(running.kafka) as lags:
             lag = lags.lags(STAGES)
+            waiting = waits.decode(lags.all_checkpoint_metadata(DETECT))
         with connected(running.database) as connection:
             counts = asdict(reader.counts(connection))
     if json_:
-        print_json(counts | {"lag": lag})
+        print_json(counts | {"lag": lag, "waiting": [wait.model_dump() for wait in waiting]})
         return
     print_values("In the catalogue", [(name.replace("_", " "), f"{count:,}") for name, count in counts.items()])
     table = Table("consumer", "reads", number("records behind"), title="Lag")
     for name, topics in STAGES.items():
         table.add_row(name, ", ".join(topic.name for topic in topics), f"{lag[name]:,}")
     console.print(table)
+    for wait in waiting:
+        print_line(f"waiting: {wait.line}")

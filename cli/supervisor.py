@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -88,6 +89,8 @@ def as_environment(settings: Settings) -> dict[str, str]:
         if isinstance(value, Mapping):
             for field_name, field_value in value.items():
                 add(f"{name}__{field_name.upper()}", field_value)
+        elif isinstance(value, list | tuple):
+            variables[name] = json.dumps(value, default=str)
         elif isinstance(value, SecretStr):
             variables[name] = value.get_secret_value()
         elif value is not None:

@@ -18,7 +18,8 @@ from catalogue.connection import connect
 from cli.printing import stderr
 from cli.progress import progress_bar
 from cli.supervisor import Supervisor
-from consumers.stages import STAGES
+from consumers import waits
+from consumers.stages import DETECT, STAGES
 from local.services import services
 from producers.identity import Outcome, Verdict
 from settings import Settings
@@ -49,6 +50,7 @@ class System:
         self._progress = progress
         self.before = reader.counts(connection)
         self._bar = progress.add_task("starting", total=None)
+        self._waits: dict[str, str] = {}
 
     def count(self, verdict: Verdict) -> None:
         """Count a scan that the feed has published."""
@@ -88,7 +90,18 @@ class System:
             description=f"{counts.faces:,} faces, {counts.clusters:,} clusters"
             + (f"  [dim]waiting: {waiting}" * bool(waiting)),
         )
+        self._report_waits()
         return lags
+
+    def _report_waits(self) -> None:
+        """Print which stores are waited for, and which answer again, when that changes."""
+        now = {wait.store: wait for wait in waits.decode(self._lags.all_checkpoint_metadata(DETECT))}
+        for store, wait in now.items():
+            if self._waits.get(store) != wait.reason:
+                stderr.print(f"waiting: {wait.line}", markup=False, highlight=False, soft_wrap=True)
+        for store in self._waits.keys() - now.keys():
+            stderr.print(f"no scan waits any more for {store}", markup=False, highlight=False, soft_wrap=True)
+        self._waits = {store: wait.reason for store, wait in now.items()}
 
 
 @contextmanager

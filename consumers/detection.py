@@ -6,7 +6,6 @@ of them, and what was read since is analysed a second time, with the same result
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,9 +13,10 @@ from threading import Event
 
 import structlog
 
-from consumers.outages import Attempts, Outages
+from consumers import waits
 from consumers.workers import Outcome, Unreached, Unusable
 from errors import Retriable
+from models.stores.outages import Attempts, Outages
 from schemas.scans import ScanPublished
 from schemas.topics import FACES, Tombstone
 from schemas.uris import without_credentials
@@ -32,7 +32,6 @@ MOST_WAITING = 10_000
 
 # Waiting scans of a store that answers again, in one batch.
 _TRIED_AT_ONCE = 16
-_LONGEST_METADATA = 3000
 
 
 class Detection:
@@ -74,7 +73,7 @@ class Detection:
         """Try again what is due, see `stream.records.Idle`. The checkpoint metadata is what is waited for."""
         del metadata
         due = self._due()
-        return (self._process(due) if due else []), self._waited_for()
+        return (self._process(due) if due else []), self._waits()
 
     def hold(self, positions: Positions) -> Positions:
         """The offsets that may be committed: none after a scan that waits."""
@@ -151,15 +150,12 @@ class Detection:
     def _counts(self) -> Mapping[str, int]:
         return Counter(attempts.store for _, attempts in self._waiting.values())
 
-    def _waited_for(self) -> str:
-        """What is waited for, as JSON: a list of lines. As many as fit."""
-        lines: list[str] = []
-        for store, scans in self._counts().items():
-            line = f"{scans:,} scans wait for {store}: {self._outages.reason(store) or 'not tried yet'}"[:400]
-            if len(json.dumps([*lines, line])) > _LONGEST_METADATA:
-                break
-            lines.append(line)
-        return json.dumps(lines) if lines else ""
+    def _waits(self) -> str:
+        counts = self._counts().items()
+        return waits.encode(
+            waits.Wait(store=store, scans=scans, reason=self._outages.reason(store) or "not tried yet")
+            for store, scans in counts
+        )
 
 
 def _scan(record: Received) -> ScanPublished:

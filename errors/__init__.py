@@ -8,13 +8,14 @@ defined elsewhere has its module before its meaning.
     │   └── ConflictError               decisions.conflicts: a decision that contradicts earlier ones
     ├── Fatal                           this process cannot continue
     ├── Retriable                       a service is unavailable: the same is tried again
+    │   └── StoreUnavailable            models.stores.errors: a scan's store does not deliver it now
     ├── InvalidRecord                   schemas.codec: a record that can never be used; it becomes a dead letter
     ├── SnapshotRefused                 a snapshot that is damaged, or was made with other parameters
     ├── LocalServiceError               local.errors: an embedded service is unavailable
     ├── CatalogueError                  catalogue.errors: the database or the request cannot be used
     │   └── CatalogueUnavailable        catalogue.errors: PostgreSQL does not answer now
-    ├── UnavailableImage                models.fetching: the image of a scan is not there
-    ├── UnknownStore                    models.fetching: no driver for a uri of this kind
+    ├── UnavailableImage                models.stores.errors: the image of a scan is not there, or must not be read
+    │   └── UnknownStore                models.stores.errors: uris of this scheme are not read
     ├── UnreadableImage                 models.images: the bytes are not an image that can be read
     ├── WeightsError                    models.weights: a weight file is missing, or is not the one that is expected
     └── EngineError                     models.onnx_session: the networks cannot be loaded here

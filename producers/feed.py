@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from errors import UserError
+from models.stores.stores import Fetch
 from producers.files import Source, scans_of
 from producers.identity import Outcome, Verdict, identify
 from producers.kept import latest_scans, with_faces
@@ -124,10 +125,11 @@ class Feed:
         self._copies += verdict.copy_of is not None
         return verdict
 
-    def publish_file(self, source: Source, now: Callable[[], datetime]) -> list[Verdict]:
-        """Publish the scans of a file. Raises UserError when this installation has no driver for its uri."""
+    def publish_file(self, source: Source, now: Callable[[], datetime], fetch: Fetch) -> list[Verdict]:
+        """Publish the scans of a file. Raises UserError when its scheme is not read here, and StoreUnavailable."""
         return [
-            self.publish(scan, named=source.is_named, described=source.is_described) for scan in scans_of(source, now)
+            self.publish(scan, named=source.is_named, described=source.is_described)
+            for scan in scans_of(source, now, fetch)
         ]
 
     def withdraw(self, scan_ids: Sequence[str]) -> None:

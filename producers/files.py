@@ -16,13 +16,15 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from errors import UserError
-from models.fetching import UnavailableImage, UnknownStore, fetch
 from models.formats import MEDIA_TYPES, TIFF_MEDIA_TYPE
 from models.images import UnreadableImage, inspect
+from models.stores.errors import UnavailableImage, UnknownStore
+from models.stores.stores import Fetch
 from producers.folders import Excluded, SkipKind, Skipped, Unreadable, counted_by_kind, find_images, is_image, printable
 from producers.manifest import SUFFIXES as MANIFEST_SUFFIXES
 from producers.manifest import Row, read_manifest
 from schemas.scans import ScanPublished
+from schemas.uris import has_credentials, without_credentials
 
 UNREADABLE_SHA256 = "0" * 64
 """The digest of a file that could not be read when it was published. `detect` reports the file missing instead."""
@@ -54,11 +56,15 @@ class Source:
 
 @dataclass(frozen=True)
 class Listing:
-    """The files to publish, in order; what else is in the folders; and what in them cannot be read."""
+    """The files to publish, in order; what else is in the folders; and what in them cannot be read.
+
+    roots: the folders and single files that were given; a manifest stands for its folder.
+    """
 
     sources: tuple[Source, ...]
     others: tuple[Skipped, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
+    roots: tuple[Path, ...] = ()
 
     @property
     def skipped(self) -> int:
@@ -88,19 +94,20 @@ def list_sources(
         tuple(by_id.values()),
         tuple(dict.fromkeys(other for listing in listings for other in listing.others)),
         tuple(dict.fromkeys(problem for listing in listings for problem in listing.unreadable)),
+        tuple(dict.fromkeys(root for listing in listings for root in listing.roots)),
     )
 
 
-def scans_of(source: Source, now: Callable[[], datetime]) -> Iterator[ScanPublished]:
+def scans_of(source: Source, now: Callable[[], datetime], fetch: Fetch) -> Iterator[ScanPublished]:
     """The scans of one file, published at the time `now()`: one for each page of a multi-page TIFF.
 
     A file that cannot be read is published too, with the sha256 of its manifest, or else UNREADABLE_SHA256. Raises
-    UserError when this installation has no driver for the uri.
+    UserError when scans of the uri's scheme are not read here, and StoreUnavailable.
     """
     media_type, sha256, pages = source.media_type, source.sha256, 1
     # The file is not read when the manifest has everything already.
     if not (media_type and sha256 and (source.page or media_type != TIFF_MEDIA_TYPE)):
-        data = _read(source.uri)
+        data = _read(source.uri, fetch)
         if data is not None:
             detected_type, pages = _inspect(data)
             media_type = media_type or detected_type
@@ -160,9 +167,9 @@ def _list_path(given: str, collection: str | None, excluded: Excluded | None) ->
     if path.is_dir():
         return _folder(given, path, collection, excluded)
     if path.suffix.lower() in MANIFEST_SUFFIXES:
-        return Listing(tuple(_manifest(path, collection)))
+        return Listing(tuple(_manifest(path, collection)), roots=(path.parent,))
     if is_image(path):
-        return Listing((source_in_folder(path, path.parent, collection),))
+        return Listing((source_in_folder(path, path.parent, collection),), roots=(path,))
     raise UserError(
         f"{printable(given)}: neither an image ({_SUFFIXES}) nor a manifest ({', '.join(MANIFEST_SUFFIXES)})"
     )
@@ -173,7 +180,8 @@ def _folder(given: str, path: Path, collection: str | None, excluded: Excluded |
     others, unreadable = tuple(found.skipped), tuple(found.unreadable)
     if unreadable and unreadable[0].path == str(path):
         raise UserError(f"{printable(given)}: the folder cannot be read ({unreadable[0].reason})")
-    listing = Listing(tuple(source_in_folder(image, path, collection) for image in found.images), others, unreadable)
+    sources = tuple(source_in_folder(image, path, collection) for image in found.images)
+    listing = Listing(sources, others, unreadable, roots=(path,))
     if not found.images:
         counts = counted_by_kind(found.skipped)
         reasons = [f"{listing.skipped} other files"] if listing.skipped else []
@@ -202,6 +210,7 @@ def _manifest(path: Path, collection: str | None) -> Iterator[Source]:
 def _source_of_row(row: Row, folder: Path, collection: str | None) -> Source:
     collection = row.collection or collection or _name_of(folder)
     if _SCHEME.match(row.uri):
+        _refuse_credentials(row.uri)
         uri, name = row.uri, _SCHEME.sub("", row.uri).lstrip("/")
     else:
         path = absolute(folder / row.uri)
@@ -220,6 +229,15 @@ def _source_of_row(row: Row, folder: Path, collection: str | None) -> Source:
             is_described=True,
         )
     )
+
+
+def _refuse_credentials(uri: str) -> None:
+    if has_credentials(uri):
+        raise UserError(
+            f"{without_credentials(uri)}: the uri has a login, or a signature, which everybody would see who reads the "
+            "topic: write it without. A file with logins is named by FACESTREAM_STORES__NETRC, and an object in S3 is "
+            "written s3://bucket/key"
+        )
 
 
 def _checked(source: Source) -> Source:
@@ -242,14 +260,14 @@ def _readable(path: PurePosixPath | Path) -> str:
     return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 
 
-def _read(uri: str) -> bytes | None:
+def _read(uri: str, fetch: Fetch) -> bytes | None:
     """The bytes at a uri, None if it cannot be read; `detect` tries again, and reports the reason."""
     try:
         return fetch(uri)
-    except UnavailableImage:
-        return None
     except UnknownStore as error:
         raise UserError(str(error)) from error
+    except UnavailableImage:
+        return None
 
 
 def _inspect(data: bytes) -> tuple[str | None, int]:

@@ -32,6 +32,7 @@ from producers.folders import (
 )
 from producers.identity import Verdict
 from producers.missing import Missing, missing_scans
+from producers.patience import PatientStores
 
 _TICK_S = 0.25
 # Polling reads every folder each time; network drives are slow at that.
@@ -82,7 +83,13 @@ class Batch:
 
 
 def watch(
-    feed: Feed, folder: Path, stop: Event, now: Callable[[], datetime], reports: Reports, options: Options | None = None
+    feed: Feed,
+    folder: Path,
+    stores: PatientStores,
+    stop: Event,
+    now: Callable[[], datetime],
+    reports: Reports,
+    options: Options | None = None,
 ) -> None:
     """Publish the images in a folder, and those that are put into it, until `stop` is set.
 
@@ -101,11 +108,9 @@ def watch(
         for start in range(0, len(sources), _FILES_PER_FLUSH):
             if stop.is_set():
                 return
-            verdicts = [
-                verdict
-                for source in sources[start : start + _FILES_PER_FLUSH]
-                for verdict in feed.publish_file(source, now)
-            ]
+            together = sources[start : start + _FILES_PER_FLUSH]
+            published = stores.in_turn(together, lambda source: feed.publish_file(source, now, stores.fetch))
+            verdicts = [verdict for verdicts in published for verdict in verdicts]
             feed.flush()
             reports.published(verdicts)
         gone = [folder] if is_first else batch.deleted

@@ -19,6 +19,7 @@ from settings import Settings
 from stream.lag import LagReader, lag_reader
 from stream.topics import ensure_topics
 from tests.builders.clock import now
+from tests.builders.stores import fetch_anywhere
 
 # Crops of faces need no doubling, and without it they take a quarter of the time.
 UPSAMPLE = 0
@@ -36,7 +37,7 @@ class Running:
         """Publish the scans in these files."""
         with Feed(self.settings.kafka, now) as feed:
             for source in sources:
-                for scan in scans_of(source, now):
+                for scan in scans_of(source, now, fetch_anywhere):
                     feed.publish(scan)
 
     def wait_until_done(self, within_s: float = 240) -> None:
@@ -60,7 +61,7 @@ StartSystem = Callable[[], AbstractContextManager[Running]]
 @contextmanager
 def whole_system(data: Path) -> Iterator[Running]:
     """Services and consumers on this folder."""
-    settings = Settings.model_validate({"data": data, "models": {"upsample": UPSAMPLE}})
+    settings = Settings.model_validate({"data": data, "models": {"upsample": UPSAMPLE}, "stores": {"roots": ["/"]}})
     with services(settings, command="pytest") as running:
         ensure_topics(running.kafka)
         with Supervisor(running) as supervisor, lag_reader(running.kafka) as lags:

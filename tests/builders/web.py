@@ -44,7 +44,7 @@ def web_server(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Web
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:  # noqa: N802 - its name in http.server
+        def do_GET(self) -> None:
             web.requests.append((self.path, dict(self.headers)))
             path = self.path.partition("?")[0]
             try:

@@ -20,7 +20,6 @@ from consumers.detection import Detection
 from consumers.workers import Outcome, Unusable, Workers
 from errors import Fatal
 from models.analyse import EngineParameters
-from models.stores.parameters import StoreParameters
 from schemas.codec import encode
 from schemas.faces import ScanAnalysed
 from schemas.scans import ScanPublished
@@ -28,9 +27,7 @@ from schemas.topics import FACES, SCANS, Tombstone
 from settings import Settings
 from stream.records import Received, Rejected
 from tests.builders.clock import NOON
-
-
-ANYWHERE = StoreParameters(roots=(Path("/"),))
+from tests.builders.stores import ANYWHERE
 
 
 def scan(path: Path) -> ScanPublished:
@@ -82,7 +79,7 @@ def test_an_unusable_scan_has_a_reason(two: Workers, pictures: list[ScanPublishe
     assert reasons == [
         f"{wrong.uri} has another sha256 than it was published with: publish it again as it is now",
         "nothing is at file:///nowhere/at%20all.jpg",
-        "gopher://archive/1.jpg: gopher:// is not read here, only file, http, https, s3 (FACESTREAM_STORES__SCHEMES)",
+        "gopher://archive/1.jpg: gopher:// is not read here, only file, memory (FACESTREAM_STORES__SCHEMES)",
     ]
 
 

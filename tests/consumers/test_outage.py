@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import Counter
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from consumers import waits
 from consumers.detection import Detection
 from consumers.stages import DETECT, STAGES
 from consumers.workers import Outcome, Unreached
@@ -74,8 +74,8 @@ def test_an_outage_is_waited_out_while_other_stores_go_on_and_across_a_restart(
         with running_transform(kafka, DETECT, restore), lag_reader(kafka) as lags:
             wait_until(lambda: len(times_analysed(kafka, "web-")) == 40, "the scans of the other store")
             wait_until(lambda: bool(lags.all_checkpoint_metadata(DETECT)), "what is waited for")
-            (waits,) = json.loads(lags.all_checkpoint_metadata(DETECT)[0])
-            assert waits == f"20 scans wait for {nas}: the folder {nas} is not there"
+            (wait,) = waits.decode(lags.all_checkpoint_metadata(DETECT))
+            assert wait.line == f"20 scans wait for {nas}: the folder {nas} is not there"
             assert lags.lags(STAGES)[DETECT] >= 20
             assert times_analysed(kafka, "nas-") == Counter()
         nas.mkdir()

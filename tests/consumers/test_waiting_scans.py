@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 
+from consumers import waits
 from consumers.detection import Detection
-from consumers.outages import Attempts, Outages
 from consumers.workers import Outcome, Unreached, Unusable
 from errors import Retriable
 from models.stores.errors import Cause
+from models.stores.outages import Attempts, Outages
 from schemas.codec import encode
 from schemas.scans import ScanPublished
 from schemas.topics import FACES, SCANS, Tombstone
@@ -100,7 +101,7 @@ def test_scans_of_an_unavailable_store_wait_and_the_others_are_analysed(world: W
     assert results(detection.step([world.scan("nas/5"), world.scan("web/6")])) == ["analysed web/6 1"]
     assert world.fetched == ["web/6"]
     _, metadata = detection.idle("")
-    assert json.loads(metadata) == ["3 scans wait for nas: nas fails"]
+    assert [wait.line for wait in waits.decode([metadata])] == ["3 scans wait for nas: nas fails"]
 
 
 def test_a_store_that_is_unavailable_is_tried_with_one_scan_later_each_time(world: World) -> None:
@@ -113,7 +114,7 @@ def test_a_store_that_is_unavailable_is_tried_with_one_scan_later_each_time(worl
         assert len(world.fetched) <= 1
         if world.fetched:
             tried.append(world.time)
-    waits = [after - before for before, after in zip(tried, tried[1:], strict=False)]
+    waits = [after - before for before, after in pairwise(tried)]
     assert waits[:9] == [2, 4, 8, 16, 32, 64, 128, 256, 300]
 
 
@@ -243,4 +244,4 @@ def test_what_is_waited_for_fits_beside_an_offset(world: World) -> None:
     detection.step([world.scan(f"host-{number}.example.org/1") for number in range(200)])
     _, metadata = detection.idle("")
     assert len(metadata.encode()) < 4096
-    assert len(json.loads(metadata)) > 20
+    assert len(waits.decode([metadata])) > 20

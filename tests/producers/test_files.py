@@ -13,6 +13,7 @@ from errors import UserError
 from producers.files import UNREADABLE_SHA256, list_sources, scans_of
 from schemas.scans import ScanPublished
 from tests.builders.clock import NOON
+from tests.builders.stores import fetch_anywhere
 
 
 def image(path: Path, shade: int = 90, pages: int = 1) -> Path:
@@ -27,7 +28,7 @@ def image(path: Path, shade: int = 90, pages: int = 1) -> Path:
 
 def scans(*paths: Path | str, collection: str | None = None) -> list[ScanPublished]:
     listing = list_sources(paths, collection)
-    return [scan for source in listing.sources for scan in scans_of(source, lambda: NOON)]
+    return [scan for source in listing.sources for scan in scans_of(source, lambda: NOON, fetch_anywhere)]
 
 
 def test_a_folder_gives_its_images_of_all_kinds_sorted_and_counts_the_rest(tmp_path: Path) -> None:
@@ -42,7 +43,7 @@ def test_a_folder_gives_its_images_of_all_kinds_sorted_and_counts_the_rest(tmp_p
     assert [source.scan_id for source in listing.sources] == [f"box 7/{name}" for name in names]
     assert {source.collection for source in listing.sources} == {"box 7"}
     assert listing.skipped == 2
-    types = [scan.media_type for source in listing.sources for scan in scans_of(source, lambda: NOON)]
+    types = [scan.media_type for source in listing.sources for scan in scans_of(source, lambda: NOON, fetch_anywhere)]
     assert types[:3] == ["image/png", "image/tiff", "image/jpeg"]
     assert types[4] == "image/webp"
 

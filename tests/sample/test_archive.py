@@ -13,6 +13,7 @@ from sample.archive import build_sample, read_truth
 from sample.truth import Score, TrueFace, Truth, score
 from schemas.scans import Box
 from tests.builders.clock import NOON
+from tests.builders.stores import fetch_anywhere
 
 HOPPER, COLLINS = "Grace Hopper", "Eileen Collins"
 
@@ -26,7 +27,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_sample_is_thirty_scans_in_all_formats_and_its_truth_names_each_of_them(archive: Path) -> None:
     listing = list_sources([archive])
-    scans = [scan for source in listing.sources for scan in scans_of(source, lambda: NOON)]
+    scans = [scan for source in listing.sources for scan in scans_of(source, lambda: NOON, fetch_anywhere)]
     truth = read_truth(archive)
     assert {scan.scan_id for scan in scans} == {f"sample/{name}" for name in truth}
     assert len(scans) == 30

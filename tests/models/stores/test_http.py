@@ -84,7 +84,7 @@ def test_a_server_that_fails_or_refuses_may_answer_later(web: Web, status: int) 
     assert (error.store, error.cause) == (f"http://127.0.0.1:{web.port}", "unclear")
 
 
-def test_a_server_that_is_not_there_is_an_outage(web: Web) -> None:
+def test_a_server_that_is_not_there_is_an_outage() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
@@ -245,7 +245,7 @@ def test_which_addresses_are_public(address: str, public: bool) -> None:
     assert is_public(ipaddress.ip_address(address)) is public
 
 
-def test_a_login_is_sent_and_never_shown(web: Web, tmp_path: Path) -> None:
+def test_a_login_is_sent_and_never_shown(web: Web) -> None:
     uri = f"http://ann:pa%3Ass@127.0.0.1:{web.port}/a.jpg"
     assert stores().fetch(uri) == b"scan"
     assert web.requests[-1][1]["Authorization"] == "Basic " + base64.b64encode(b"ann:pa:ss").decode()
@@ -268,7 +268,7 @@ def test_a_login_of_the_netrc_file_goes_to_its_host_only_and_not_with_a_redirect
     assert stores(netrc=file).fetch(web.uri("/1")) == b"scan"
     assert ["Authorization" in headers for _, headers in web.requests] == [True, False]
     file.write_text("machine 127.0.0.1 passwort secret\n")
-    with pytest.raises(StoreUnavailable, match="the logins in .* cannot be read") as caught:
+    with pytest.raises(StoreUnavailable, match=r"the logins in .* cannot be read") as caught:
         stores(netrc=file).fetch(web.uri("/a.jpg"))
     assert "secret" not in str(caught.value)
 

@@ -43,13 +43,15 @@ def stores(**rules: object) -> Stores:
     return Stores(StoreParameters(deadline_s=5, **rules))  # type: ignore[arg-type]
 
 
-def test_an_object_is_read_by_its_key_as_it_is(s3: str) -> None:
+@pytest.mark.usefixtures("s3")
+def test_an_object_is_read_by_its_key_as_it_is() -> None:
     for key in ("box 7/õhtu #1?.jpg", "a%20b.jpg", "a.jpg"):
         assert stores().fetch(f"s3://scans/{key}") == key.encode()
     assert stores().store_of("s3://scans/a.jpg") == "s3://scans"
 
 
-def test_a_missing_object_is_missing_and_a_missing_bucket_is_an_outage(s3: str) -> None:
+@pytest.mark.usefixtures("s3")
+def test_a_missing_object_is_missing_and_a_missing_bucket_is_an_outage() -> None:
     with pytest.raises(UnavailableImage, match=r"nothing is at s3://scans/none\.jpg \(404 NoSuchKey\)"):
         stores().fetch("s3://scans/none.jpg")
     with pytest.raises(StoreUnavailable, match="s3://other: there is no such bucket") as caught:
@@ -57,18 +59,21 @@ def test_a_missing_object_is_missing_and_a_missing_bucket_is_an_outage(s3: str) 
     assert caught.value.cause == "store"
 
 
-def test_the_size_limit_holds(s3: str) -> None:
+@pytest.mark.usefixtures("s3")
+def test_the_size_limit_holds() -> None:
     with pytest.raises(UnavailableImage, match="at most 3 are read"):
         stores(max_bytes=3).fetch("s3://scans/a.jpg")
 
 
 @pytest.mark.parametrize("uri", ["s3://scans", "s3://scans/", "s3:///a.jpg", "s3://.scans/a.jpg", "s3://a@scans/a.jpg"])
-def test_a_uri_that_names_no_object_is_unavailable(s3: str, uri: str) -> None:
+@pytest.mark.usefixtures("s3")
+def test_a_uri_that_names_no_object_is_unavailable(uri: str) -> None:
     with pytest.raises(UnavailableImage):
         stores().fetch(uri)
 
 
-def test_without_credentials_it_waits_and_says_what_to_set(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("s3")
+def test_without_credentials_it_waits_and_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(StoreUnavailable, match="there are no credentials for S3: set AWS_ACCESS_KEY_ID") as caught:
@@ -76,7 +81,8 @@ def test_without_credentials_it_waits_and_says_what_to_set(s3: str, monkeypatch:
     assert caught.value.cause == "store"
 
 
-def test_a_public_bucket_is_read_without_credentials(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("s3")
+def test_a_public_bucket_is_read_without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     client = botocore.session.get_session().create_client("s3", region_name="us-east-1")
     client.create_bucket(Bucket="public", ACL="public-read")
     client.put_object(Bucket="public", Key="a.jpg", Body=b"public", ACL="public-read")
@@ -84,9 +90,8 @@ def test_a_public_bucket_is_read_without_credentials(s3: str, monkeypatch: pytes
     assert stores(s3_anonymous=True).fetch("s3://public/a.jpg") == b"public"
 
 
-def test_an_endpoint_that_is_not_there_is_an_outage_and_no_signature_is_shown(
-    s3: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("s3")
+def test_an_endpoint_that_is_not_there_is_an_outage_and_no_signature_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     with pytest.raises(StoreUnavailable) as caught:
         stores().fetch("s3://scans/a.jpg")
