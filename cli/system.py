@@ -95,13 +95,13 @@ class System:
 
     def _report_waits(self) -> None:
         """Print which stores are waited for, and which answer again, when that changes."""
-        now = {wait.store: wait for wait in waits.decode(self._lags.all_checkpoint_metadata(DETECT))}
-        for store, wait in now.items():
-            if self._waits.get(store) != wait.reason:
-                stderr.print(f"waiting: {wait.line}", markup=False, highlight=False, soft_wrap=True)
+        now = {waiting.store: waiting for waiting in waits.decode(self._lags.all_checkpoint_metadata(DETECT))}
+        for store, waiting in now.items():
+            if self._waits.get(store) != waiting.reason:
+                stderr.print(f"waiting: {waiting.line}", markup=False, highlight=False, soft_wrap=True)
         for store in self._waits.keys() - now.keys():
             stderr.print(f"no scan waits any more for {store}", markup=False, highlight=False, soft_wrap=True)
-        self._waits = {store: wait.reason for store, wait in now.items()}
+        self._waits = {store: wait.reason for store, waiting in now.items()}
 
 
 @contextmanager
