@@ -55,8 +55,12 @@ class Pair:
 class OrphanedDecision:
     """A decision that holds about `missing_face_id`, a face that is not in the catalogue.
 
-    Of the last four fields, those are None that the kind of decision lacks. `name` is the label id where nobody named
-    the person.
+    Of `other_face_id`, `label_id` and `name`, those are None that the kind of decision lacks. `name` is the label id
+    where nobody named the person.
+
+    reason: `replaced` (the scan's picture on which the face was found was replaced, and no face at its place looks like
+    it), `not found` (by the latest analysis of the scan), or `unknown` (the scan was withdrawn, or the face is not
+    analysed yet). scan_id: that scan; None if unknown.
     """
 
     missing_face_id: str
@@ -69,6 +73,8 @@ class OrphanedDecision:
     other_face_id: str | None
     label_id: str | None
     name: str | None
+    scan_id: str | None
+    reason: str
 
 
 def people(connection: Connection) -> list[NamedPerson]:
@@ -131,10 +137,18 @@ def orphans(connection: Connection) -> list[OrphanedDecision]:
         return cursor.execute(
             """
             SELECT about.face_id AS missing_face_id, d.decision_id, d.kind, d.author, d.decided_at, d.note, d.face_id,
-                   d.other_face_id, d.label_id, coalesce(d.name, p.name, d.label_id) AS name
+                   d.other_face_id, d.label_id, coalesce(d.name, p.name, d.label_id) AS name,
+                   kept.scan_id, coalesce(kept.reason, 'unknown') AS reason
             FROM holding_decisions d
             CROSS JOIN LATERAL unnest(ARRAY[d.face_id, d.other_face_id]) AS about(face_id)
             LEFT JOIN names p ON p.label_id = d.label_id
+            LEFT JOIN LATERAL (
+                SELECT k.scan_id, CASE
+                    WHEN k.sha256 IS NOT NULL AND (k.sha256, k.page) IS DISTINCT FROM (s.sha256, s.page) THEN 'replaced'
+                    ELSE 'not found' END AS reason
+                FROM kept_faces k JOIN scans s USING (scan_id)
+                WHERE k.face_id = about.face_id ORDER BY k.scan_id LIMIT 1
+            ) kept ON true
             WHERE about.face_id IS NOT NULL
             AND NOT EXISTS (SELECT FROM face_catalogue f WHERE f.face_id = about.face_id)
             ORDER BY d.decided_at, d.decision_id, about.face_id

@@ -60,6 +60,17 @@ def scan(event: ScanPublished) -> Row:
     }
 
 
+def kept_faces(event: ScanPublished) -> Iterator[Row]:
+    """Rows of `kept_faces`."""
+    for face in event.keep:
+        yield {
+            "scan_id": text(event.scan_id),
+            "face_id": text(face.face_id),
+            "sha256": optional_text(face.sha256),
+            "page": face.page,
+        }
+
+
 def analysis(number: int, event: ScanAnalysed) -> Row:
     """A row of `analyses`. `number` is the offset of the event in `faces`."""
     provenance = {

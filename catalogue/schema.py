@@ -30,8 +30,12 @@ def prepare(connection: Connection) -> None:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         version = _version(connection)
         if version is None:
-            _create(connection)
-        elif version != VERSION:
+            _create(connection, _statements("schema.sql"), _statements("kept_faces.sql"))
+            connection.execute("INSERT INTO catalogue_version VALUES (%s)", (VERSION,))
+        elif version == VERSION:
+            if connection.execute("SELECT to_regclass('kept_faces')").fetchone() == (None,):
+                _create(connection, _statements("kept_faces.sql"))
+        else:
             raise CatalogueError(
                 f"{name(connection)} holds a catalogue of version {version}, this program needs version {VERSION}: "
                 "give it an empty database, it fills it again from Kafka"
@@ -51,10 +55,11 @@ def _version(connection: Connection) -> int | None:
     return int(rows[0][0]) if rows else None
 
 
-def _create(connection: Connection) -> None:
+def _create(connection: Connection, *statements: bytes) -> None:
     _create_extension(connection)
     try:
-        connection.execute(_statements())
+        for statement in statements:
+            connection.execute(statement)
     except (errors.DuplicateTable, errors.DuplicateFunction) as error:
         raise CatalogueError(
             f"{name(connection)} already holds something else ({_first_line(error)}): "
@@ -64,11 +69,10 @@ def _create(connection: Connection) -> None:
         raise CatalogueError(
             f"{name(connection)}: {connection.info.user!r} may not create tables ({_first_line(error)})"
         ) from error
-    connection.execute("INSERT INTO catalogue_version VALUES (%s)", (VERSION,))
 
 
-def _statements() -> bytes:
-    text = (files("catalogue") / "schema.sql").read_text(encoding="utf-8")
+def _statements(file: str) -> bytes:
+    text = (files("catalogue") / file).read_text(encoding="utf-8")
     return text.replace("{embedding_dimensions}", str(EMBEDDING_DIMENSIONS)).encode()
 
 

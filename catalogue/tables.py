@@ -20,6 +20,7 @@ class Table:
 
 
 SCANS = Table("scans", key="scan_id")
+KEPT_FACES = Table("kept_faces", key="scan_id")
 ANALYSES = Table("analyses", key="scan_id")
 FACES = Table("faces", key="scan_id")
 ASSIGNMENTS = Table("assignments", key="face_id")

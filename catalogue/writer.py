@@ -69,8 +69,10 @@ def write(
 
 def _write_scans(connection: Connection, records: Sequence[Received]) -> None:
     latest = _latest(records)
-    scans = [rows.scan(record.message) for record in latest.values() if isinstance(record.message, ScanPublished)]
-    tables.replace(connection, tables.SCANS, list(latest), scans)
+    scans = [record.message for record in latest.values() if isinstance(record.message, ScanPublished)]
+    tables.replace(connection, tables.SCANS, list(latest), [rows.scan(scan) for scan in scans])
+    kept_faces = [row for scan in scans for row in rows.kept_faces(scan)]
+    tables.replace(connection, tables.KEPT_FACES, list(latest), kept_faces)
 
 
 def _write_faces(connection: Connection, records: Sequence[Received]) -> None:
