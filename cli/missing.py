@@ -46,7 +46,7 @@ def warn_of_drives(scans: Missings) -> None:
     """Print to standard error how many scans cannot be looked at, with the reasons."""
     for reason, count in Counter(scan.reason for scan in scans.away).items():
         stderr.print(
-            f"not counted as gone: {count:,} scans ({reason}); where the files are really deleted, remove that folder",
+            f"not counted as gone: {count:,} scans ({reason})",
             markup=False,
             highlight=False,
             soft_wrap=True,
