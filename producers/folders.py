@@ -32,14 +32,18 @@ _SYSTEM_FOLDERS = tuple(name.lower() for name in SYSTEM_FOLDERS)
 
 
 class SkipKind(StrEnum):
-    """Why a file or folder is skipped."""
+    """Why a file or folder is skipped.
 
-    OTHER = "no images"
+    It has no image's name; it is hidden, a system folder, excluded, a pipe, socket or device, or a folder that was read
+    already by another path.
+    """
+
+    OTHER = "other"
     HIDDEN = "hidden"
-    SYSTEM = "system folders"
+    SYSTEM = "system"
     EXCLUDED = "excluded"
-    SPECIAL = "no regular files"
-    TWICE = "folders reached twice"
+    SPECIAL = "special"
+    TWICE = "twice"
 
 
 @dataclass(frozen=True)
