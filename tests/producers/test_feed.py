@@ -11,6 +11,7 @@ import pytest
 import typer
 from kafka import KafkaConsumer
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from typer.testing import CliRunner, Result
 
 from cli.ingest import ingest
@@ -26,6 +27,13 @@ from stream.reading import read_to_end
 from tests.builders.clock import NOON
 from tests.builders.feed import SilentReports, analysis, box, feed_files, feed_scans, kept, published_scans, scan
 from tests.builders.kafka import publish
+
+
+def picture(path: Path, collection: str, number: int = 0) -> None:
+    """Save a picture that no other test has: the same content would be a copy, or the same scan moved."""
+    text = PngInfo()
+    text.add_text("Comment", f"{collection} {number}")
+    Image.new("L", (20, 16)).save(path, pnginfo=text)
 
 
 def test_a_new_scan_is_published_and_the_same_again_is_not(kafka: KafkaSettings, collection: str) -> None:
@@ -88,7 +96,7 @@ def test_a_moved_file_keeps_its_scan_its_faces_and_its_metadata(
 ) -> None:
     original = tmp_path / "box" / "a.png"
     original.parent.mkdir()
-    Image.new("L", (20, 16)).save(original)
+    picture(original, collection)
     (tmp_path / "box" / "rows.csv").write_text("uri,title\na.png,Tartu\n")
     assert feed_files(kafka, tmp_path / "box" / "rows.csv", collection) == Summary(published=1)
     analysed = analysis(published_scans(kafka, collection)[-1], left=box(0.1))
@@ -109,7 +117,7 @@ def test_another_picture_with_a_known_id_is_refused_and_replaces_when_it_is_to(
 ) -> None:
     for year in (1920, 1930):
         (tmp_path / str(year)).mkdir()
-        Image.new("L", (20, 16), year % 200).save(tmp_path / str(year) / "001.png")
+        picture(tmp_path / str(year) / "001.png", collection, year)
     assert feed_files(kafka, tmp_path / "1920", collection) == Summary(published=1)
     assert feed_files(kafka, tmp_path / "1930", collection) == Summary(refused=1)
     assert len(published_scans(kafka, collection)) == 1
@@ -156,7 +164,7 @@ def test_a_broker_that_is_not_there_is_named(kafka: KafkaSettings, monkeypatch: 
 def test_a_watched_folder_is_published_as_files_come_and_once_only(
     kafka: KafkaSettings, collection: str, tmp_path: Path
 ) -> None:
-    Image.new("L", (20, 16)).save(tmp_path / "there.png")
+    picture(tmp_path / "there.png", collection)
     stop = threading.Event()
     reports: list[tuple[str, Outcome]] = []
 
@@ -164,7 +172,7 @@ def test_a_watched_folder_is_published_as_files_come_and_once_only(
         def published(self, verdicts: Sequence[Verdict]) -> None:
             reports.extend((verdict.scan.scan_id.partition("/")[2], verdict.outcome) for verdict in verdicts)
             if len(reports) == 1:
-                Image.new("L", (20, 16), 9).save(tmp_path / "new.png")
+                picture(tmp_path / "new.png", collection, 9)
             else:
                 stop.set()
 
@@ -205,7 +213,7 @@ class TestIngest:
     def test_it_says_what_it_published_and_the_second_time_that_it_is_there(
         self, kafka: KafkaSettings, collection: str, tmp_path: Path
     ) -> None:
-        Image.new("L", (20, 16)).save(tmp_path / "a.png")
+        picture(tmp_path / "a.png", collection)
         (tmp_path / "broken.jpg").write_bytes(b"")
         (tmp_path / "notes.txt").write_text("x")
         arguments = (str(tmp_path), "--collection", collection, "--data", str(tmp_path / "data"))
@@ -228,7 +236,7 @@ class TestIngest:
         (tmp_path / "box" / "@eaDir").mkdir(parents=True)
         (tmp_path / "box" / "drafts").mkdir()
         for name in ("a.png", ".hidden.png", "@eaDir/thumb.png", "drafts/b.png", "c_thumb.png"):
-            Image.new("L", (20, 16), len(name)).save(tmp_path / "box" / name)
+            picture(tmp_path / "box" / name, collection, len(name))
         arguments = (str(tmp_path / "box"), "--collection", collection, "--exclude", "drafts", "--exclude", "*_thumb.*")
         done = self.run(*arguments, "--verbose")
         assert done.exit_code == 0
@@ -243,7 +251,7 @@ class TestIngest:
     def test_a_file_that_cannot_be_read_is_named_and_the_exit_status_is_3(
         self, collection: str, tmp_path: Path
     ) -> None:
-        Image.new("L", (20, 16)).save(tmp_path / "a.png")
+        picture(tmp_path / "a.png", collection)
         (tmp_path / "nothing.png").symlink_to(tmp_path / "nowhere")
         done = self.run(str(tmp_path), "--collection", collection)
         assert done.exit_code == 3
@@ -256,7 +264,7 @@ class TestIngest:
     ) -> None:
         for year in ("1920", "1930"):
             (tmp_path / year / "photos").mkdir(parents=True)
-            Image.new("L", (20, 16), int(year) % 200).save(tmp_path / year / "photos" / f"{collection}.png")
+            picture(tmp_path / year / "photos" / f"{collection}.png", collection, int(year))
         assert self.run(str(tmp_path / "1920/photos")).exit_code == 0
         done = self.run(str(tmp_path / "1930/photos"))
         assert done.exit_code == 1
@@ -271,8 +279,8 @@ class TestIngest:
 
     def test_moved_files_and_copies_are_reported(self, collection: str, tmp_path: Path) -> None:
         (tmp_path / "box").mkdir()
-        Image.new("L", (20, 16), 7).save(tmp_path / "box" / "a.png")
-        Image.new("L", (20, 16), 8).save(tmp_path / "box" / "b.png")
+        picture(tmp_path / "box" / "a.png", collection, 1)
+        picture(tmp_path / "box" / "b.png", collection, 2)
         arguments = (str(tmp_path / "box"), "--collection", collection)
         self.run(*arguments)
         (tmp_path / "box" / "a.png").rename(tmp_path / "box" / "c.png")
@@ -288,7 +296,7 @@ class TestIngest:
         assert copied in done.stderr
 
     def test_many_lines_of_one_kind_are_cut_short(self, collection: str, tmp_path: Path) -> None:
-        Image.new("L", (20, 16)).save(tmp_path / "a.png")
+        picture(tmp_path / "a.png", collection)
         for number in range(8):
             (tmp_path / f"{number}.png").symlink_to(tmp_path / "nowhere")
         arguments = (str(tmp_path), "--collection", collection)
@@ -298,7 +306,7 @@ class TestIngest:
         assert self.run(*arguments, "--verbose").stderr.count("cannot be read: ") == 8
 
     def test_a_wrong_path_is_an_error_before_anything_is_published(self, collection: str, tmp_path: Path) -> None:
-        Image.new("L", (20, 16)).save(tmp_path / "a.png")
+        picture(tmp_path / "a.png", collection)
         result = self.run(str(tmp_path), str(tmp_path / "nothing"), "--collection", collection)
         assert result.exit_code != 0
         assert "nothing: no such file or folder" in str(result.exception)
