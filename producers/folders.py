@@ -176,7 +176,7 @@ def has_image_name(path: Path) -> bool:
 
 
 def is_regular(path: Path) -> bool:
-    """Whether a path is no folder, pipe, socket or device. True where it cannot be looked at: reading it tells why."""
+    """Whether a path is no folder, pipe, socket or device. True where it cannot be looked at: reading it shows why."""
     try:
         return path.is_file() or not path.exists()
     except OSError:
