@@ -30,6 +30,15 @@ REFUSED_CODE = 1
 INCOMPLETE_CODE = 3
 """The exit status where everything was done, but for files or folders that could not be read."""
 
+_KINDS = {
+    SkipKind.OTHER: "other files",
+    SkipKind.HIDDEN: "hidden",
+    SkipKind.SYSTEM: "system folders",
+    SkipKind.EXCLUDED: "excluded",
+    SkipKind.SPECIAL: "pipes, sockets or devices",
+    SkipKind.TWICE: "folders reached twice",
+}
+
 # Lines of one kind at a time, unless all are asked for.
 _MOST_LINES = 5
 
@@ -129,7 +138,7 @@ class FeedReport:
         counts = counted_by_kind(skipped)
         self.skipped_counts.update(counts)
         if self._verbose:
-            self._print(f"skipped ({one.kind}): {printable(one.path)}" for one in skipped)
+            self._print(f"skipped ({_KINDS[one.kind]}): {printable(one.path)}" for one in skipped)
         elif counts and self._prints_counts:
             _print_line(f"skipped: {_in_words(counts)}")
 
@@ -160,7 +169,7 @@ class FeedReport:
 
 
 def _in_words(counts: Mapping[SkipKind, int]) -> str:
-    return ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
+    return ", ".join(f"{count:,} {_KINDS[kind]}" for kind, count in counts.items())
 
 
 def _is_unreadable(verdict: Verdict) -> bool:

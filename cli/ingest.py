@@ -96,6 +96,6 @@ def _in_words(summary: Summary, report: FeedReport) -> str:
     more = [
         *([f"{summary.copies} of them copies of others"] if summary.copies else []),
         *([f"{report.unreadable_count} files or folders that cannot be read"] if report.unreadable_count else []),
-        *([f"skipped: {report.skipped_in_words}"] if report.skipped_counts else []),
+        *([f"{report.skipped_in_words} skipped"] if report.skipped_counts else []),
     ]
     return "; ".join([f"{summary.scans} scans: {', '.join(parts)}", *more])

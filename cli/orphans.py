@@ -8,7 +8,7 @@ from catalogue import decisions
 from cli.archive import open_catalogue
 from cli.common import load_settings
 from cli.options import Data, Json
-from cli.printing import console, folded, identifier, minute, print_rows
+from cli.printing import console, identifier, minute, print_line, print_rows
 from decisions.wording import predicate
 from producers.folders import printable
 
@@ -26,14 +26,16 @@ def orphans(data: Data = None, json_: Json = False) -> None:
         print_rows(orphaned)
         return
     table = Table(
-        *(identifier("face"), "decided", "by", "what", folded("why it is not there"), identifier("decision")),
+        *(identifier("face"), "decided", "by", "what", identifier("decision")),
         title=f"Decisions about faces that are not there: {len(orphaned):,}",
     )
     for row in orphaned:
         other = row.other_face_id if row.missing_face_id == row.face_id else row.face_id
         what = predicate(row.kind, row.name, other)
-        table.add_row(row.missing_face_id, minute(row.decided_at), row.author, what, _why(row), row.decision_id)
+        table.add_row(row.missing_face_id, minute(row.decided_at), row.author, what, row.decision_id)
     console.print(table)
+    for face_id, why in {row.missing_face_id: _why(row) for row in orphaned}.items():
+        print_line(f"face {face_id}: {why}")
     if orphaned:
         console.print("they are kept, and take effect when the face is in the catalogue (again)")
 

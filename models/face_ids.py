@@ -69,8 +69,10 @@ def _kept_ids(
 
 def _agree(face: KeptFace, embedding: npt.NDArray[np.float32], embedder: str | None) -> bool:
     """Whether a kept face and a detection look alike. Embeddings of different networks cannot be compared."""
-    kept = face.vector
-    if kept is None or kept.shape != embedding.shape or face.embedder is None or face.embedder != embedder:
+    if face.embedding is None or face.embedder is None or face.embedder != embedder:
+        return False
+    kept = np.frombuffer(face.embedding, dtype="<f4")
+    if kept.shape != embedding.shape:
         return False
     return float(np.linalg.norm(kept - embedding)) <= _SAME_FACE_DISTANCE
 

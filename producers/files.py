@@ -177,12 +177,12 @@ def _list_path(given: str, collection: str | None, excluded: Excluded | None) ->
 
 def _folder(given: str, path: Path, collection: str | None, excluded: Excluded | None) -> Listing:
     found = find_images(path, excluded)
-    others, unreadable = tuple(found.skipped), tuple(found.unreadable)
-    if unreadable and unreadable[0].path == str(path):
-        raise UserError(f"{printable(given)}: the folder cannot be read ({unreadable[0].reason})")
-    sources = tuple(source_in_folder(image, path, collection) for image in found.images)
-    listing = Listing(sources, others, unreadable, roots=(path,))
-    if not found.images:
+    if found.unreadable and found.unreadable[0].path == str(path):
+        raise UserError(f"{printable(given)}: the folder cannot be read ({found.unreadable[0].reason})")
+    sources, without_id = sources_in_folder(found.images, path, collection)
+    unreadable = (*found.unreadable, *without_id)
+    listing = Listing(tuple(sources), tuple(found.skipped), unreadable, roots=(path,))
+    if not sources:
         counts = counted_by_kind(found.skipped)
         reasons = [f"{listing.skipped} other files"] if listing.skipped else []
         reasons += [f"{counts[SkipKind.EXCLUDED]} excluded"] if SkipKind.EXCLUDED in counts else []

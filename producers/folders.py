@@ -32,14 +32,18 @@ _SYSTEM_FOLDERS = tuple(name.lower() for name in SYSTEM_FOLDERS)
 
 
 class SkipKind(StrEnum):
-    """Why a file or folder is skipped."""
+    """Why a file or folder is skipped.
 
-    OTHER = "no images"
+    It has no image's name; it is hidden, a system folder, excluded, a pipe, socket or device, or a folder that was read
+    already by another path.
+    """
+
+    OTHER = "other"
     HIDDEN = "hidden"
-    SYSTEM = "system folders"
+    SYSTEM = "system"
     EXCLUDED = "excluded"
-    SPECIAL = "no regular files"
-    TWICE = "folders reached twice"
+    SPECIAL = "special"
+    TWICE = "twice"
 
 
 @dataclass(frozen=True)
@@ -85,12 +89,6 @@ class Excluded:
     def matches(self, path: PurePosixPath, is_folder: bool) -> bool:
         """Whether a path below the folder that is searched is excluded by itself."""
         return any(self._matches(pattern, path, is_folder) for pattern in self.patterns)
-
-    def matches_any_part(self, path: PurePosixPath) -> bool:
-        """Whether a file below the folder that is searched is excluded, by itself or by a folder it is in."""
-        return self.matches(path, is_folder=False) or any(
-            self.matches(parent, is_folder=True) for parent in path.parents if parent.name
-        )
 
     @staticmethod
     def _matches(pattern: str, path: PurePosixPath, is_folder: bool) -> bool:
@@ -139,7 +137,8 @@ class _Walk:
             with os.scandir(folder) as entries:
                 for entry in sorted(entries, key=lambda entry: entry.name):
                     path = folder / entry.name
-                    if (kind := self._kind_of_name(path, entry)) is not None:
+                    below = PurePosixPath(path.relative_to(self._root).as_posix())
+                    if (kind := kind_of_name(below, _is_folder(entry), self._excluded)) is not None:
                         self._skip(path, kind)
                     elif _is_folder(entry):
                         folders.append(path)
@@ -150,18 +149,6 @@ class _Walk:
         except OSError as error:
             self.found.unreadable.append(Unreadable(str(folder), error.strerror or type(error).__name__))
         return folders
-
-    def _kind_of_name(self, path: Path, entry: os.DirEntry[str]) -> SkipKind | None:
-        is_folder = _is_folder(entry)
-        if is_folder and is_system_folder(entry.name):
-            return SkipKind.SYSTEM
-        if entry.name.startswith("."):
-            return SkipKind.HIDDEN
-        if self._excluded.patterns and self._excluded.matches(
-            PurePosixPath(path.relative_to(self._root).as_posix()), is_folder
-        ):
-            return SkipKind.EXCLUDED
-        return None
 
     def _take_file(self, path: Path) -> None:
         if not has_image_name(path):
@@ -189,7 +176,7 @@ def has_image_name(path: Path) -> bool:
 
 
 def is_regular(path: Path) -> bool:
-    """Whether a path is no folder, pipe, socket or device. True where it cannot be looked at: reading it tells why."""
+    """Whether a path is no folder, pipe, socket or device. True where it cannot be looked at: reading it shows why."""
     try:
         return path.is_file() or not path.exists()
     except OSError:
@@ -206,12 +193,20 @@ def is_system_folder(name: str) -> bool:
     return any(fnmatchcase(name.lower(), pattern) for pattern in _SYSTEM_FOLDERS)
 
 
+def kind_of_name(path: PurePosixPath, is_a_folder: bool, excluded: Excluded) -> SkipKind | None:
+    """Why a path below the folder that is searched is skipped because of its own name; None if it is not."""
+    if is_a_folder and is_system_folder(path.name):
+        return SkipKind.SYSTEM
+    if path.name.startswith("."):
+        return SkipKind.HIDDEN
+    return SkipKind.EXCLUDED if excluded.matches(path, is_a_folder) else None
+
+
 def is_skipped(path: PurePosixPath, excluded: Excluded) -> bool:
     """Whether a file below the folder that is searched is skipped because of its name or a folder's."""
-    return (
-        any(part.startswith(".") for part in path.parts)
-        or any(map(is_system_folder, path.parts[:-1]))
-        or excluded.matches_any_part(path)
+    folders = [parent for parent in path.parents if parent.name]
+    return kind_of_name(path, False, excluded) is not None or any(
+        kind_of_name(folder, True, excluded) is not None for folder in folders
     )
 
 

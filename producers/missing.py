@@ -89,5 +89,6 @@ def _where_it_ends(folder: Path) -> tuple[str, bool]:
     except OSError:
         is_empty = True
     if is_empty:
-        return f"{printable(ancestor)} is empty, as if a drive were not mounted there", True
+        advice = "remove this folder if its files are really deleted"
+        return f"{printable(ancestor)} is empty, as if a drive were not mounted there; {advice}", True
     return f"the folder {printable(folder)} is gone", False

@@ -13,9 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
-# What `stat` answers where there is no such file. Anything else (no permission, a network drive that does not answer)
-# does not show that the file is gone.
-_GONE = {errno.ENOENT, errno.ENOTDIR}
+# What `stat` answers where there is no such file, or a link to itself. Anything else (no permission, a network drive
+# that does not answer) does not show that the file is gone.
+_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
 
 class State(Enum):

@@ -12,9 +12,9 @@ from time import monotonic
 from typing import Protocol
 
 from watchfiles import Change
-from watchfiles import watch as changes_in
 
 from errors import UserError
+from producers.changes import polled, reported
 from producers.feed import Feed
 from producers.files import absolute, sources_in_folder
 from producers.folders import (
@@ -28,15 +28,13 @@ from producers.folders import (
     is_folder,
     is_image,
     is_skipped,
+    kind_of_name,
     printable,
 )
 from producers.identity import Verdict
 from producers.missing import Missing, missing_scans
 from producers.patience import PatientStores
 
-_TICK_S = 0.25
-# Polling reads every folder each time; network drives are slow at that.
-_POLL_S = 1.0
 _FILES_PER_FLUSH = 100
 # A file that is gone may have been moved: its new place is published first, after it has settled.
 _MOVED_WITHIN_S = 2.0
@@ -98,6 +96,7 @@ def watch(
     """
     folder, options = absolute(folder), options or Options()
     is_first = True
+    known_missing: set[str] = set()
     for batch in batches(folder, stop, options):
         if batch.skipped:
             reports.skipped(batch.skipped)
@@ -113,9 +112,12 @@ def watch(
             verdicts = [verdict for verdicts in published for verdict in verdicts]
             feed.flush()
             reports.published(verdicts)
+            known_missing -= {verdict.scan.scan_id for verdict in verdicts}
         gone = [folder] if is_first else batch.deleted
-        if gone and (missing := missing_scans(feed.known, below=gone).missing):
+        missing = missing_scans(feed.known, below=gone).missing if gone else []
+        if missing := [scan for scan in missing if scan.scan_id not in known_missing]:
             reports.missing(missing)
+            known_missing |= {scan.scan_id for scan in missing}
         is_first = False
 
 
@@ -130,7 +132,7 @@ def batches(folder: Path, stop: Event, options: Options) -> Iterator[Batch]:
         raise UserError(f"{printable(folder)}: no such folder to watch")
     settling = Settling(options.settle_s)
     deleted: dict[Path, float] = {}
-    changes = _changes(folder, stop, options.polls)
+    changes = polled(folder, options.excluded, stop) if options.polls else reported(folder, stop)
     # The folder is listed after the system has begun to report changes, so that no file is missed between the two.
     next(changes, None)
     found = find_images(folder, options.excluded)
@@ -163,27 +165,6 @@ def batches(folder: Path, stop: Event, options: Options) -> Iterator[Batch]:
             yield Batch(images, found.skipped, found.unreadable, gone)
             found = Found()
             is_first = False
-
-
-def _changes(folder: Path, stop: Event, polls: bool) -> Iterator[set[tuple[Change, str]]]:
-    try:
-        yield from changes_in(
-            folder,
-            stop_event=stop,
-            rust_timeout=int(_TICK_S * 1000),
-            yield_on_timeout=True,
-            debounce=int(_TICK_S * 1000),
-            step=50,
-            watch_filter=None,
-            # None leaves it to WATCHFILES_FORCE_POLLING.
-            force_polling=polls or None,
-            poll_delay_ms=int(_POLL_S * 1000),
-            # A folder that may not be read is reported when it is listed.
-            ignore_permission_denied=True,
-        )
-    except (OSError, RuntimeError) as error:
-        advice = "" if polls else "; --poll watches without the operating system's help"
-        raise UserError(f"{printable(folder)}: the folder cannot be watched ({error}){advice}") from error
 
 
 @dataclass(frozen=True)
@@ -236,12 +217,13 @@ class Settling:
 def _found_at(path: Path, folder: Path, excluded: Excluded) -> Found:
     """What a change is about: a folder that is moved in is one change, not one for each file."""
     below = PurePosixPath(path.relative_to(folder).as_posix())
-    if is_folder(path):
-        if is_skipped(below / "file", excluded):
-            return Found()
-        return find_images(path, excluded, root=folder)
-    if is_skipped(below, excluded):
+    if below.name and is_skipped(below.parent / "file", excluded):
         return Found()
+    if (kind := kind_of_name(below, is_folder(path), excluded)) is not None:
+        # Programs write into hidden files for a moment.
+        return Found(skipped=[] if kind is SkipKind.HIDDEN else [Skipped(str(path), kind)])
+    if is_folder(path):
+        return find_images(path, excluded, root=folder)
     if is_image(path):
         return Found(images=[path])
     kind = SkipKind.SPECIAL if has_image_name(path) else SkipKind.OTHER

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from schemas.base import Event, Float32Vector, Time, Value
@@ -52,11 +50,6 @@ class KeptFace(Value):
     embedding: Float32Vector | None = None
     embedder: str | None = None
     live: bool = True
-
-    @property
-    def vector(self) -> npt.NDArray[np.float32] | None:
-        """The embedding as a read-only array: float32, shape (schemas.faces.EMBEDDING_DIMENSIONS,)."""
-        return None if self.embedding is None else np.frombuffer(self.embedding, dtype="<f4")
 
 
 class ScanPublished(Event):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from producers.feed import Feed, Summary
+from producers.files import list_sources
+from producers.folders import Skipped, Unreadable
+from producers.identity import Verdict
+from producers.missing import Missing
 from schemas.faces import Face, Provenance, Quality, ScanAnalysed
-from schemas.scans import Box, ScanPublished
+from schemas.scans import Box, KeptFace, ScanPublished
 from schemas.topics import SCANS
 from settings import KafkaSettings
 from stream.reading import read_to_end
@@ -34,6 +40,30 @@ def feed_scans(kafka: KafkaSettings, *scans: ScanPublished) -> Summary:
         for it in scans:
             feed.publish(it)
     return feed.summary
+
+
+def feed_files(kafka: KafkaSettings, path: Path, collection: str | None = None, *, replacing: bool = False) -> Summary:
+    """Publish a folder, file or manifest as the commands do, at noon, and give the account of it."""
+    with Feed(kafka, lambda: NOON, replacing=replacing) as feed:
+        for source in feed.sources_in_order(list_sources([path], collection).sources):
+            feed.publish_file(source, lambda: NOON)
+    return feed.summary
+
+
+class SilentReports:
+    """Reports of a watched folder that nobody reads (producers.watch.Reports)."""
+
+    def published(self, verdicts: Sequence[Verdict]) -> None:
+        """Scans that were published."""
+
+    def skipped(self, skipped: Sequence[Skipped]) -> None:
+        """What is skipped."""
+
+    def unreadable(self, unreadable: Sequence[Unreadable]) -> None:
+        """What cannot be read."""
+
+    def missing(self, missing: Sequence[Missing]) -> None:
+        """Scans whose file is gone."""
 
 
 def published_scans(kafka: KafkaSettings, collection: str) -> list[ScanPublished]:
@@ -64,6 +94,20 @@ def analysis(scan: ScanPublished, **faces: Box) -> ScanAnalysed:
         height=100,
         provenance=provenance,
         faces=found,
+    )
+
+
+def kept(analysed: ScanAnalysed, face_id: str, *, page: int | None = None, live: bool = True) -> KeptFace:
+    """A face of an analysis as its scan keeps it when it is published again."""
+    (face,) = (face for face in analysed.faces if face.face_id == face_id)
+    return KeptFace(
+        face_id=face_id,
+        box=face.box,
+        sha256=analysed.sha256,
+        page=page,
+        embedding=face.embedding,
+        embedder=analysed.provenance.embedder,
+        live=live,
     )
 
 

@@ -10,8 +10,9 @@ from psycopg import Connection
 from catalogue import decisions as catalogue_decisions
 from decisions.holding import Decisions
 from schemas.decisions import Decision, FaceNamed, FacesLinked, FacesSeparated, NameRejected
-from schemas.topics import LABELS, Tombstone
-from tests.builders.catalogue import analysed, assigned, face, published, suggested, write_messages
+from schemas.scans import Box, KeptFace
+from schemas.topics import LABELS, SCANS, Tombstone
+from tests.builders.catalogue import SHA256, analysed, assigned, face, published, suggested, write_messages
 from tests.builders.decisions import a_decision, decisions_from, decisions_of_all_kinds, named, undone
 
 
@@ -116,3 +117,29 @@ def test_orphans_are_decisions_that_hold_about_missing_faces(album: Connection) 
 
 def test_kinds_are_the_words_of_the_types() -> None:
     assert FaceNamed.type.split(".")[2] == named(1, "f", "grace").kind == "named"
+
+
+def test_an_orphaned_decision_has_the_reason_why_its_face_is_not_there(connection: Connection) -> None:
+    replaced, lost, early = (
+        KeptFace(face_id=name, box=Box(left=0.1, top=0.1, right=0.2, bottom=0.2), sha256=sha256)
+        for name, sha256 in (("replaced", "1" * 64), ("lost", SHA256), ("early", None))
+    )
+    write_messages(connection, "scans", published("s1", keep=(replaced, lost)), published("s2", keep=(early,)))
+    faces = ("replaced", "lost", "early", "withdrawn")
+    write_messages(connection, "labels", *(named(number, face_id, "grace") for number, face_id in enumerate(faces)))
+    orphans = catalogue_decisions.orphans(connection)
+    assert [(orphan.missing_face_id, orphan.scan_id, orphan.reason) for orphan in orphans] == [
+        ("replaced", "s1", "replaced"),
+        ("lost", "s1", "not found"),
+        ("early", "s2", "not found"),
+        ("withdrawn", None, "unknown"),
+    ]
+    # The first picture is put back, and its face found again.
+    write_messages(connection, "scans", published("s1", sha256="1" * 64, keep=(replaced,)), Tombstone(SCANS, "s2"))
+    write_messages(connection, "faces", analysed("s1", face("replaced")))
+    orphans = catalogue_decisions.orphans(connection)
+    assert [(orphan.missing_face_id, orphan.reason) for orphan in orphans] == [
+        ("lost", "unknown"),
+        ("early", "unknown"),
+        ("withdrawn", "unknown"),
+    ]

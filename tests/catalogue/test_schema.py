@@ -50,6 +50,17 @@ def test_a_database_that_holds_something_else_is_refused_and_left_as_it_is(
     assert bare.execute("SELECT to_regclass('scans')").fetchone() == (None,)
 
 
+def test_a_table_that_was_added_to_this_version_is_created_where_it_is_missing(
+    database: DatabaseSettings, bare: Connection
+) -> None:
+    connect(database).close()
+    bare.execute("DROP TABLE kept_faces")
+    bare.execute("INSERT INTO offsets VALUES ('catalogue', 'scans', 0, 7)")
+    with connect(database) as connection:
+        assert connection.execute("SELECT count(*) FROM kept_faces").fetchone() == (0,)
+        assert connection.execute("SELECT next_offset FROM offsets").fetchone() == (7,)
+
+
 def test_a_catalogue_of_another_version_is_refused(database: DatabaseSettings, bare: Connection) -> None:
     connect(database).close()
     bare.execute("UPDATE catalogue_version SET version = 99")

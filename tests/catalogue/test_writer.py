@@ -34,7 +34,17 @@ from tests.builders.catalogue import (
 )
 from tests.builders.decisions import named, undone
 
-TABLES = ("scans", "analyses", "faces", "assignments", "decisions", "cluster_changes", "dead_letters", "offsets")
+TABLES = (
+    "scans",
+    "kept_faces",
+    "analyses",
+    "faces",
+    "assignments",
+    "decisions",
+    "cluster_changes",
+    "dead_letters",
+    "offsets",
+)
 
 
 def rows_of(connection: Connection, table: str) -> list[tuple[object, ...]]:

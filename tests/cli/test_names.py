@@ -113,6 +113,7 @@ def test_orphans_are_listed_with_what_was_decided_about_them(facestream: Facestr
     printed = facestream("orphans").out
     assert "Decisions about faces that are not there: 2" in printed
     assert "is one person with g1" in printed
+    assert "face gone: its scan was withdrawn, or is not analysed yet\n" in printed
     assert "they are kept, and take effect when the face is in the catalogue (again)" in printed
     assert [(row["missing_face_id"], row["decision_id"]) for row in facestream("orphans", "--json").json_lines()] == [
         ("gone", "006"),

@@ -154,7 +154,7 @@ def test_the_number_of_skipped_files_is_printed(tmp_path: Path) -> None:
         (album / name).write_text("a list of the photographs in this box")
     done = facestream("run", album, "--data", tmp_path / "data", "--upsample", "0", "--json")
     assert done.returncode == 0, done.stderr
-    assert "files skipped, since they are not images: 2" in done.stderr
+    assert "skipped: 2 other files" in done.stderr
     assert json.loads(done.stdout)["scans"] == 1
 
 

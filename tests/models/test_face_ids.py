@@ -1,8 +1,13 @@
-"""The ids of faces: the same for the same rectangle, and kept from an earlier analysis where boxes overlap."""
+"""The ids of faces: the same for the same rectangle, and kept from an earlier analysis where box and face agree."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
 
 from models.face_ids import face_ids
 from models.protocols import Detection
@@ -32,6 +37,19 @@ def box(face: Detection, moved: int = 0) -> Box:
         right=(face.right + moved) / 1000,
         bottom=face.bottom / 1000,
     )
+
+
+def embedding(value: float = 0.0) -> npt.NDArray[np.float32]:
+    """An embedding at this distance from that of 0."""
+    vector = np.zeros(128, dtype="<f4")
+    vector[3] = value
+    return vector
+
+
+def seen_on_another_picture(face_id: str, face: Detection, **changed: Any) -> KeptFace:  # noqa: ANN401
+    """A kept face that was found at the place of this one, on another picture, with the embedding 0."""
+    values: dict[str, Any] = {"sha256": "1" * 64, "embedding": embedding().tobytes(), "embedder": "net"} | changed
+    return KeptFace(face_id=face_id, box=box(face), **values)
 
 
 def ids_of(published: ScanPublished, faces: list[Detection] = FACES) -> list[str]:
@@ -95,3 +113,56 @@ def test_a_new_face_never_gets_an_id_that_is_kept() -> None:
     assert swapped[0] != first
     gone = ids_of(scan(KeptFace(face_id=first, box=Box(left=0.0, top=0.9, right=0.05, bottom=1.0))))
     assert first not in gone
+
+
+@pytest.mark.parametrize(("distance", "agrees"), [(0.0, True), (0.36, True), (0.38, False), (0.9, False)])
+def test_on_another_picture_a_face_keeps_its_id_only_if_it_looks_like_the_earlier_one(
+    distance: float, agrees: bool
+) -> None:
+    published = scan(seen_on_another_picture("earlier", FACES[0]))
+    (face_id,) = face_ids(published, FACES[:1], [box(FACES[0])], [embedding(distance)], "net")
+    assert (face_id == "earlier") == agrees
+
+
+def test_a_face_that_looks_like_the_earlier_one_at_another_place_is_a_new_one() -> None:
+    published = scan(seen_on_another_picture("earlier", FACES[1]))
+    (face_id,) = face_ids(published, FACES[:1], [box(FACES[0])], [embedding()], "net")
+    assert face_id == ids_of(scan())[0]
+
+
+@pytest.mark.parametrize(
+    "unknown", [{"embedder": "other net"}, {"embedder": None}, {"embedding": None}, {"embedding": b"\0" * 8}], ids=str
+)
+def test_on_another_picture_faces_that_cannot_be_compared_are_not_the_same(unknown: dict[str, Any]) -> None:
+    published = scan(seen_on_another_picture("earlier", FACES[0], **unknown))
+    assert face_ids(published, FACES[:1], [box(FACES[0])], [embedding()], "net") != ["earlier"]
+    assert face_ids(published, FACES[:1], [box(FACES[0])]) != ["earlier"]
+
+
+def test_another_page_of_the_same_file_is_another_picture() -> None:
+    published = scan(seen_on_another_picture("earlier", FACES[0], sha256="0" * 64, page=2))
+    assert face_ids(published, FACES[:1], [box(FACES[0])], [embedding(0.9)], "net") != ["earlier"]
+    assert face_ids(published, FACES[:1], [box(FACES[0])], [embedding(0.1)], "net") == ["earlier"]
+
+
+def test_on_the_same_picture_the_place_alone_decides() -> None:
+    """Another network embeds the same faces elsewhere."""
+    published = scan(seen_on_another_picture("earlier", FACES[0], sha256="0" * 64))
+    assert face_ids(published, FACES[:1], [box(FACES[0])], [embedding(0.9)], "other net") == ["earlier"]
+
+
+def test_a_face_that_was_not_found_for_long_never_comes_before_a_live_one() -> None:
+    old = KeptFace(face_id="old", box=box(FACES[0]), live=False)
+    live = KeptFace(face_id="live", box=box(FACES[0], 30))
+    for keep in ((old, live), (live, old)):
+        assert ids_of(scan(*keep), FACES[:1]) == ["live"]
+    assert ids_of(scan(old), FACES[:1]) == ["old"]
+    # A second face at the same place takes what is left.
+    beside = Detection(110, 100, 210, 200, 1.0)
+    assert ids_of(scan(old, live), [FACES[0], beside]) == ["old", "live"]
+
+
+def test_the_first_picture_put_back_has_its_own_faces_again() -> None:
+    first = KeptFace(face_id="first", box=box(FACES[0]), sha256="0" * 64, live=False)
+    second = seen_on_another_picture("second", FACES[0])
+    assert face_ids(scan(second, first), FACES[:1], [box(FACES[0])], [embedding(0.9)], "net") == ["first"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,20 +11,29 @@ import pytest
 import typer
 from kafka import KafkaConsumer
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from typer.testing import CliRunner, Result
 
 from cli.ingest import ingest
 from errors import Fatal, UserError
-from producers.feed import Feed, Outcome, Summary
+from producers.feed import Feed, Summary
 from producers.files import UNREADABLE_SHA256
-from producers.watch import watch
-from schemas.scans import KeptFace, ScanPublished
+from producers.identity import Outcome, Verdict
+from producers.watch import Options, watch
+from schemas.scans import KeptFace
 from schemas.topics import SCANS, Tombstone
 from settings import KafkaSettings
 from stream.reading import read_to_end
 from tests.builders.clock import NOON
-from tests.builders.feed import analysis, box, feed_scans, published_scans, scan
+from tests.builders.feed import SilentReports, analysis, box, feed_files, feed_scans, kept, published_scans, scan
 from tests.builders.kafka import publish
+
+
+def picture(path: Path, collection: str, number: int = 0) -> None:
+    """Save a picture that no other test has: the same content would be a copy, or the same scan moved."""
+    text = PngInfo()
+    text.add_text("Comment", f"{collection} {number}")
+    Image.new("L", (20, 16)).save(path, pnginfo=text)
 
 
 def test_a_new_scan_is_published_and_the_same_again_is_not(kafka: KafkaSettings, collection: str) -> None:
@@ -55,18 +64,65 @@ def test_a_changed_scan_takes_the_faces_found_on_it_along(kafka: KafkaSettings, 
     first = scan(collection)
     feed_scans(kafka, first)
     publish(kafka, [analysis(first, old=box(0.5))])
-    publish(kafka, [analysis(first, left=box(0.1), right=box(0.3))])
+    analysed = analysis(first, left=box(0.1), right=box(0.3))
+    publish(kafka, [analysed])
     publish(kafka, [analysis(scan(collection, "other.jpg"), other=box(0.1))])
     feed_scans(kafka, scan(collection, sha256="cd" * 32))
     second = published_scans(kafka, collection)[-1]
-    assert second.keep == (KeptFace(face_id="left", box=box(0.1)), KeptFace(face_id="right", box=box(0.3)))
+    assert second.keep == (kept(analysed, "left"), kept(analysed, "right"))
+    assert second.keep[0].sha256 == first.sha256 != second.sha256
 
-    # The second analysis finds one of the two a little to the side: the other is still to be kept.
-    publish(kafka, [analysis(second, left=box(0.11))])
+    # The second analysis finds one of the two a little to the side: the other is kept as one that it did not find.
+    analysed_again = analysis(second, left=box(0.11))
+    publish(kafka, [analysed_again])
     feed_scans(kafka, scan(collection, sha256="ef" * 32))
     third = published_scans(kafka, collection)[-1]
-    assert third.keep == (KeptFace(face_id="left", box=box(0.11)), KeptFace(face_id="right", box=box(0.3)))
+    assert third.keep == (kept(analysed_again, "left"), kept(analysed, "right", live=False))
     assert third.published_at == NOON
+
+
+def test_kept_faces_of_earlier_versions_are_those_of_the_picture_before(kafka: KafkaSettings, collection: str) -> None:
+    """Their records name neither picture nor embedding: on another picture such a face is not found again."""
+    keep = (KeptFace(face_id="old", box=box(0.1)),)
+    publish(kafka, [scan(collection, keep=keep, page=3)])
+    feed_scans(kafka, scan(collection, sha256="cd" * 32, page=3))
+    assert published_scans(kafka, collection)[-1].keep == (
+        KeptFace(face_id="old", box=box(0.1), sha256="ab" * 32, page=3, live=False),
+    )
+
+
+def test_a_moved_file_keeps_its_scan_its_faces_and_its_metadata(
+    kafka: KafkaSettings, collection: str, tmp_path: Path
+) -> None:
+    original = tmp_path / "box" / "a.png"
+    original.parent.mkdir()
+    picture(original, collection)
+    (tmp_path / "box" / "rows.csv").write_text("uri,title\na.png,Tartu\n")
+    assert feed_files(kafka, tmp_path / "box" / "rows.csv", collection) == Summary(published=1)
+    analysed = analysis(published_scans(kafka, collection)[-1], left=box(0.1))
+    publish(kafka, [analysed])
+    (tmp_path / "elsewhere").mkdir()
+    original.rename(tmp_path / "elsewhere" / "b.png")
+    assert feed_files(kafka, tmp_path / "elsewhere", collection) == Summary(moved=1)
+    moved = published_scans(kafka, collection)[-1]
+    assert (moved.scan_id, moved.uri) == (f"{collection}/a.png", (tmp_path / "elsewhere" / "b.png").as_uri())
+    assert (moved.metadata, moved.published_at) == ({"title": "Tartu"}, NOON)
+    assert moved.keep == (kept(analysed, "left"),)
+    assert feed_files(kafka, tmp_path / "elsewhere", collection) == Summary(already_there=1)
+    assert len(published_scans(kafka, collection)) == 2
+
+
+def test_another_picture_with_a_known_id_is_refused_and_replaces_when_it_is_to(
+    kafka: KafkaSettings, collection: str, tmp_path: Path
+) -> None:
+    for year in (1920, 1930):
+        (tmp_path / str(year)).mkdir()
+        picture(tmp_path / str(year) / "001.png", collection, year)
+    assert feed_files(kafka, tmp_path / "1920", collection) == Summary(published=1)
+    assert feed_files(kafka, tmp_path / "1930", collection) == Summary(refused=1)
+    assert len(published_scans(kafka, collection)) == 1
+    assert feed_files(kafka, tmp_path / "1930", collection, replacing=True) == Summary(changed=1)
+    assert [Path(scan.uri).parent.name for scan in published_scans(kafka, collection)] == ["1920", "1930"]
 
 
 def test_a_scan_that_changes_twice_in_one_run_is_published_as_it_is_last(kafka: KafkaSettings, collection: str) -> None:
@@ -108,22 +164,24 @@ def test_a_broker_that_is_not_there_is_named(kafka: KafkaSettings, monkeypatch: 
 def test_a_watched_folder_is_published_as_files_come_and_once_only(
     kafka: KafkaSettings, collection: str, tmp_path: Path
 ) -> None:
-    Image.new("L", (20, 16)).save(tmp_path / "there.png")
-    stop, reports = threading.Event(), []
+    picture(tmp_path / "there.png", collection)
+    stop = threading.Event()
+    reports: list[tuple[str, Outcome]] = []
 
-    def report(scan: ScanPublished, outcome: Outcome) -> None:
-        reports.append((scan.scan_id.partition("/")[2], outcome))
-        if len(reports) == 1:
-            Image.new("L", (20, 16)).save(tmp_path / "new.png")
-        else:
-            stop.set()
+    class Reporting(SilentReports):
+        def published(self, verdicts: Sequence[Verdict]) -> None:
+            reports.extend((verdict.scan.scan_id.partition("/")[2], verdict.outcome) for verdict in verdicts)
+            if len(reports) == 1:
+                picture(tmp_path / "new.png", collection, 9)
+            else:
+                stop.set()
 
     for _ in range(2):
         stop.clear()
         late = threading.Timer(20, stop.set)
         late.start()
         with Feed(kafka, lambda: NOON) as feed:
-            watch(feed, tmp_path, stop, lambda: NOON, report, collection, settle_s=0.2)
+            watch(feed, tmp_path, stop, lambda: NOON, Reporting(), Options(collection, settle_s=0.2))
         late.cancel()
         late.join()
     assert reports == [
@@ -155,7 +213,7 @@ class TestIngest:
     def test_it_says_what_it_published_and_the_second_time_that_it_is_there(
         self, kafka: KafkaSettings, collection: str, tmp_path: Path
     ) -> None:
-        Image.new("L", (20, 16)).save(tmp_path / "a.png")
+        picture(tmp_path / "a.png", collection)
         (tmp_path / "broken.jpg").write_bytes(b"")
         (tmp_path / "notes.txt").write_text("x")
         arguments = (str(tmp_path), "--collection", collection, "--data", str(tmp_path / "data"))
@@ -169,12 +227,86 @@ class TestIngest:
             f"{collection}/broken.jpg",
         }
         second = self.run(*arguments, "--json")
-        counts = {"published": 0, "changed": 0, "already_there": 2, "skipped_files": 1}
-        assert json.loads(second.stdout) == counts
+        counts = {"published": 0, "changed": 0, "already_there": 2, "moved": 0, "copies": 0, "refused": 0}
+        others = {"unreadable": 0, "skipped_files": 1, "skipped": {"other": 1}}
+        assert json.loads(second.stdout) == counts | others
         assert len(published_scans(kafka, collection)) == 2
 
+    def test_what_is_skipped_is_counted_by_kind_and_listed_when_asked(self, collection: str, tmp_path: Path) -> None:
+        (tmp_path / "box" / "@eaDir").mkdir(parents=True)
+        (tmp_path / "box" / "drafts").mkdir()
+        for name in ("a.png", ".hidden.png", "@eaDir/thumb.png", "drafts/b.png", "c_thumb.png"):
+            picture(tmp_path / "box" / name, collection, len(name))
+        arguments = (str(tmp_path / "box"), "--collection", collection, "--exclude", "drafts", "--exclude", "*_thumb.*")
+        done = self.run(*arguments, "--verbose")
+        assert done.exit_code == 0
+        assert done.stdout == (
+            "1 scans: 1 published, 0 changed and published again, 0 already there; "
+            "1 hidden, 1 system folders, 2 excluded skipped\n"
+        )
+        assert f"skipped (system folders): {tmp_path}/box/@eaDir\n" in done.stderr
+        assert f"skipped (excluded): {tmp_path}/box/c_thumb.png\n" in done.stderr
+        assert "skipped (" not in self.run(*arguments).stderr
+
+    def test_a_file_that_cannot_be_read_is_named_and_the_exit_status_is_3(
+        self, collection: str, tmp_path: Path
+    ) -> None:
+        picture(tmp_path / "a.png", collection)
+        (tmp_path / "nothing.png").symlink_to(tmp_path / "nowhere")
+        done = self.run(str(tmp_path), "--collection", collection)
+        assert done.exit_code == 3
+        assert f"cannot be read: {tmp_path}/nothing.png (No such file or directory)\n" in done.stderr
+        assert "2 scans: 2 published" in done.stdout
+        assert "; 1 files or folders that cannot be read\n" in done.stdout
+
+    def test_a_refused_scan_is_named_with_what_helps_and_the_exit_status_is_1(
+        self, collection: str, tmp_path: Path
+    ) -> None:
+        for year in ("1920", "1930"):
+            (tmp_path / year / "photos").mkdir(parents=True)
+            picture(tmp_path / year / "photos" / f"{collection}.png", collection, int(year))
+        assert self.run(str(tmp_path / "1920/photos")).exit_code == 0
+        done = self.run(str(tmp_path / "1930/photos"))
+        assert done.exit_code == 1
+        (line,) = (line for line in done.stderr.splitlines() if line.startswith("refused: "))
+        assert f"{tmp_path}/1930/photos/{collection}.png has the id photos/{collection}.png" in line
+        assert f"the scan at {tmp_path}/1920/photos/{collection}.png" in line
+        assert "--collection NAME" in line
+        assert "--replace" in line
+        assert self.run(str(tmp_path / "1930/photos"), "--collection", collection).exit_code == 0
+        replaced = self.run(str(tmp_path / "1930/photos"), "--replace", "--json")
+        assert (replaced.exit_code, json.loads(replaced.stdout)["changed"]) == (0, 1)
+
+    def test_moved_files_and_copies_are_reported(self, collection: str, tmp_path: Path) -> None:
+        (tmp_path / "box").mkdir()
+        picture(tmp_path / "box" / "a.png", collection, 1)
+        picture(tmp_path / "box" / "b.png", collection, 2)
+        arguments = (str(tmp_path / "box"), "--collection", collection)
+        self.run(*arguments)
+        (tmp_path / "box" / "a.png").rename(tmp_path / "box" / "c.png")
+        (tmp_path / "box" / "d.png").write_bytes((tmp_path / "box" / "b.png").read_bytes())
+        done = self.run(*arguments)
+        assert done.stdout == (
+            "3 scans: 1 published, 0 changed and published again, 1 already there, 1 moved; "
+            "1 of them copies of others\n"
+        )
+        moved = f"moved: {tmp_path}/box/a.png is at {tmp_path}/box/c.png now, the scan {collection}/a.png\n"
+        copied = f"copy: {tmp_path}/box/d.png has the content of the scan {collection}/b.png, whose file is there too\n"
+        assert moved in done.stderr
+        assert copied in done.stderr
+
+    def test_many_lines_of_one_kind_are_cut_short(self, collection: str, tmp_path: Path) -> None:
+        picture(tmp_path / "a.png", collection)
+        for number in range(8):
+            (tmp_path / f"{number}.png").symlink_to(tmp_path / "nowhere")
+        arguments = (str(tmp_path), "--collection", collection)
+        done = self.run(*arguments)
+        assert done.stderr.count("cannot be read: ") == 5
+        assert "... and 3 more of these; --verbose lists all\n" in done.stderr
+        assert self.run(*arguments, "--verbose").stderr.count("cannot be read: ") == 8
+
     def test_a_wrong_path_is_an_error_before_anything_is_published(self, collection: str, tmp_path: Path) -> None:
-        Image.new("L", (20, 16)).save(tmp_path / "a.png")
+        picture(tmp_path / "a.png", collection)
         result = self.run(str(tmp_path), str(tmp_path / "nothing"), "--collection", collection)
         assert result.exit_code != 0
         assert "nothing: no such file or folder" in str(result.exception)

@@ -6,28 +6,29 @@ import pytest
 
 from errors import UserError
 from producers.reanalyse import chosen_scans, publish_again
-from schemas.scans import KeptFace
 from schemas.topics import SCANS, Tombstone
 from settings import KafkaSettings
 from tests.builders.clock import NOON
-from tests.builders.feed import analysis, box, feed_scans, published_scans, scan
+from tests.builders.feed import analysis, box, feed_scans, kept, published_scans, scan
 from tests.builders.kafka import publish
 
 
 def test_scans_are_published_as_they_are_with_the_faces_found_on_them(kafka: KafkaSettings, collection: str) -> None:
     one, two = scan(collection, "1.jpg"), scan(collection, "2.jpg")
     feed_scans(kafka, one, two)
-    publish(kafka, [analysis(one, left=box(0.1), right=box(0.3))])
+    first = analysis(one, left=box(0.1), right=box(0.3))
+    publish(kafka, [first])
     again = list(publish_again(kafka, chosen_scans(kafka, [one.scan_id]), lambda: NOON))
-    keep = (KeptFace(face_id="left", box=box(0.1)), KeptFace(face_id="right", box=box(0.3)))
+    keep = (kept(first, "left"), kept(first, "right"))
     assert again == [one.model_copy(update={"keep": keep})]
     assert [scan for scan in published_scans(kafka, collection) if scan.scan_id == one.scan_id] == [one, *again]
     assert len(published_scans(kafka, collection)) == 3
     # The feed still knows the scan, and what the new analysis does not find is kept for the next.
     feed_scans(kafka, one)
-    publish(kafka, [analysis(again[0], left=box(0.11))])
+    second = analysis(again[0], left=box(0.11))
+    publish(kafka, [second])
     (third,) = publish_again(kafka, chosen_scans(kafka, [one.scan_id]), lambda: NOON)
-    assert third.keep == (KeptFace(face_id="left", box=box(0.11)), keep[1])
+    assert third.keep == (kept(second, "left"), kept(first, "right", live=False))
 
 
 def test_scans_are_chosen_by_id_or_by_collection_and_withdrawn_ones_are_not(

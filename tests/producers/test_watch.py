@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,13 +11,14 @@ from time import monotonic
 import pytest
 
 from errors import UserError
-from producers.watch import Settling, completed
+from producers.folders import Excluded, SkipKind, Skipped, Unreadable
+from producers.watch import Batch, Options, Settling, batches
 
 Watch = Callable[[Path], "Queue[Path]"]
 
 
-@pytest.fixture
-def watching() -> Iterator[Watch]:
+@pytest.fixture(params=[False, True], ids=["reported", "polled"])
+def watching(request: pytest.FixtureRequest) -> Iterator[Watch]:
     """Starts watching a folder in a thread; complete files come out of the queue. It must end when it is stopped."""
     stop, threads = threading.Event(), []
 
@@ -23,8 +26,8 @@ def watching() -> Iterator[Watch]:
         found: Queue[Path] = Queue()
 
         def follow() -> None:
-            for paths in completed(folder, stop, settle_s=0.4):
-                for path in paths:
+            for batch in batches(folder, stop, Options(settle_s=0.4, polls=request.param)):
+                for path in batch.images:
                     found.put(path)
 
         thread = threading.Thread(target=follow)
@@ -98,17 +101,89 @@ def test_a_file_written_again_comes_again(tmp_path: Path, watching: Watch) -> No
     assert found.get(timeout=5).name == "a.jpg"
 
 
+@pytest.mark.parametrize("polls", [False, True], ids=["reported", "polled"])
+def test_what_is_skipped_cannot_be_read_or_is_deleted_is_observed(tmp_path: Path, polls: bool) -> None:
+    for name in ("a.jpg", "notes.txt", "@eaDir/a.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    stop = threading.Event()
+    found = batches(tmp_path, stop, Options(settle_s=0.1, polls=polls, excluded=Excluded(("drafts",))))
+    first = next(found)
+    assert first.images == [tmp_path / "a.jpg"]
+    assert sorted(first.skipped, key=lambda skipped: skipped.path) == [
+        Skipped(str(tmp_path / "@eaDir"), SkipKind.SYSTEM),
+        Skipped(str(tmp_path / "notes.txt"), SkipKind.OTHER),
+    ]
+
+    (tmp_path / "drafts").mkdir()
+    (tmp_path / "drafts" / "b.jpg").write_bytes(b"x")
+    (tmp_path / ".hidden.jpg").write_bytes(b"x")
+    (tmp_path / "more.txt").write_bytes(b"x")
+    (tmp_path / "a.jpg").unlink()
+    (tmp_path / "c.jpg").write_bytes(b"x")
+    late = threading.Timer(20, stop.set)
+    late.start()
+    seen = Batch()
+    while not stop.is_set() and not seen.deleted:
+        batch = next(found)
+        seen.images.extend(batch.images)
+        seen.skipped.extend(batch.skipped)
+        seen.deleted.extend(batch.deleted)
+    late.cancel()
+    assert (seen.images, seen.deleted) == ([tmp_path / "c.jpg"], [tmp_path / "a.jpg"])
+    assert sorted(seen.skipped, key=lambda skipped: skipped.path) == [
+        Skipped(str(tmp_path / "drafts"), SkipKind.EXCLUDED),
+        Skipped(str(tmp_path / "more.txt"), SkipKind.OTHER),
+    ]
+
+
+def test_a_folder_that_cannot_be_read_is_observed_and_read_once_it_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "locked" / "b.jpg").write_bytes(b"x")
+    locked = True
+    scandir = os.scandir
+
+    def failing(path: str | Path) -> object:
+        if locked and Path(path).name == "locked":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", failing)
+    stop = threading.Event()
+    found = batches(tmp_path, stop, Options(settle_s=0.1, polls=True))
+    assert next(found).unreadable == [Unreadable(str(tmp_path / "locked"), "Permission denied")]
+    locked = False
+    late = threading.Timer(20, stop.set)
+    late.start()
+    assert next(found).images == [tmp_path / "locked" / "b.jpg"]
+    late.cancel()
+
+
+def test_a_folder_that_the_system_does_not_watch_is_named_with_what_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object, **__: object) -> Iterator[object]:
+        raise OSError(errno.ENOSPC, "OS file watch limit reached")
+
+    monkeypatch.setattr("producers.changes.watch_files", failing)
+    with pytest.raises(UserError, match=r"watch limit reached\); --poll looks at its files instead"):
+        next(batches(tmp_path, threading.Event(), Options()))
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing: no such folder"):
-        next(completed(tmp_path / "nothing", threading.Event()))
+        next(batches(tmp_path / "nothing", threading.Event(), Options()))
 
 
-def test_a_folder_that_goes_away_is_an_error_and_not_silence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("polls", [False, True])
+def test_a_folder_that_goes_away_is_an_error_and_not_silence(tmp_path: Path, polls: bool) -> None:
     folder = tmp_path / "box"
     folder.mkdir()
     (folder / "a.jpg").write_bytes(b"x")
-    found = completed(folder, threading.Event(), settle_s=0.1)
-    assert next(found) == [folder / "a.jpg"]
+    found = batches(folder, threading.Event(), Options(settle_s=0.1, polls=polls))
+    assert next(found).images == [folder / "a.jpg"]
     (folder / "a.jpg").unlink()
     folder.rmdir()
     with pytest.raises(UserError, match="box: the watched folder was removed"):

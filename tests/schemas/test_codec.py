@@ -18,7 +18,7 @@ from schemas.codec import InvalidRecord, decode, encode
 from schemas.dead_letters import DeadLetter, decode_dead_letter, encode_dead_letter
 from schemas.faces import Face, Provenance, Quality, ScanAnalysed
 from schemas.neighbours import neighbours_key, parse_neighbours_key
-from schemas.scans import Box, ScanPublished
+from schemas.scans import Box, KeptFace, ScanPublished
 from schemas.topics import FACES, SCANS, TOPICS, Record, Tombstone, topic_of
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -52,6 +52,28 @@ def analysis(vector: np.ndarray) -> ScanAnalysed:
     return ScanAnalysed(
         scan_id="s", sha256="0" * 64, published_at=NOON, width=10, height=20, provenance=made_by, faces=(face,)
     )
+
+
+def test_kept_faces_come_back_as_they_were_and_those_of_earlier_versions_are_read() -> None:
+    keep = KeptFace(
+        face_id="f",
+        box=Box(left=0.1, top=0.2, right=0.3, bottom=0.4),
+        sha256="1" * 64,
+        page=2,
+        embedding=np.arange(128, dtype="<f4").tobytes(),
+        embedder="e",
+        live=False,
+    )
+    scan = SCAN.model_copy(update={"keep": (keep,)})
+    encoded = encode(scan, event_id="1", time=NOON)
+    assert decode(SCANS, encoded) == scan
+    assert encoded.value
+    value = json.loads(encoded.value)
+    value["keep"] = [{"face_id": "f", "box": value["keep"][0]["box"]}]
+    read = decode(SCANS, record(json.dumps(value).encode()))
+    assert isinstance(read, ScanPublished)
+    assert read.keep == (KeptFace(face_id="f", box=keep.box),)
+    assert (read.keep[0].embedding, read.keep[0].live) == (None, True)
 
 
 def test_an_event_comes_back_as_it_was() -> None:
