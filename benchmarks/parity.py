@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.photographs import photographs
-from models.analyse import Engine, EngineParameters, load_engine, scaled_down
+from models.analyse import Engine, EngineParameters, load_engine
 from models.images import RgbImage, UnreadableImage, decode
+from models.scaling import scaled_down
 from models.protocols import Detection
 
 

@@ -27,3 +27,10 @@ UPSAMPLE = 1
 MAX_SIZE = 2000
 THRESHOLD = 0.0
 JITTER = 0
+TURNS: Literal["fallback"] = "fallback"
+NEGATIVES = False
+# In pixels of the scan; 0: as small as max_size and upsample allow.
+MIN_FACE_PX = 0
+
+# The seconds that a picture may take to be decoded.
+DECODE_DEADLINE_S = 300.0
