@@ -115,7 +115,7 @@ class Stream:
         yield Row(f"recall before an audit, {len(entries):,} scans", self.index.faces, recall=self._recall(exact))
         watch = Stopwatch()
         seen = watch.time(audit, self.index, entries, [record for _, record in self._sample])
-        self.clustering.apply(seen.fuller)
+        self.clustering.apply(seen.corrections)
         yield watch.row("audit", sum(len(entry.scan.faces) for entry in entries))
         yield Row("recall after it", self.index.faces, recall=self._recall(exact))
 

@@ -25,8 +25,8 @@ from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks.archive import Archive, analysed
 from benchmarks.measurement import Row, percentiles
-from cli.stages import STAGES
 from cli.supervisor import as_environment
+from consumers.stages import STAGES
 from index.entries import Analysed
 from local import child
 from local.services import services
@@ -85,7 +85,7 @@ class Consumers:
         """Raise RuntimeError when a process has ended."""
         for name, running in self._children.items():
             if running.process.poll() is not None:
-                raise RuntimeError(f"{name} has ended: {child.last_telling_line(running.log)}")
+                raise RuntimeError(f"{name} has ended: {child.last_error_line(running.log)}")
 
 
 def _seconds(process: psutil.Process) -> float:

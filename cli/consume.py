@@ -1,4 +1,7 @@
-"""`facestream detect|index|cluster|catalogue`: one consumer in this process, until it is told to stop."""
+"""`facestream detect|index|cluster|catalogue`: one consumer in this process, until SIGTERM or Ctrl-C.
+
+Each command imports its own consumer: the others would cost it memory and a second of start-up.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,9 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.common import Data, load_settings, log_to_stderr, now
-from consumers import catalogue as catalogue_consumer
-from consumers import cluster as cluster_consumer
-from consumers import detect as detect_consumer
-from consumers import index as index_consumer
+from cli.common import load_settings, now
+from cli.logs import log_to_stderr
+from cli.options import Data
 from errors import UserError
 from local.services import services
 from schemas import defaults
@@ -57,9 +58,11 @@ def detect(
     data: Data = None,
 ) -> None:
     """Find the faces on each published scan. Start more of it, each with its own --member, to go faster."""
+    from consumers.detect import run
+
     models = {"processes": processes, "upsample": upsample, "engine": engine, "provider": provider}
     settings = load_settings(data, models=models)
-    _consume("detect", detect_consumer.run, settings, member)
+    _consume("detect", run, settings, member)
 
 
 def index(
@@ -67,12 +70,14 @@ def index(
     shard: Annotated[str, typer.Option(help="Which shard of how many this is, from 0: 0/4 to 3/4.")] = "0/1",
     data: Data = None,
 ) -> None:
-    """Find what lies near each new face. A second member of a shard stands by."""
+    """Find the neighbours of each new face. A second member of a shard stands by."""
+    from consumers.index import run
+
     match = re.fullmatch(r"(\d+)/(\d+)", shard)
     if match is None or int(match[1]) >= int(match[2]):
-        raise UserError(f"--shard {shard}: say which of how many, from 0, such as 0/4")
-    run = partial(index_consumer.run, shard=int(match[1]), shards=int(match[2]))
-    _consume("index", run, load_settings(data), member)
+        raise UserError(f"--shard {shard}: give the shard's number, from 0, and how many there are, such as 0/4")
+    sharded = partial(run, shard=int(match[1]), shards=int(match[2]))
+    _consume("index", sharded, load_settings(data), member)
 
 
 def cluster(
@@ -90,27 +95,31 @@ def cluster(
     data: Data = None,
 ) -> None:
     """Keep all faces clustered. A second member stands by."""
+    from consumers.cluster import run
+
     settings = load_settings(data, clustering={"eps": eps, "min_samples": min_samples})
-    _consume("cluster", partial(cluster_consumer.run, generation=generation), settings, member)
+    _consume("cluster", partial(run, generation=generation), settings, member)
 
 
 def catalogue(member: Member, data: Data = None) -> None:
     """Write everything into PostgreSQL."""
-    _consume("catalogue", catalogue_consumer.run, load_settings(data), member)
+    from consumers.catalogue import run
+
+    _consume("catalogue", run, load_settings(data), member)
 
 
 def _consume(name: str, run: Run, settings: Settings, member: str) -> None:
     log_to_stderr()
-    # A batch makes ten thousands of objects that refer to each other nowhere in circles. At the usual 700 objects,
-    # looking for circles takes a third of the time of decoding and encoding.
+    # A batch creates ten thousands of objects without reference cycles. With the default threshold of 700 objects,
+    # the search for cycles takes a third of the time of decoding and encoding.
     gc.set_threshold(100_000)
     stop = threading.Event()
 
-    def tell(_signal: int, _frame: FrameType | None) -> Any:  # noqa: ANN401
+    def handle(_signal: int, _frame: FrameType | None) -> Any:  # noqa: ANN401
         stop.set()
 
-    signal.signal(signal.SIGTERM, tell)
-    signal.signal(signal.SIGINT, tell)
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
     with services(settings, database=name == "catalogue", command=name) as running:
         ensure_topics(running.kafka)
         run(running, member, stop, now)

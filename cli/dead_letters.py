@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from catalogue import reader
-from catalogue.connection import connect
-from cli.common import Data, Json, archive, console, load_settings
+from cli.archive import open_catalogue
+from cli.common import load_settings
+from cli.options import Data, Json
+from cli.printing import console, print_json
 
 
 def dead_letters(
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, the latest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Show at most this many, the latest first.")] = 50,
     data: Data = None,
     json_: Json = False,
 ) -> None:
-    """The records that could not be used: which, by whom they were given up, and why."""
-    with (
-        archive(load_settings(data), kafka=False, command="dead-letters") as settings,
-        connect(settings.database) as connection,
-    ):
+    """The records that could not be used: which, by which consumer, and why."""
+    with open_catalogue(load_settings(data), "dead-letters") as connection:
         letters = reader.dead_letters(connection, limit)
     if json_:
         for letter in letters:
-            print(json.dumps(asdict(letter), default=str))  # noqa: T201 - standard output is the result
+            print_json(letter)
         return
     if not letters:
         console.print("no dead letters")
         return
     table = Table("record", "key", "consumer", "reason")
     for letter in letters:
-        place = f"{letter.topic} {letter.partition}/{letter.offset}"
-        table.add_row(place, letter.key or "", letter.consumer, letter.reason)
+        record = f"{letter.topic} {letter.partition}/{letter.offset}"
+        table.add_row(record, letter.key or "", letter.consumer, letter.reason)
     console.print(table)

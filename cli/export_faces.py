@@ -1,4 +1,4 @@
-"""`facestream export-faces`: a folder for each cluster with the chips of its faces, for a person to look at."""
+"""`facestream export-faces`: a folder for each cluster with the chips of its faces, to look at."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from typing import Annotated
 import typer
 from PIL import Image
 from psycopg import Connection
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from catalogue import reader
-from catalogue.connection import connect
 from catalogue.reader import RankedFace
-from cli.common import Data, archive, console, errors, load_settings
+from cli.archive import open_catalogue
+from cli.common import load_settings
+from cli.options import Data
+from cli.printing import print_line, stderr
+from cli.progress import progress_bar
 from errors import UserError
 from models.fetching import UnavailableImage, UnknownStore, fetch
 from models.images import RgbImage, UnreadableImage, decode
 from schemas.scans import Box
 
-# Around a box, on each side, in parts of it: detectors box the face, people know each other by the head.
+# Added around a box on each side, as a fraction of it: a detector boxes the face, people recognise a head.
 _MARGIN = 0.3
 _QUALITY = 92
 _MARK = ".facestream-export"
@@ -35,36 +37,33 @@ _LONGEST_NAME = 100
 def export_faces(
     folder: Annotated[
         Path,
-        typer.Argument(metavar="DIR", help="Where to write. New, empty, or made by this command: it is made anew."),
+        typer.Argument(metavar="DIR", help="Where to write. New, empty, or made by this command: it is written again."),
     ],
     data: Data = None,
 ) -> None:
     """Cut every clustered face from its scan, into a folder for each cluster, named rank-size-cluster."""
     _prepare(folder)
-    with (
-        archive(load_settings(data), kafka=False, command="export-faces") as settings,
-        connect(settings.database) as connection,
-    ):
+    with open_catalogue(load_settings(data), "export-faces") as connection:
         written, missing = _export(connection, folder)
-    console.print(f"faces written to {folder}: {written:,}", highlight=False, markup=False, soft_wrap=True)
+    print_line(f"faces written to {folder}: {written:,}")
     if missing:
         raise UserError(f"faces that could not be cut, for the reasons above: {missing:,}")
 
 
 def _prepare(folder: Path) -> None:
-    """Make the folder ready, and empty it of what an earlier export wrote. Raises UserError where it is not ours."""
+    """Create the folder, or delete the chips of an earlier export in it. Raises UserError if it holds anything else."""
     try:
         if folder.exists() and not (folder / _MARK).is_file() and any(folder.iterdir()):
             raise UserError(f"{folder} is not empty and was not made by this command: name another folder")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _MARK).write_text("Made by `facestream export-faces`, which replaces the chips in here.\n")
-        for made in folder.iterdir():
-            if made.is_dir() and _OURS.fullmatch(made.name):
-                for chip in made.glob("*.jpg"):
+        for subfolder in folder.iterdir():
+            if subfolder.is_dir() and _OURS.fullmatch(subfolder.name):
+                for chip in subfolder.glob("*.jpg"):
                     chip.unlink()
-                # Whatever a person put there stays, and its folder with it.
-                if not any(made.iterdir()):
-                    made.rmdir()
+                # Other files stay, and the folder with them.
+                if not any(subfolder.iterdir()):
+                    subfolder.rmdir()
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror}") from error
 
@@ -74,9 +73,7 @@ def _export(connection: Connection, folder: Path) -> tuple[int, int]:
     counts = reader.counts(connection)
     digits = len(str(counts.clusters))
     written = missing = 0
-    with Progress(
-        TextColumn("faces"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=errors
-    ) as progress:
+    with progress_bar("faces") as progress:
         bar = progress.add_task("faces", total=counts.faces)
         for faces in reader.faces_of_scans(connection):
             try:
@@ -89,7 +86,7 @@ def _export(connection: Connection, folder: Path) -> tuple[int, int]:
                 written += cut
                 missing += len(faces) - cut
             progress.advance(bar, len(faces))
-        # Faces that are not clustered yet were counted, but not met.
+        # Faces that are not clustered yet were counted, but are not exported.
         progress.update(bar, total=written + missing)
     return written, missing
 
@@ -122,7 +119,7 @@ def _write_chips(picture: RgbImage, faces: Sequence[RankedFace], folder: Path, d
 
 
 def cut(picture: RgbImage, box: Box) -> RgbImage:
-    """The box with a margin, as far as the picture goes: uint8, (height, width, 3); without pixels if it is outside."""
+    """The box with a margin, clipped to the picture: uint8, (height, width, 3); without pixels if it is outside."""
     height, width = picture.shape[:2]
     across, down = _MARGIN * (box.right - box.left), _MARGIN * (box.bottom - box.top)
     left, right = _within(box.left - across, box.right + across, width)
@@ -141,10 +138,10 @@ def _folder_name(ranked: RankedFace, digits: int) -> str:
 
 
 def _file_name(identifier: str) -> str:
-    """The id where it can name a file; else what can be kept of it, and a digest that tells it from others."""
+    """The id if it can name a file; else its safe characters and a digest that distinguishes it from others."""
     safe = _UNSAFE.sub("_", identifier)[:_LONGEST_NAME]
     return safe if safe == identifier else f"{safe}-{hashlib.sha256(identifier.encode()).hexdigest()[:12]}"
 
 
 def _report(problem: str) -> None:
-    errors.print(problem, style="yellow", highlight=False, markup=False, soft_wrap=True)
+    stderr.print(problem, style="yellow", highlight=False, markup=False, soft_wrap=True)

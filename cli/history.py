@@ -1,14 +1,14 @@
-"""`facestream history`: what was ever decided about a face."""
+"""`facestream history`: all decisions about a face."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from rich.table import Table
 
-from cli.common import Data, Json, console
-from cli.deciding import FaceId, desk
+from cli.decide import decision_context
+from cli.options import Data, FaceId, Json
+from cli.printing import console, identifier, minute, print_json, print_line
 from decisions.holding import Decisions
 from decisions.lookup import short_id
 from decisions.wording import describe_for_face
@@ -16,33 +16,38 @@ from schemas.decisions import Decision, DecisionUndone
 
 
 def history(face_id: FaceId, data: Data = None, json_: Json = False) -> None:
-    """Everything that was ever decided about a face, the earliest first, undone decisions and undos among it."""
-    with desk(data, "history") as at:
-        # A face that has vanished is not in the catalogue; `orphans` gives its whole id.
-        vanished = any(face_id in it.face_ids for it in at.held)
-        face = face_id if vanished else at.face_id(face_id)
-    decisions = at.held.history(face)
+    """Everything that was ever decided about a face, the earliest first, with undone decisions and their undos."""
+    with decision_context(data, "history") as context:
+        # A face that was withdrawn is not in the catalogue; `orphans` gives its whole id.
+        decided = any(face_id in decision.face_ids for decision in context.decisions)
+        whole_id = face_id if decided else context.face_id(face_id)
+    decisions = context.decisions.history(whole_id)
     if json_:
-        for it in decisions:
-            line = {"kind": it.kind, "holds": at.held.holds(it)} | it.model_dump(mode="json", exclude_none=True)
-            print(json.dumps(line))  # noqa: T201 - standard output is the result
+        for decision in decisions:
+            line = {"kind": decision.kind, "holds": context.decisions.holds(decision)}
+            print_json(line | decision.model_dump(mode="json", exclude_none=True))
     elif decisions:
-        console.print(_table(face, decisions, at.held))
+        console.print(_table(whole_id, decisions, context.decisions))
     else:
-        console.print(f"nothing was decided about face {face}", markup=False, highlight=False, soft_wrap=True)
+        print_line(f"nothing was decided about face {whole_id}")
 
 
-def _table(face_id: str, decisions: Sequence[Decision], held: Decisions) -> Table:
-    ids = {it.decision_id: short_id(held, it.decision_id) for it in decisions}
-    people = held.people()
-    table = Table("decided", "by", "what", "note", "holds", title=f"Face {face_id}")
-    table.add_column("decision", no_wrap=True)
-    for it in decisions:
+def _table(face_id: str, decisions: Sequence[Decision], all_decisions: Decisions) -> Table:
+    ids = {decision.decision_id: short_id(all_decisions, decision.decision_id) for decision in decisions}
+    people = all_decisions.people()
+    table = Table("decided", "by", "what", "note", "holds", identifier("decision"), title=f"Face {face_id}")
+    for decision in decisions:
         what = (
-            f"undoes {ids[it.undone_decision_id]}"
-            if isinstance(it, DecisionUndone)
-            else describe_for_face(face_id, it, people)
+            f"undoes {ids[decision.undone_decision_id]}"
+            if isinstance(decision, DecisionUndone)
+            else describe_for_face(face_id, decision, people)
         )
-        when = f"{it.decided_at.astimezone():%Y-%m-%d %H:%M}"
-        table.add_row(when, it.author, what, it.note or "", "yes" if held.holds(it) else "undone", ids[it.decision_id])
+        table.add_row(
+            minute(decision.decided_at),
+            decision.author,
+            what,
+            decision.note or "",
+            "yes" if all_decisions.holds(decision) else "undone",
+            ids[decision.decision_id],
+        )
     return table

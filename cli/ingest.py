@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from cli.common import Data, Json, console, errors, load_settings, now
-from local.services import services
+from cli.archive import open_archive
+from cli.common import load_settings, now
+from cli.options import Data, Json
+from cli.printing import console, print_json
+from cli.progress import progress_bar
 from models.formats import FORMAT_NAMES
 from producers.feed import Feed, Summary
 from producers.files import Listing, list_sources, scans_of
 from settings import KafkaSettings
-from stream.topics import ensure_topics
 
 
 def ingest(
@@ -23,7 +23,7 @@ def ingest(
         typer.Argument(
             metavar="PATH...",
             help=f"Folders (with all below them), image files ({FORMAT_NAMES}; a scan for each page of a TIFF), or "
-            "manifests: CSV or JSON lines with a column uri, and if wanted scan_id, collection, media_type, page, "
+            "manifests: CSV or JSON lines with a column uri, and optionally scan_id, collection, media_type, page, "
             "sha256 and any others as metadata.",
         ),
     ],
@@ -33,23 +33,23 @@ def ingest(
     data: Data = None,
     json_: Json = False,
 ) -> None:
-    """Publish scans to Kafka. What is already there is not published again; what changed is, under its old name.
+    """Publish scans to Kafka. Scans that are there are not published again, unless they changed: then under their id.
 
     Files of other formats and hidden files in a folder are skipped.
     """
     settings = load_settings(data)
     listing = list_sources(paths, collection)
-    with services(settings, kafka=True, database=False, command="ingest") as running:
-        ensure_topics(running.kafka)
+    with open_archive(settings, "ingest", database=False, existing=False) as running:
         summary = _publish(listing, running.kafka)
     if json_:
-        counts = {
-            "published": summary.published,
-            "changed": summary.changed,
-            "already_there": summary.already_there,
-            "skipped_files": listing.skipped,
-        }
-        console.print(json.dumps(counts), markup=False, highlight=False, soft_wrap=True)
+        print_json(
+            {
+                "published": summary.published,
+                "changed": summary.changed,
+                "already_there": summary.already_there,
+                "skipped_files": listing.skipped,
+            }
+        )
     else:
         skipped = f"; {listing.skipped} other files skipped" if listing.skipped else ""
         console.print(
@@ -61,8 +61,7 @@ def ingest(
 
 
 def _publish(listing: Listing, kafka: KafkaSettings) -> Summary:
-    columns = (TextColumn("publishing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Feed(kafka, now) as feed, Progress(*columns, console=errors) as progress:
+    with Feed(kafka, now) as feed, progress_bar("publishing") as progress:
         for source in progress.track(listing.sources):
             for scan in scans_of(source, now):
                 feed.publish(scan)

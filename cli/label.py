@@ -1,4 +1,4 @@
-"""`facestream label`, `unlabel` and `reject`: who a face is, that it has no name, who it never is."""
+"""`facestream label`, `unlabel` and `reject`: name a face, remove its name, exclude a name from it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cli.common import Data, Json
-from cli.deciding import Author, Desk, FaceId, Fields, Note, decide_and_tell
+from cli.decide import CommonFields, DecisionContext, decide
+from cli.options import Author, Data, FaceId, Json, Note
 from decisions.people import known_person, normalize_spaces, person_to_name
 from schemas.decisions import Decision, FaceNamed, NameRejected, NameTakenBack
 
@@ -21,7 +21,7 @@ def label(
         typer.Option(
             "--label",
             metavar="ID",
-            help="The person's label id, to tell people of one name apart or to change a name.",
+            help="The person's label id, to distinguish people of one name or to change a name.",
             show_default="that of the person of this name, or one made from the name",
         ),
     ] = None,
@@ -35,29 +35,29 @@ def label(
     data: Data = None,
     json_: Json = False,
 ) -> None:
-    """Name a face. It is that person until somebody says otherwise, and the faces around it are proposed to be."""
-    said = normalize_spaces(name, "the name")
+    """Name a face. The name stays until another decision replaces it, and is proposed for the faces around it."""
+    whole_name = normalize_spaces(name, "the name")
 
-    def make(at: Desk, fields: Fields) -> Decision:
-        person = person_to_name(said, label_id, at.held.people())
+    def make(context: DecisionContext, fields: CommonFields) -> Decision:
+        person = person_to_name(whole_name, label_id, context.decisions.people())
         return FaceNamed(
             **fields,
-            face_id=at.face_id(face_id),
+            face_id=context.face_id(face_id),
             label_id=person.label_id,
             name=person.name,
             authority=None if authority is None else normalize_spaces(authority, "the authority"),
         )
 
-    decide_and_tell(make, command="label", author=author, note=note, data=data, json_=json_)
+    decide(make, command="label", author=author, note=note, data=data, json_=json_)
 
 
 def unlabel(face_id: FaceId, author: Author, note: Note = None, data: Data = None, json_: Json = False) -> None:
-    """Take the name of a face back, whoever gave it."""
+    """Take back the name of a face, whoever gave it."""
 
-    def make(at: Desk, fields: Fields) -> Decision:
-        return NameTakenBack(**fields, face_id=at.face_id(face_id))
+    def make(context: DecisionContext, fields: CommonFields) -> Decision:
+        return NameTakenBack(**fields, face_id=context.face_id(face_id))
 
-    decide_and_tell(make, command="unlabel", author=author, note=note, data=data, json_=json_)
+    decide(make, command="unlabel", author=author, note=note, data=data, json_=json_)
 
 
 def reject(
@@ -68,11 +68,11 @@ def reject(
     data: Data = None,
     json_: Json = False,
 ) -> None:
-    """Say that a face is never this person. The name is not proposed for it again."""
-    called = normalize_spaces(name, "the name")
+    """Decide that a face is never this person. The name is not proposed for it again."""
+    whole_name = normalize_spaces(name, "the name")
 
-    def make(at: Desk, fields: Fields) -> Decision:
-        person = known_person(called, at.held.people())
-        return NameRejected(**fields, face_id=at.face_id(face_id), label_id=person.label_id)
+    def make(context: DecisionContext, fields: CommonFields) -> Decision:
+        person = known_person(whole_name, context.decisions.people())
+        return NameRejected(**fields, face_id=context.face_id(face_id), label_id=person.label_id)
 
-    decide_and_tell(make, command="reject", author=author, note=note, data=data, json_=json_)
+    decide(make, command="reject", author=author, note=note, data=data, json_=json_)

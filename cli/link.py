@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cli.common import Data, Json
-from cli.deciding import Author, Desk, FaceId, Note, OtherFaceId, decide_and_tell
+from cli.decide import DecisionContext, decide
+from cli.options import Author, Data, FaceId, Json, Note, OtherFaceId
 from errors import UserError
 from schemas.decisions import FacesLinked, FacesSeparated
 
@@ -16,9 +16,9 @@ def link(
     data: Data = None,
     json_: Json = False,
 ) -> None:
-    """Say that two faces are one person: they are in one cluster from now on."""
-    decide_and_tell(
-        lambda at, fields: FacesLinked(**fields, **_pair(at, face_id, other_face_id)),
+    """Decide that two faces are one person: they are in one cluster from now on."""
+    decide(
+        lambda context, fields: FacesLinked(**fields, **_pair(context, face_id, other_face_id)),
         command="link",
         author=author,
         note=note,
@@ -35,9 +35,9 @@ def separate(
     data: Data = None,
     json_: Json = False,
 ) -> None:
-    """Say that two faces are different people: they are never in one cluster, which is divided between them."""
-    decide_and_tell(
-        lambda at, fields: FacesSeparated(**fields, **_pair(at, face_id, other_face_id)),
+    """Decide that two faces are different people: they are never in one cluster, which is divided between them."""
+    decide(
+        lambda context, fields: FacesSeparated(**fields, **_pair(context, face_id, other_face_id)),
         command="separate",
         author=author,
         note=note,
@@ -46,8 +46,8 @@ def separate(
     )
 
 
-def _pair(at: Desk, face_id: str, other_face_id: str) -> dict[str, str]:
-    pair = {"face_id": at.face_id(face_id), "other_face_id": at.face_id(other_face_id)}
+def _pair(context: DecisionContext, face_id: str, other_face_id: str) -> dict[str, str]:
+    pair = {"face_id": context.face_id(face_id), "other_face_id": context.face_id(other_face_id)}
     if pair["face_id"] == pair["other_face_id"]:
         raise UserError(f"both are the face {pair['face_id']}: give two different faces")
     return pair

@@ -5,26 +5,23 @@ from __future__ import annotations
 from rich.table import Table
 
 from catalogue import decisions
-from catalogue.connection import connect
-from cli.common import Data, Json, archive, console, load_settings
-from cli.printing import print_json
+from cli.archive import open_catalogue
+from cli.common import load_settings
+from cli.options import Data, Json
+from cli.printing import console, folded, number, print_rows
 
 
 def people(data: Data = None, json_: Json = False) -> None:
-    """Everybody who was named, with how many faces people gave the name and for how many it is proposed."""
-    with (
-        archive(load_settings(data), kafka=False, command="people") as settings,
-        connect(settings.database) as connection,
-    ):
-        found = decisions.people(connection)
+    """Everybody who was named, with how many faces have the name and for how many it is proposed."""
+    with open_catalogue(load_settings(data), "people") as connection:
+        named = decisions.people(connection)
     if json_:
-        print_json(found)
+        print_rows(named)
         return
-    table = Table("name", title=f"People: {len(found):,}")
-    table.add_column("label", overflow="fold")
-    table.add_column("named", justify="right")
-    table.add_column("proposed", justify="right")
-    table.add_column("authority", overflow="fold")
-    for it in found:
-        table.add_row(it.name, it.label_id, f"{it.hard:,}", f"{it.soft:,}", it.authority or "")
+    table = Table(
+        *("name", folded("label"), number("named"), number("proposed"), folded("authority")),
+        title=f"People: {len(named):,}",
+    )
+    for person in named:
+        table.add_row(person.name, person.label_id, f"{person.hard:,}", f"{person.soft:,}", person.authority or "")
     console.print(table)

@@ -1,17 +1,18 @@
-"""`facestream reanalyse`: scans through detection again, with the model and settings it has now."""
+"""`facestream reanalyse`: have scans analysed again, with the model and settings of now."""
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from cli.common import Data, Json, archive, console, errors, load_settings, now
+from cli.archive import open_archive
+from cli.common import load_settings, now
+from cli.options import Data, Json
+from cli.printing import console, print_json
+from cli.progress import progress_bar
 from errors import UserError
 from producers.reanalyse import chosen_scans, publish_again
-from stream.topics import ensure_topics
 
 
 def reanalyse(
@@ -24,26 +25,18 @@ def reanalyse(
     data: Data = None,
     json_: Json = False,
 ) -> None:
-    """Have scans analysed again by the detect consumer with its present model and settings.
+    """Have scans analysed again by the detect consumer with its current model and settings.
 
-    A face that is found again keeps its id, and with it its name and everything that was decided about it.
+    A face that is found again keeps its id, and so its name and all decisions about it.
     """
     if everything == bool(scan_ids or collection is not None):
-        raise UserError("say which scans are to be analysed again: their ids, --collection, or --all alone")
-    with archive(load_settings(data), database=False, command="reanalyse") as settings:
-        ensure_topics(settings.kafka)
-        scans = chosen_scans(settings.kafka, scan_ids or (), collection)
-        columns = (
-            TextColumn("publishing"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=errors) as progress:
-            for _ in progress.track(publish_again(settings.kafka, scans, now), total=len(scans)):
+        raise UserError("name the scans to analyse again: their ids, --collection, or --all alone")
+    with open_archive(load_settings(data), "reanalyse", database=False) as running:
+        scans = chosen_scans(running.kafka, scan_ids or (), collection)
+        with progress_bar("publishing") as progress:
+            for _ in progress.track(publish_again(running.kafka, scans, now), total=len(scans)):
                 pass
     if json_:
-        print(json.dumps({"published_again": len(scans)}))  # noqa: T201 - standard output is the result
+        print_json({"published_again": len(scans)})
     else:
-        console.print(f"scans published again, to be analysed anew: {len(scans):,}", highlight=False)
+        console.print(f"scans published again, for another analysis: {len(scans):,}", highlight=False)

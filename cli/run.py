@@ -8,7 +8,10 @@ from typing import Annotated
 
 import typer
 
-from cli.common import Data, Json, errors, load_settings, log_to_stderr, now
+from cli.common import load_settings, now
+from cli.logs import log_to_stderr
+from cli.options import Data, Json
+from cli.printing import stderr
 from cli.summary import print_summary
 from cli.system import System, system
 from errors import UserError
@@ -46,7 +49,7 @@ def run(
     listing = list_sources(scans, collection)
     with system(settings, "run") as running:
         if listing.skipped:
-            errors.print(f"files that are passed over, being no images: {listing.skipped:,}", highlight=False)
+            stderr.print(f"files skipped, since they are not images: {listing.skipped:,}", highlight=False)
         started = time.monotonic()
         running.feed(lambda: _publish(running, listing))
         running.wait_until_done()
@@ -70,7 +73,7 @@ def watch(
         raise UserError(f"{folder}: no such folder to watch")
     with system(settings, "watch") as running:
         started = time.monotonic()
-        running.feed(lambda: _publish_what_comes(running, folder, collection))
+        running.feed(lambda: _publish_from_folder(running, folder, collection))
         seconds = time.monotonic() - started
         running.end_progress()
         print_summary(running, seconds, None, json_)
@@ -85,6 +88,6 @@ def _publish(running: System, listing: Listing) -> None:
                 running.report(scan, feed.publish(scan))
 
 
-def _publish_what_comes(running: System, folder: Path, collection: str | None) -> None:
+def _publish_from_folder(running: System, folder: Path, collection: str | None) -> None:
     with Feed(running.settings.kafka, now) as feed:
         watch_folder(feed, folder, running.stop, now, running.report, collection)

@@ -1,23 +1,23 @@
-"""`facestream show`: all that is known of one face."""
+"""`facestream show`: everything about one face."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from psycopg import Connection
-from rich.table import Table
+from rich.table import Column, Table
 
 from catalogue import decisions, reader
-from catalogue.connection import connect
 from catalogue.decisions import Pair, Rejection, SuggestedName
 from catalogue.reader import CatalogueFace
-from cli.common import Data, Json, archive, console, load_settings
-from cli.deciding import FaceId
+from cli.archive import open_catalogue
+from cli.common import load_settings
+from cli.options import Data, FaceId, Json
+from cli.printing import console, folded, print_json
 
 
 class _Shown:
-    """A face as the catalogue has it, with everything that was decided and is proposed."""
+    """A face in the catalogue, with all decisions and proposals about it."""
 
     def __init__(self, connection: Connection, face_id: str) -> None:
         self.face: CatalogueFace = reader.faces(connection, [face_id])[0]
@@ -28,18 +28,13 @@ class _Shown:
 
 
 def show(face_id: FaceId, data: Data = None, json_: Json = False) -> None:
-    """All that is known of a face: where it is, its cluster, its name or the names proposed, links and separations."""
-    with (
-        archive(load_settings(data), kafka=False, command="show") as settings,
-        connect(settings.database) as connection,
-    ):
+    """Everything about a face: where it is, its cluster, its name or the names proposed, links and separations."""
+    with open_catalogue(load_settings(data), "show") as connection:
         shown = _Shown(connection, reader.face_id_of(connection, face_id))
     if json_:
-        print(json.dumps(_as_json(shown)))  # noqa: T201 - standard output is the result
+        print_json(_as_json(shown))
         return
-    table = Table(title=f"Face {shown.face.face_id}", show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    table = Table(Column(no_wrap=True), folded(""), title=f"Face {shown.face.face_id}", show_header=False)
     for row in _rows(shown):
         table.add_row(*row)
     console.print(table)
@@ -47,7 +42,10 @@ def show(face_id: FaceId, data: Data = None, json_: Json = False) -> None:
 
 def _as_json(shown: _Shown) -> dict[str, object]:
     face = shown.face
-    proposals = [{"label_id": it.label_id, "name": it.name, "probability": it.probability} for it in shown.proposals]
+    proposals = [
+        {"label_id": proposal.label_id, "name": proposal.name, "probability": proposal.probability}
+        for proposal in shown.proposals
+    ]
     return {
         "face_id": face.face_id,
         "scan_id": face.scan_id,
@@ -58,14 +56,17 @@ def _as_json(shown: _Shown) -> dict[str, object]:
         "hard_label": None if face.label_id is None else {"label_id": face.label_id, "name": shown.name},
         "soft_label": proposals[0] if proposals else None,
         "distribution": proposals,
-        "never": [{"label_id": it.label_id, "name": it.name, "decision_id": it.decision_id} for it in shown.rejections],
+        "never": [
+            {"label_id": rejection.label_id, "name": rejection.name, "decision_id": rejection.decision_id}
+            for rejection in shown.rejections
+        ],
         "linked": _pairs_as_json(shown, "linked"),
         "separated": _pairs_as_json(shown, "separated"),
     }
 
 
 def _pairs_as_json(shown: _Shown, kind: str) -> list[dict[str, str]]:
-    return [{"face_id": it.face_id, "decision_id": it.decision_id} for it in shown.pairs if it.kind == kind]
+    return [{"face_id": pair.face_id, "decision_id": pair.decision_id} for pair in shown.pairs if pair.kind == kind]
 
 
 def _rows(shown: _Shown) -> Iterator[tuple[str, str]]:

@@ -8,10 +8,10 @@ import typer
 from rich.table import Table
 
 from catalogue import reader, suggestions
-from catalogue.connection import connect
-from cli.common import Data, Json, archive, console, load_settings
-from cli.deciding import FaceId
-from cli.printing import figure, print_json
+from cli.archive import open_catalogue
+from cli.common import load_settings
+from cli.options import Data, FaceId, Json
+from cli.printing import console, figure, number, print_rows
 from errors import UserError
 
 
@@ -29,31 +29,27 @@ def suggest(
 ) -> None:
     """The names that a face may have: those of its cluster, and those of the faces near it, whatever their cluster."""
     if radius is not None and k is not None:
-        raise UserError("--radius and --k say the same in two ways: give one of them")
+        raise UserError("--radius and --k exclude each other: give one of them")
     settings = load_settings(data)
     if k is None and radius is None:
         radius = settings.clustering.eps_max
-    with (
-        archive(settings, kafka=False, command="suggest") as running,
-        connect(running.database) as connection,
-    ):
+    with open_catalogue(settings, "suggest") as connection:
         face = reader.face_id_of(connection, face_id)
-        found = suggestions.names_near(connection, face, radius, k or reader.MOST_NEIGHBOURS)
+        names = suggestions.names_near(connection, face, radius, k or reader.MOST_NEIGHBOURS)
     if json_:
-        print_json(found)
+        print_rows(names)
         return
-    table = Table("name", title=f"Names near face {face}")
-    table.add_column("in its cluster", justify="right")
-    for kind in ("named", "proposed"):
-        table.add_column(kind, justify="right")
-        table.add_column("nearest", justify="right")
-    for it in found:
+    table = Table(
+        *("name", number("in its cluster"), number("named"), number("nearest"), number("proposed"), number("nearest")),
+        title=f"Names near face {face}",
+    )
+    for name in names:
         table.add_row(
-            it.name,
-            figure(it.probability, 4),
-            f"{it.hard:,}",
-            figure(it.nearest_hard),
-            f"{it.soft:,}",
-            figure(it.nearest_soft),
+            name.name,
+            figure(name.probability, 4),
+            f"{name.hard:,}",
+            figure(name.nearest_hard),
+            f"{name.soft:,}",
+            figure(name.nearest_soft),
         )
     console.print(table)

@@ -1,14 +1,11 @@
-"""The table at the end of a run: what came in, what was found, how fast."""
+"""The table at the end of a run: scans, faces, clusters, and the rate."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-
-from rich.table import Table
+from dataclasses import dataclass
 
 from catalogue import reader
-from cli.common import console
+from cli.printing import console, print_json, print_values
 from cli.system import System
 from producers.feed import Outcome
 from sample.truth import Score, Truth, score
@@ -40,11 +37,8 @@ def print_summary(running: System, seconds: float, truth: Truth | None, as_json:
     """Print the summary of a run as a table, or as one line of JSON."""
     summary = summarise(running, seconds, truth)
     if as_json:
-        print(json.dumps(asdict(summary)))  # noqa: T201 - standard output is the result
+        print_json(summary)
         return
-    table = Table(show_header=False, title="Facestream")
-    table.add_column()
-    table.add_column(justify="right")
     rows = {
         "scans": f"{summary.scans:,}",
         "  analysed": f"{summary.analysed:,}",
@@ -62,9 +56,7 @@ def print_summary(running: System, seconds: float, truth: Truth | None, as_json:
         "  scans per second": f"{summary.scans_per_s:.2f}",
         "  faces per second": f"{summary.faces_per_s:.2f}",
     }
-    for name, value in rows.items():
-        table.add_row(name, value)
-    console.print(table)
+    print_values("Facestream", rows.items())
     if summary.truth:
         console.print(f"truth: {summary.truth}")
     if summary.waiting:
@@ -98,5 +90,5 @@ def summarise(running: System, seconds: float, truth: Truth | None) -> Summary:
 
 
 def _score(running: System, truth: Truth) -> Score:
-    found = reader.faces_of_clusters(running.connection)
-    return score(truth, {str(faces[0].cluster_id): [(face.scan_id, face.box) for face in faces] for faces in found})
+    clusters = reader.faces_of_clusters(running.connection)
+    return score(truth, {str(faces[0].cluster_id): [(face.scan_id, face.box) for face in faces] for faces in clusters})

@@ -1,4 +1,4 @@
-"""The consumers as processes of their own: started, watched, restarted when they die, told to stop and awaited."""
+"""The consumers as child processes: started, restarted when they end, and stopped."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _STOP_S = 60.0
 
 
 class Supervisor:
-    """Runs the consumers as children of this process. Use it as a context: they are stopped when it ends."""
+    """Runs the consumers as children of this process. A context manager, which stops them at its end."""
 
     def __init__(self, settings: Settings) -> None:
         self._environment = os.environ | as_environment(settings)
@@ -42,8 +42,10 @@ class Supervisor:
             self._start(name)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        # All are told first, so that they finish what they have at hand side by side.
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # All are signalled first, so that they finish in parallel.
         for running in self._children.values():
             if running.process.poll() is None:
                 running.process.send_signal(running.stop_signal)
@@ -57,17 +59,17 @@ class Supervisor:
         return {name: running.process.pid for name, running in self._children.items()}
 
     def check(self) -> None:
-        """Start again what has died. Raises UserError when one dies again and again."""
+        """Restart consumers that have ended. Raises UserError when one ends again and again."""
         for name, running in self._children.items():
             code = running.process.poll()
             if code is None:
                 continue
-            moment = time.monotonic()
-            recent = [at for at in self._restarts[name] if moment - at < _RESTARTS_WITHIN_S]
+            now = time.monotonic()
+            recent = [restart for restart in self._restarts[name] if now - restart < _RESTARTS_WITHIN_S]
             if len(recent) == _RESTARTS:
-                reason = child.last_telling_line(running.log, running.log_start)
+                reason = child.last_error_line(running.log, running.log_start)
                 raise UserError(f"{name} ends again and again (exit code {code}): {reason} (its log is {running.log})")
-            self._restarts[name] = [*recent, moment]
+            self._restarts[name] = [*recent, now]
             log.warning("restarted", consumer=name, exit_code=code)
             self._start(name)
 
@@ -79,7 +81,7 @@ class Supervisor:
 
 
 def as_environment(settings: Settings) -> dict[str, str]:
-    """Settings as the environment variables that give the same settings again."""
+    """The environment variables that yield the same settings."""
     variables: dict[str, str] = {}
 
     def add(name: str, value: Any) -> None:  # noqa: ANN401

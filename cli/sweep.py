@@ -1,8 +1,7 @@
-"""`facestream sweep`: what the clustering would be at other eps, from the graph alone."""
+"""`facestream sweep`: the clustering at other eps, computed from the graph."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
@@ -11,12 +10,14 @@ import plotille
 import typer
 from rich.table import Table
 
-from cli.common import Data, Json, archive, console, load_settings
+from cli.archive import open_archive
+from cli.common import load_settings
+from cli.options import Data, Json
+from cli.printing import console, print_json
 from clustering.clustering import Clustering
 from clustering.what_if import hypothetical_clusters
 from consumers.cluster import clustering_of, parameters_of
 from errors import UserError
-from stream.topics import ensure_topics
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Row:
 def sweep(
     first: Annotated[float, typer.Option("--from", help="The first eps.")] = 0.3,
     last: Annotated[float | None, typer.Option("--to", help="The last eps.", show_default="eps_max")] = None,
-    step: Annotated[float, typer.Option(help="From one eps to the next.")] = 0.02,
+    step: Annotated[float, typer.Option(help="Difference between one eps and the next.")] = 0.02,
     data: Data = None,
     json_: Json = False,
 ) -> None:
@@ -44,8 +45,7 @@ def sweep(
         raise UserError(f"eps from {first} to {end}: give 0 < from <= to <= {settings.clustering.eps_max} (eps_max)")
     if step <= 0:
         raise UserError(f"--step {step}: give a number larger than 0")
-    with archive(settings, database=False, command="sweep") as running:
-        ensure_topics(running.kafka)
+    with open_archive(settings, "sweep", database=False) as running:
         clustering = clustering_of(running.kafka, parameters_of(settings.clustering))
     try:
         rows = [row_at(clustering, float(eps)) for eps in np.arange(first, end + step / 2, step).round(6)]
@@ -53,7 +53,7 @@ def sweep(
         raise UserError(str(error)) from error
     if json_:
         for row in rows:
-            print(json.dumps(asdict(row)))  # noqa: T201 - standard output is the result
+            print_json(row)
         return
     table = Table("eps", "clusters", "singletons", "largest", "noise")
     for row in rows:
@@ -63,7 +63,7 @@ def sweep(
 
 
 def row_at(clustering: Clustering, eps: float) -> Row:
-    """One row of the sweep. Raises ValueError when eps is larger than what neighbours were searched up to."""
+    """One row of the sweep. Raises ValueError when eps is larger than eps_max."""
     partition = hypothetical_clusters(clustering, eps)
     sizes = list(partition.sizes().values())
     return Row(
@@ -87,4 +87,4 @@ def plot(rows: list[Row]) -> None:
     figure.plot(eps, [row.clusters for row in rows], label="clusters", lc="cyan")
     figure.plot(eps, [row.singletons for row in rows], label="singletons", lc="yellow")
     figure.plot(eps, [row.largest for row in rows], label="largest", lc="magenta")
-    print(figure.show(legend=True))  # noqa: T201 - rich would take the colours for text
+    print(figure.show(legend=True))  # noqa: T201 - rich would escape the colours

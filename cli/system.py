@@ -1,4 +1,4 @@
-"""The whole system on this machine while a feed publishes into it: watched, shown as it goes, and awaited."""
+"""The whole system on this machine, fed by one publisher: started, supervised, its progress shown, stopped."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 from psycopg import Connection
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, TextColumn
 
 from catalogue import reader
 from catalogue.connection import connect
-from cli.common import errors
-from cli.stages import STAGES
+from cli.printing import stderr
+from cli.progress import progress_bar
 from cli.supervisor import Supervisor
+from consumers.stages import STAGES
 from local.services import services
 from producers.feed import Outcome
 from schemas.scans import ScanPublished
@@ -29,7 +30,7 @@ _TICK_S = 0.5
 
 
 class System:
-    """Made by `system`. `stop` is set when the person at the keyboard wants an end."""
+    """Created by `system`. `stop` is set by Ctrl-C or SIGTERM."""
 
     def __init__(
         self,
@@ -51,11 +52,11 @@ class System:
         self._bar = progress.add_task("starting", total=None)
 
     def report(self, _scan: ScanPublished, outcome: Outcome) -> None:
-        """Told by the feed of each scan."""
+        """Count a scan that the feed has published. The feed calls it for each."""
         self.published[outcome] += 1
 
     def feed(self, publish: Callable[[], None]) -> None:
-        """Run a feed beside everything else until it ends. Raises what it raises."""
+        """Run a feed in a thread until it ends, and update the bar meanwhile. Raises what the feed raises."""
         with ThreadPoolExecutor(1, thread_name_prefix="feed") as pool:
             feeding: Future[None] = pool.submit(publish)
             try:
@@ -67,12 +68,12 @@ class System:
             feeding.result()
 
     def wait_until_done(self) -> None:
-        """Until every consumer has done with everything that was published, or `stop` is set."""
+        """Wait until every consumer has processed everything that was published, or `stop` is set."""
         while not self.stop.is_set() and any(self._tick().values()):
             self.stop.wait(_TICK_S)
 
     def end_progress(self) -> None:
-        """Leave the bar as it stands; what is printed next comes below it."""
+        """Update the bar a last time; later output appears below it."""
         self._tick()
         self._progress.stop()
 
@@ -93,7 +94,7 @@ class System:
 
 @contextmanager
 def system(settings: Settings, command: str) -> Iterator[System]:
-    """Kafka, PostgreSQL and the four consumers, up; stopped and awaited at the end, also after Ctrl-C or SIGTERM."""
+    """Run Kafka, PostgreSQL and the four consumers; stop them at the end, also after Ctrl-C or SIGTERM."""
     stop = threading.Event()
     with ExitStack() as stack:
         stack.enter_context(_signals(stop))
@@ -102,30 +103,21 @@ def system(settings: Settings, command: str) -> Iterator[System]:
         connection = stack.enter_context(connect(running.database))
         lags = stack.enter_context(lag_reader(running.kafka))
         supervisor = stack.enter_context(Supervisor(running))
-        progress = stack.enter_context(
-            Progress(
-                TextColumn("scans"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TextColumn("{task.description}"),
-                console=errors,
-            )
-        )
+        progress = stack.enter_context(progress_bar("scans", TextColumn("{task.description}")))
         yield System(running, stop, supervisor, lags, connection, progress)
 
 
 @contextmanager
 def _signals(stop: threading.Event) -> Iterator[None]:
-    def tell(_signal: int, _frame: FrameType | None) -> None:
+    def handle(_signal: int, _frame: FrameType | None) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        errors.print("stopping: what is at hand is brought to its end (again to stop at once)")
+        stderr.print("stopping: records in progress are finished first (again to stop at once)")
 
-    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
+    earlier = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in earlier.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""`facestream undo`: take a decision back."""
+"""`facestream undo`: undo a decision."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cli.common import Data, Json
-from cli.deciding import Author, Desk, Fields, Note, decide_and_tell
+from cli.decide import CommonFields, DecisionContext, decide
+from cli.options import Author, Data, Json, Note
 from decisions.lookup import find_decision
 from schemas.decisions import Decision, DecisionUndone
 
@@ -22,9 +22,9 @@ def undo(
     data: Data = None,
     json_: Json = False,
 ) -> None:
-    """Take a decision back: what was decided before holds again. To undo the undo restores the decision."""
+    """Undo a decision: what was decided before holds again. Undoing an undo restores the decision."""
 
-    def make(at: Desk, fields: Fields) -> Decision:
-        return DecisionUndone(**fields, undone_decision_id=find_decision(at.held, decision_id).decision_id)
+    def make(context: DecisionContext, fields: CommonFields) -> Decision:
+        return DecisionUndone(**fields, undone_decision_id=find_decision(context.decisions, decision_id).decision_id)
 
-    decide_and_tell(make, command="undo", author=author, note=note, data=data, json_=json_)
+    decide(make, command="undo", author=author, note=note, data=data, json_=json_)

@@ -1,4 +1,4 @@
-"""`facestream withdraw`: take scans back, with all their faces."""
+"""`facestream withdraw`: withdraw scans, with all their faces."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
-from cli.common import Data, archive, console, load_settings, now
+from cli.archive import open_archive
+from cli.common import load_settings, now
+from cli.options import Data
+from cli.printing import console
 from producers.feed import Feed
-from stream.topics import ensure_topics
 
 
 def withdraw(
@@ -17,12 +19,13 @@ def withdraw(
     ],
     data: Data = None,
 ) -> None:
-    """Take scans back. Their faces leave the clusters, and every topic and table, as the consumers come to it.
+    """Withdraw scans. The consumers remove their faces from the clusters and from every topic and table.
 
-    The pictures themselves stay where they are, and publishing them again brings their scans back.
+    The pictures themselves stay where they are, and publishing them again restores their scans.
     """
-    with archive(load_settings(data), database=False, command="withdraw") as settings:
-        ensure_topics(settings.kafka)
-        with Feed(settings.kafka, now) as feed:
-            feed.withdraw(scan_ids)
+    with (
+        open_archive(load_settings(data), "withdraw", database=False) as running,
+        Feed(running.kafka, now) as feed,
+    ):
+        feed.withdraw(scan_ids)
     console.print(f"scans withdrawn: {len(set(scan_ids)):,}", highlight=False)

@@ -1,1 +1,1 @@
-"""One module per consumer: a pure step plus its wiring."""
+"""The four consumers: one module for each, with its pure step and its wiring."""

@@ -1,14 +1,14 @@
-"""The auditor of an index shard: in idle time, what was said in `neighbours` is held against an exact search.
+"""The audit of an index shard: while it is idle, it compares records of `neighbours` with an exact search.
 
-It follows `neighbours` behind the index, and each record is audited once. That is enough: a record has to name the
-neighbours of its own and of lower analysis numbers (see index/audit.py), and of those none can come later. So what has
-never been audited is what lies behind one offset of `neighbours`. That offset and the counts are the note committed
-beside the index's offsets, in one transaction with the fuller records.
+The audit reads `neighbours` behind the index, and audits each record once. That is enough: a record has to hold the
+neighbours of its own and of lower analysis numbers (see index/audit.py), and no face with a lower number can be added
+later. So the records that were never audited are those from one offset of `neighbours` on. That offset and the counts
+are the checkpoint metadata beside the index's offsets, committed in one transaction with the corrections.
 
-The owner of a shard does this in its own loop, between batches. So a fuller record is of an analysis that is live
-there and then, and never comes after the tombstone of its scan. What was said is read back from `neighbours`, and the
-vectors of an analysis from `faces`, where its number is its offset: nothing is kept in memory, and a shard can search
-for faces that live in others.
+The owner of a shard audits in its own loop, between batches. So a correction is of an analysis that is live at that
+moment, and is never published after the tombstone of its scan. Published records are read back from `neighbours`, and
+the vectors of an analysis from `faces`, where its number is its offset. So nothing is kept in memory, and a shard can
+search for faces that other shards hold.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 
 import structlog
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from index.audit import Audit, audit
 from index.entries import Analysed
@@ -27,7 +27,8 @@ from schemas.faces import ScanAnalysed
 from schemas.neighbours import NeighboursFound
 from schemas.topics import FACES, NEIGHBOURS
 from settings import KafkaSettings
-from stream.reading import Log
+from stream.reading import Log, latest
+from stream.records import Received
 
 log = structlog.get_logger()
 
@@ -38,89 +39,95 @@ _MOST_RECORDS = 200
 
 
 class AuditProgress(BaseModel):
-    """How far the audit of one shard has come, and what it saw.
+    """How far the audit of one shard has come, and its counts.
 
-    offset: the next one of `neighbours`. analysis: the highest one audited. Of these analyses, scans: how many they
-    are, said_again: those with gaps, pairs: true pairs of neighbours, found: those that had been said at once.
+    offset: the next one of `neighbours` to audit. analysis: the highest number audited. Of these analyses, scans: how
+    many there are. republished: how many records missed pairs and were published again; it is stored as `said_again`,
+    a name that older checkpoint metadata has. pairs: true pairs of neighbours. found: those that were published before
+    the audit.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, validate_by_name=True, serialize_by_alias=True)
 
     offset: int = 0
     analysis: int = -1
     scans: int = 0
-    said_again: int = 0
+    republished: int = Field(default=0, alias="said_again")
     pairs: int = 0
     found: int = 0
 
     @classmethod
-    def from_metadata(cls, note: str) -> AuditProgress:
-        """What stands in the note beside the offsets of an index."""
-        return cls.model_validate_json(note) if note else cls()
+    def from_metadata(cls, metadata: str) -> AuditProgress:
+        """The progress in the checkpoint metadata of an index; without any, nothing is audited yet."""
+        return cls.model_validate_json(metadata) if metadata else cls()
 
     @property
     def recall(self) -> float:
-        """The share of the pairs that had been said before the audit; 1 where there are none."""
+        """The share of the pairs that were published before the audit; 1 where there are none."""
         return self.found / self.pairs if self.pairs else 1.0
 
-    def and_then(self, offset: int, entries: Sequence[Analysed], seen: Audit) -> AuditProgress:
-        """After these analyses, which are higher than all before."""
+    def after(self, offset: int, entries: Sequence[Analysed], result: Audit) -> AuditProgress:
+        """The progress after an audit of these analyses, whose numbers are higher than all before."""
         return AuditProgress(
             offset=offset,
-            analysis=max((it.analysis for it in entries), default=self.analysis),
+            analysis=max((entry.analysis for entry in entries), default=self.analysis),
             scans=self.scans + len(entries),
-            said_again=self.said_again + len(seen.fuller),
-            pairs=self.pairs + seen.true,
-            found=self.found + seen.found,
+            republished=self.republished + len(result.corrections),
+            pairs=self.pairs + result.true,
+            found=self.found + result.found,
         )
 
 
 class Auditor(AbstractContextManager["Auditor"]):
-    """Reads what is to be audited. Its connections are closed at the end of the context; one caller at a time."""
+    """Audits one shard. Its connections are closed at the end of the context; one caller at a time."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
         with ExitStack() as stack:
             self._neighbours = stack.enter_context(Log(kafka, NEIGHBOURS))
             self._faces = stack.enter_context(Log(kafka, FACES))
             self._stack = stack.pop_all()
-        self._tell = False
+        self._has_news = False
 
-    def go_on(self, index: FaceIndex, note: str) -> tuple[list[NeighboursFound], str]:
-        """Audit the next few records: the fuller ones to publish, and the note to commit with them."""
-        before = AuditProgress.from_metadata(note)
-        most = max(1, min(_MOST_RECORDS, _PAIRS // max(1, index.faces)))
-        received, offset = self._neighbours.next(before.offset, most)
-        if offset == before.offset:
-            self._report(before)
-            return [], note
-        # A scan that was said twice among them is judged by its last record.
-        found = {
-            it.message.scan_id: it.message
-            for it in received
-            if isinstance(it.message, NeighboursFound) and it.message.shard == index.parameters.shard
-        }
-        live = [it for it in found.values() if _is_live(index, it)]
-        analyses = self._faces.at([it.analysis for it in live])
-        entries = [Analysed(it.offset, it.message) for it in analyses if isinstance(it.message, ScanAnalysed)]
-        first = [it for it in entries if it.analysis > before.analysis]
-        seen = audit(index, first, live)
-        # What the auditor itself has said again, or an index whose offsets were set back. It counts no second time.
-        again = audit(index, [it for it in entries if it.analysis <= before.analysis], live)
-        self._tell = True
-        fuller = [*seen.fuller, *again.fuller]
-        if fuller:
-            log.info("neighbours said again", scans=len(fuller), missed=seen.true - seen.found)
-        return fuller, before.and_then(offset, first, seen).model_dump_json()
+    def audit_next(self, index: FaceIndex, metadata: str) -> tuple[list[NeighboursFound], str]:
+        """Audit the next few records: the corrections to publish, and the checkpoint metadata to commit with them."""
+        progress = AuditProgress.from_metadata(metadata)
+        max_records = max(1, min(_MOST_RECORDS, _PAIRS // max(1, index.faces)))
+        received, offset = self._neighbours.next(progress.offset, max_records)
+        if offset == progress.offset:
+            self._log_recall(progress)
+            return [], metadata
+        records = [record for record in _records_of(received, index.parameters.shard) if _is_live(index, record)]
+        analyses = self._faces.at([record.analysis for record in records])
+        entries = [Analysed(one.offset, one.message) for one in analyses if isinstance(one.message, ScanAnalysed)]
+        new = [entry for entry in entries if entry.analysis > progress.analysis]
+        result = audit(index, new, records)
+        # Analyses that are audited already come again after a correction, or where the index's offsets were set back.
+        # They are audited too, but not counted a second time.
+        repeated = audit(index, [entry for entry in entries if entry.analysis <= progress.analysis], records)
+        self._has_news = True
+        corrections = [*result.corrections, *repeated.corrections]
+        if corrections:
+            log.info("neighbours republished", scans=len(corrections), missed=result.true - result.found)
+        return corrections, progress.after(offset, new, result).model_dump_json()
 
-    def _report(self, audited: AuditProgress) -> None:
-        if self._tell:
-            log.info("audited", scans=audited.scans, pairs=audited.pairs, recall=round(audited.recall, 6))
-            self._tell = False
+    def _log_recall(self, progress: AuditProgress) -> None:
+        if self._has_news:
+            log.info("audited", scans=progress.scans, pairs=progress.pairs, recall=round(progress.recall, 6))
+            self._has_news = False
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self._stack.close()
 
 
-def _is_live(index: FaceIndex, found: NeighboursFound) -> bool:
-    live = index.scans.get(found.scan_id)
-    return live is not None and live.analysis == found.analysis
+def _records_of(received: Sequence[Received], shard: int) -> list[NeighboursFound]:
+    """The latest of these records of each scan, as this shard published them."""
+    messages = (one.message for one in received)
+    records = (message for message in messages if isinstance(message, NeighboursFound) and message.shard == shard)
+    return list(latest((record.key, record) for record in records).values())
+
+
+def _is_live(index: FaceIndex, record: NeighboursFound) -> bool:
+    live = index.scans.get(record.scan_id)
+    return live is not None and live.analysis == record.analysis

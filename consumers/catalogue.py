@@ -1,4 +1,4 @@
-"""The catalogue consumer: what was found and decided into PostgreSQL. Its state and its offsets are the tables."""
+"""The catalogue consumer: writes the topics to PostgreSQL. The tables are its state, and hold its offsets."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ import psycopg
 from catalogue import reader, writer
 from catalogue.connection import connect
 from catalogue.errors import CatalogueError, CatalogueUnavailable
+from consumers import stages
 from errors import Fatal, Retriable
-from schemas.topics import ASSIGNMENTS, CLUSTERS, DEAD_LETTERS, FACES, LABELS, SCANS
+from schemas.topics import ASSIGNMENTS, CLUSTERS
 from settings import DatabaseSettings, Settings
 from stream.records import Positions, Received
 from stream.sink import drain
 
-GROUP = writer.CONSUMER
+GROUP = stages.CATALOGUE
 
-TOPICS = (SCANS, FACES, LABELS, ASSIGNMENTS, CLUSTERS, DEAD_LETTERS)
+TOPICS = stages.STAGES[GROUP]
 
 _MAX_RECORDS = 500
 
@@ -30,18 +31,18 @@ Result = TypeVar("Result")
 
 
 class CatalogueSink(AbstractContextManager["CatalogueSink"]):
-    """The tables as a sink. It connects when it is needed, and again after the connection was lost."""
+    """The tables as a sink. It connects on the first call, and again after the connection was lost."""
 
     def __init__(self, database: DatabaseSettings) -> None:
         self._database = database
         self._connection: psycopg.Connection | None = None
 
     def positions(self) -> Positions:
-        """The offsets to read next, as the tables have them. Raises Retriable and Fatal."""
+        """The offsets to read next, as the tables hold them. Raises Retriable and Fatal."""
         return self._with_connection(lambda connection: reader.offsets(connection, GROUP))
 
     def write(self, received: Sequence[Received], positions: Positions) -> None:
-        """Take records and the offsets after them, in one transaction. Raises Retriable and Fatal."""
+        """Write records and the offsets after them, in one transaction. Raises Retriable and Fatal."""
         self._with_connection(lambda connection: writer.write(connection, received, positions))
 
     def _with_connection(self, call: Callable[[psycopg.Connection], Result]) -> Result:
@@ -51,16 +52,18 @@ class CatalogueSink(AbstractContextManager["CatalogueSink"]):
             return call(self._connection)
         except (CatalogueUnavailable, psycopg.OperationalError, psycopg.InterfaceError) as error:
             self._close()
-            raise Retriable(f"the catalogue is away: {_line(error)}") from error
+            raise Retriable(f"the catalogue is away: {_first_line(error)}") from error
         except (CatalogueError, psycopg.Error) as error:
-            raise Fatal(f"the catalogue cannot be written: {_line(error)}") from error
+            raise Fatal(f"the catalogue cannot be written: {_first_line(error)}") from error
 
     def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self._close()
 
 
@@ -73,7 +76,7 @@ def run(settings: Settings, member: str, stop: threading.Event, clock: Callable[
             member,
             TOPICS,
             sink,
-            # The detect consumer reports what is wrong in `scans`, the index consumer in `faces`.
+            # Invalid records of `scans` are reported by detect, of `faces` by index, of `labels` by cluster.
             reports=(ASSIGNMENTS, CLUSTERS),
             max_records=_MAX_RECORDS,
             stop=stop,
@@ -81,5 +84,5 @@ def run(settings: Settings, member: str, stop: threading.Event, clock: Callable[
         )
 
 
-def _line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]

@@ -1,8 +1,8 @@
 """The cluster consumer: `neighbours` and `labels` in, `assignments` and `clusters` out. Its state is the graph.
 
-On a start the graph is that of a snapshot and of `neighbours` since, and all of `labels`; nothing is searched. Then it
-is held against what was published in `assignments`, and the difference is said: after other parameters, or where
-compaction has taken the record away that would have told of a face's end.
+On a start the graph is restored from a snapshot, the records of `neighbours` since, and all of `labels`; nothing is
+searched. Then it is compared with what was published in `assignments`, and the difference is published. There is one
+after a change of parameters, and where compaction has deleted the tombstone that removed a face.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 
 from clustering import snapshot
 from clustering.clustering import Clustering, ClusteringInput, DecisionDeleted, Delta, NeighboursWithdrawn, Parameters
-from consumers.resume import batches, is_usable, since, snapshots_of
+from consumers import stages
+from consumers.resume import batches, batches_since, is_usable, snapshot_folder
 from errors import Fatal
 from schemas.clusters import FaceAssigned
 from schemas.codec import encoded
@@ -26,40 +27,39 @@ from stream.records import Output, Positions, Received, Rejected, RestoredStep
 from stream.topics import ensure_topics
 from stream.transform import transform
 
-GROUP = "cluster"
+GROUP = stages.CLUSTER
 
-# One owner reads both: each has one partition, and the assignor that is used, `range`, gives both to one member.
-TOPICS = (NEIGHBOURS, LABELS)
+TOPICS = stages.STAGES[GROUP]
 
 _MAX_RECORDS = 256
 
 
 def parameters_of(settings: ClusteringSettings) -> Parameters:
-    """What a clustering with these settings is made with."""
+    """The parameters of a clustering with these settings."""
     return Parameters(**settings.model_dump(exclude={"eps_max"}))
 
 
 def step(clustering: Clustering, batch: Sequence[Received]) -> list[Output]:
-    """Take in what was found near new faces, and decided; say what changed. Raises Fatal when eps reaches too far."""
-    said: list[ClusteringInput] = []
+    """Apply neighbours and decisions to the clustering; what changed. Raises Fatal when eps is beyond eps_max."""
+    inputs: list[ClusteringInput] = []
     rejected: list[Output] = []
     for received in batch:
         message = received.message
         try:
             if isinstance(message, ClusteringInput):
-                said.append(message)
+                inputs.append(message)
             elif isinstance(message, Tombstone):
-                said.append(_taken_back(message))
+                inputs.append(_deletion(message))
         except ValueError as error:
             rejected.append(Rejected(received, str(error)))
     try:
-        delta = clustering.apply(said)
+        delta = clustering.apply(inputs)
     except ValueError as error:
         raise Fatal(str(error)) from error
     return [*rejected, *outputs(delta)]
 
 
-def _taken_back(tombstone: Tombstone) -> ClusteringInput:
+def _deletion(tombstone: Tombstone) -> ClusteringInput:
     if tombstone.topic == LABELS:
         return DecisionDeleted(tombstone.key)
     return NeighboursWithdrawn(*parse_neighbours_key(tombstone.key))
@@ -71,7 +71,7 @@ def outputs(delta: Delta) -> list[Output]:
 
 
 def clustering_of(kafka: KafkaSettings, parameters: Parameters) -> Clustering:
-    """All that stands in `neighbours` and `labels`, clustered. Nothing is searched, and no clusterer is disturbed."""
+    """All records of `neighbours` and `labels`, clustered. Nothing is searched or published."""
     clustering = Clustering(parameters)
     for topic in TOPICS:
         for batch in batches(read_to_end(kafka, topic)):
@@ -80,9 +80,9 @@ def clustering_of(kafka: KafkaSettings, parameters: Parameters) -> Clustering:
 
 
 def difference(live: Iterable[FaceAssigned], published: dict[str, bytes]) -> list[Output]:
-    """What must be said so that `assignments`, where these values stand by face id, tells what is live.
+    """What to publish so that `assignments` holds what is live. `published` is what it holds now: values by face id.
 
-    `published` is used up.
+    The faces that are live are removed from `published`.
     """
     changed = [assignment for assignment in live if published.pop(assignment.face_id, None) != encoded(assignment)]
     return [*changed, *(Tombstone(ASSIGNMENTS, face_id) for face_id in sorted(published))]
@@ -95,26 +95,23 @@ def run(
     clock: Callable[[], datetime],
     generation: str | None = None,
 ) -> None:
-    """Run until `stop` is set: the live clusterer, or one of a generation of its own beside it.
-
-    Raises errors.Fatal.
-    """
+    """Run until `stop` is set: the live clusterer, or that of a generation beside it. Raises errors.Fatal."""
     parameters = parameters_of(settings.clustering)
     try:
-        written = of_generation(ASSIGNMENTS, generation), of_generation(CLUSTERS, generation)
+        assignments, clusters = of_generation(ASSIGNMENTS, generation), of_generation(CLUSTERS, generation)
     except ValueError as error:
         raise Fatal(str(error)) from error
-    ensure_topics(settings.kafka, written)
+    ensure_topics(settings.kafka, (assignments, clusters))
 
     group = GROUP if generation is None else f"{GROUP}-{generation}"
-    folder = snapshots_of(settings, group, NEIGHBOURS)
+    folder = snapshot_folder(settings, group, NEIGHBOURS)
 
     def restore_step(positions: Positions) -> RestoredStep:
         clustering = _restored(settings, parameters, folder, positions, clock())
         return RestoredStep(
             lambda batch: step(clustering, batch),
-            difference(clustering.assignments(), latest_values(settings.kafka, written[0])),
-            save=lambda at: _save(clustering, folder, at),
+            difference(clustering.assignments(), latest_values(settings.kafka, assignments)),
+            save=lambda positions: _save(clustering, folder, positions),
         )
 
     transform(
@@ -133,25 +130,26 @@ def run(
 def _restored(
     settings: Settings, parameters: Parameters, folder: Path, positions: Positions, now: datetime
 ) -> Clustering:
-    """The clustering at these positions. What changed on the way there was published before.
+    """The clustering at these positions. The changes that lead there are published already, so they are discarded.
 
-    Decisions are few, and what they come to does not depend on when they came: they are read anew, all at the end.
+    Decisions are few, and their effect does not depend on their order: all of them are read again, at the end.
     """
     neighbours, labels = (_of(topic, positions) for topic in TOPICS)
     restored = snapshot.load(folder, parameters)
     usable = is_usable(restored, settings.kafka, neighbours, now)
     clustering, offset = (restored.clustering, restored.offset) if usable else (Clustering(parameters), 0)
-    for batch in since(settings.kafka, offset, neighbours):
+    for batch in batches_since(settings.kafka, offset, neighbours):
         step(clustering, batch)
     step(clustering, list(read_until(settings.kafka, labels)))
     return clustering
 
 
 def _of(topic: Topic, positions: Positions) -> Positions:
-    found = {at: offset for at, offset in positions.items() if at[0] == topic.name}
-    if not found:
+    """The positions in one topic. Raises Fatal where it was assigned to another member than the other topic."""
+    of_topic = {(name, number): offset for (name, number), offset in positions.items() if name == topic.name}
+    if not of_topic:
         raise Fatal(f"the broker gave another member of this group the topic {topic.name}: start this one again")
-    return found
+    return of_topic
 
 
 def _save(clustering: Clustering, folder: Path, positions: Positions) -> None:

@@ -1,4 +1,4 @@
-"""The detect consumer: `scans` in, `faces` out. It holds no state; it scales by members of its group."""
+"""The detect consumer: `scans` in, `faces` out. It has no state; it scales by members of its group."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from consumers import stages
 from consumers.workers import Outcome, Unusable, Workers
 from errors import Fatal
 from models.analyse import EngineParameters
@@ -17,32 +18,32 @@ from settings import Settings
 from stream.records import Output, Received, Rejected, RestoredStep
 from stream.transform import transform
 
-GROUP = "detect"
+GROUP = stages.DETECT
 
 Analyse = Callable[[Sequence[ScanPublished]], Sequence[Outcome]]
 """Analyses scans: an outcome for each, in their order."""
 
-# Batches are small, so that a member that dies has little to do again.
+# Batches are small, so that a member that is killed repeats little work.
 _SCANS_PER_PROCESS = 8
-_SCANS_PER_LANE = 16
-# Each needs some 250 MB before its first scan. With more cores, a process has more threads.
+_SCANS_PER_WORKER_THREAD = 16
+# Each needs some 250 MB before its first scan. With more cores, a process has more threads of ONNX Runtime.
 _MOST_PROCESSES = 8
 # More of them would wait for the accelerator. Each needs the memory of a large scan.
-_MOST_LANES = 8
+_MOST_WORKER_THREADS = 8
 
 
 def step(analyse: Analyse, batch: Sequence[Received]) -> list[Output]:
-    """Analyse what was published, pass withdrawals on, in the order in which they were said."""
-    scans = [it.message for it in batch if isinstance(it.message, ScanPublished)]
+    """Analyse published scans and pass on withdrawals, in the order of the batch."""
+    scans = [received.message for received in batch if isinstance(received.message, ScanPublished)]
     outcomes = iter(analyse(scans))
-    said: list[Output] = []
+    outputs: list[Output] = []
     for received in batch:
         if isinstance(received.message, Tombstone):
-            said.append(Tombstone(FACES, received.message.key))
+            outputs.append(Tombstone(FACES, received.message.key))
             continue
         outcome = next(outcomes)
-        said.append(Rejected(received, outcome.reason) if isinstance(outcome, Unusable) else outcome)
-    return said
+        outputs.append(Rejected(received, outcome.reason) if isinstance(outcome, Unusable) else outcome)
+    return outputs
 
 
 def run(settings: Settings, member: str, stop: threading.Event, clock: Callable[[], datetime]) -> None:
@@ -54,16 +55,16 @@ def run(settings: Settings, member: str, stop: threading.Event, clock: Callable[
     except EngineError as error:
         raise Fatal(str(error)) from error
     if on_accelerator:
-        processes, lanes, threads = models.processes or 1, max(2, min(cores, _MOST_LANES)), 1
-        max_records = _SCANS_PER_LANE * lanes * processes
+        processes, worker_threads, threads = models.processes or 1, max(2, min(cores, _MOST_WORKER_THREADS)), 1
+        max_records = _SCANS_PER_WORKER_THREAD * worker_threads * processes
     else:
-        # A process a core: what it does besides the networks then needs no core of its own (docs/performance.md).
-        processes, lanes = models.processes or min(cores, _MOST_PROCESSES), 1
+        # One process a core: its work outside of the networks then needs no further core (docs/performance.md).
+        processes, worker_threads = models.processes or min(cores, _MOST_PROCESSES), 1
         threads = max(1, cores // processes)
         max_records = _SCANS_PER_PROCESS * processes
     parameters = EngineParameters(**models.model_dump(exclude={"processes"}), threads=threads)
-    # What is wrong with the weights or the provider shows on entering, as one line.
-    with Workers(parameters, processes, lanes) as workers:
+    # Entering raises Fatal where the weights or the provider cannot be used.
+    with Workers(parameters, processes, worker_threads) as workers:
         transform(
             settings.kafka,
             GROUP,

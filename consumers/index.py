@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from consumers import stages
 from consumers.audit import Auditor
-from consumers.resume import is_usable, since, snapshots_of
+from consumers.resume import batches_since, is_usable, snapshot_folder
 from errors import Fatal, SnapshotRefused
 from index import snapshot
 from index.entries import Analysed, Withdrawn
@@ -23,19 +24,19 @@ from stream.groups import known_groups
 from stream.records import Output, Positions, Received, Rejected, RestoredStep
 from stream.transform import transform
 
-GROUP = "index"
+GROUP = stages.INDEX
 
 _MAX_RECORDS = 256
 
 
 def step(index: FaceIndex, batch: Sequence[Received]) -> list[Output]:
-    """Take analyses and withdrawals into the index; say what lies near each new face."""
-    entries, rejected = said(batch)
+    """Apply analyses and withdrawals to the index; its records of the neighbours of each new face."""
+    entries, rejected = index_entries(batch)
     return [*rejected, *index.apply(entries)]
 
 
-def said(batch: Iterable[Received]) -> tuple[list[Analysed | Withdrawn], list[Rejected]]:
-    """The records of `faces` as the index takes them, an analysis numbered by its offset, and those it cannot take."""
+def index_entries(batch: Iterable[Received]) -> tuple[list[Analysed | Withdrawn], list[Rejected]]:
+    """The records of `faces` as entries of the index, an analysis numbered by its offset; and the invalid records."""
     entries: list[Analysed | Withdrawn] = []
     rejected: list[Rejected] = []
     for received in batch:
@@ -69,7 +70,7 @@ def run(
     parameters = Parameters(
         eps_max=settings.clustering.eps_max, shard=shard, shards=shards, **settings.index.model_dump()
     )
-    folder = snapshots_of(settings, group, FACES)
+    folder = snapshot_folder(settings, group, FACES)
 
     with Auditor(settings.kafka) as auditor:
 
@@ -77,8 +78,8 @@ def run(
             index = _restored(settings, parameters, folder, positions, clock())
             return RestoredStep(
                 lambda batch: step(index, batch),
-                idle=lambda note: auditor.go_on(index, note),
-                save=lambda at: _save(index, folder, at),
+                idle=lambda metadata: auditor.audit_next(index, metadata),
+                save=lambda positions: _save(index, folder, positions),
             )
 
         transform(
@@ -96,8 +97,8 @@ def _restored(
         raise Fatal(str(error)) from error
     usable = is_usable(restored, settings.kafka, positions, now)
     index, offset = (restored.index, restored.offset) if usable else (FaceIndex(parameters), 0)
-    for batch in since(settings.kafka, offset, positions):
-        index.apply(said(batch)[0], search=False)
+    for batch in batches_since(settings.kafka, offset, positions):
+        index.apply(index_entries(batch)[0], search=False)
     return index
 
 
@@ -107,13 +108,13 @@ def _save(index: FaceIndex, folder: Path, positions: Positions) -> None:
 
 
 def shards_known(kafka: KafkaSettings) -> int | None:
-    """The shard count with which these topics were indexed; None before the first. Raises Fatal without a broker."""
-    found = (re.fullmatch(rf"{GROUP}(?:-\d+-of-(\d+))?", group) for group in sorted(known_groups(kafka)))
-    return next((int(it[1] or 1) for it in found if it), None)
+    """The number of shards of which these topics were indexed; None before the first. Raises Fatal without a broker."""
+    matches = (re.fullmatch(rf"{GROUP}(?:-\d+-of-(\d+))?", group) for group in sorted(known_groups(kafka)))
+    return next((int(match[1] or 1) for match in matches if match), None)
 
 
 def _refuse_other_shards(settings: Settings, shards: int) -> None:
-    """Shards add up only if all are of one count: nobody would take back what a shard of another count has said."""
+    """Raise Fatal for another number of shards: nothing would withdraw the records that the former shards published."""
     known = shards_known(settings.kafka)
     if known not in (None, shards):
         raise Fatal(

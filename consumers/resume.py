@@ -1,4 +1,4 @@
-"""Where a stateful consumer takes up: at its newest snapshot that can be used, and the log since."""
+"""How a stateful consumer restores its state: from its newest usable snapshot, and the records since."""
 
 from __future__ import annotations
 
@@ -22,26 +22,31 @@ from stream.topics import tombstones_from, topic_id
 log = structlog.get_logger()
 
 _BATCH = 1000
-_MARK = "topic"
+# The file that holds the id of the topic whose offsets the snapshots stand for.
+_TOPIC_ID = "topic"
 
 
-def snapshots_of(settings: Settings, group: str, topic: Topic) -> Path:
-    """The folder of a group's snapshots, without those of another broker's topic: their offsets mean nothing here."""
+def snapshot_folder(settings: Settings, group: str, topic: Topic) -> Path:
+    """The folder of a group's snapshots.
+
+    Snapshots of a topic with another id are deleted: the topic was recreated, or is another broker's, so that their
+    offsets mean nothing here. Raises errors.Fatal where the folder cannot be used.
+    """
     folder = settings.data / "snapshots" / group
-    mark, known = folder / _MARK, topic_id(settings.kafka, topic)
+    id_file, present_id = folder / _TOPIC_ID, topic_id(settings.kafka, topic)
     try:
-        if mark.exists() and mark.read_text() != known:
-            log.warning("snapshots taken away", folder=str(folder), reason=f"they are of another topic {topic.name}")
+        if id_file.exists() and id_file.read_text() != present_id:
+            log.warning("snapshots deleted", folder=str(folder), reason=f"they are of another topic {topic.name}")
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        mark.write_text(known)
+        id_file.write_text(present_id)
     except OSError as error:
         raise Fatal(f"the folder of snapshots {folder} cannot be used: {error.strerror}") from error
     return folder
 
 
 class Restored(Protocol):
-    """What a room could restore: the next offset to read, and the snapshots it has refused."""
+    """What a package restored from its snapshots."""
 
     @property
     def offset(self) -> int:
@@ -49,33 +54,34 @@ class Restored(Protocol):
 
     @property
     def refused(self) -> Sequence[Exception]:
-        """Why snapshots were passed over."""
+        """Why newer snapshots were skipped."""
 
 
 def is_usable(restored: Restored, kafka: KafkaSettings, positions: Positions, now: datetime) -> bool:
-    """Whether to go on from what was restored, at `now`; says what was refused.
+    """Whether the restored state can be used at these positions, at `now`. Logs which snapshots were skipped.
 
-    Where the offsets were set back, to say again what was said, a later snapshot knows too much. And one that is older
-    than the tombstones which the topic keeps may know what was withdrawn since: without it, the topic tells all.
+    A snapshot of a higher offset cannot: where the group's offsets were set back, it holds records that are to be
+    processed again. Nor can one that is older than the tombstones which the topic still has: it may hold scans whose
+    tombstones are compacted away. The topic, read from its beginning, does not.
     """
     for reason in restored.refused:
-        log.warning("snapshot passed over", reason=str(reason))
+        log.warning("snapshot skipped", reason=str(reason))
     (((topic, _), end),) = positions.items()
     if restored.offset > end:
         return False
     if 0 < restored.offset < tombstones_from(kafka, topic, now):
-        log.warning("snapshot passed over", reason=f"tombstones of {topic} since offset {restored.offset} may be gone")
+        log.warning("snapshot skipped", reason=f"tombstones of {topic} since offset {restored.offset} may be gone")
         return False
     return True
 
 
-def since(kafka: KafkaSettings, offset: int, positions: Positions) -> Iterator[list[Received]]:
-    """The log from `offset` up to the positions, in batches."""
+def batches_since(kafka: KafkaSettings, offset: int, positions: Positions) -> Iterator[list[Received]]:
+    """The records from `offset` up to the positions, in batches."""
     return batches(read_until(kafka, positions, dict.fromkeys(positions, offset)))
 
 
 def batches(received: Iterable[Received]) -> Iterator[list[Received]]:
-    """A log in pieces of a thousand records; while one is worked on, the next is read."""
+    """Records in batches of a thousand. A thread reads the next batch while the caller processes one."""
     iterator = iter(received)
     with ThreadPoolExecutor(1, thread_name_prefix="read") as reader:
         ahead = reader.submit(list, islice(iterator, _BATCH))

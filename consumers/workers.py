@@ -1,8 +1,8 @@
 """The processes that analyse scans, each with the networks loaded once.
 
-Processes, because dlib's Python calls hold the interpreter lock while they compute, and because a picture that brings
-its process down (out of memory, say) must not bring the consumer down. An accelerator is fed from one process, by
-several lanes: while the networks compute for one of them, others fetch and decode, resize, and cut out faces.
+Processes, because dlib's Python calls hold the interpreter lock while they compute, and because an image that ends its
+process (out of memory, say) must not end the consumer. An accelerator is fed from one process by several worker
+threads: while the networks compute for one of them, the others fetch and decode, resize, and cut out faces.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from models.weights import WeightsError
 from schemas.faces import ScanAnalysed
 from schemas.scans import ScanPublished
 
-# Tasks for each process in a batch of scans, so that one with small scans takes over from one with large ones.
+# Tasks for each process in a batch, so that a process with small scans takes over work from one with large scans.
 _TASKS = 2
-# What ends the analysis of several scans at once. Alone, each shows whether it was the one.
+# Failures that one scan causes for all that are analysed with it. They are then analysed one by one, to find it.
 _FAILURES = (BrokenProcessPool, NetworkFailed, MemoryError)
 
 
@@ -48,21 +48,21 @@ Outcome = ScanAnalysed | Unusable
 class Workers:
     """A pool of analysing processes. Use it as a context: they end with it, and with this process however it ends.
 
-    `lanes` is the number of threads in each of them that take scans through the analysis. Entering raises
+    `threads` is the number of worker threads in each process, each of which analyses scans. Entering raises
     errors.Fatal where the networks cannot be loaded.
     """
 
-    def __init__(self, parameters: EngineParameters, processes: int, lanes: int = 1) -> None:
+    def __init__(self, parameters: EngineParameters, processes: int, threads: int = 1) -> None:
         self._parameters = parameters
         self._processes = processes
-        self._lanes = lanes
+        self._threads = threads
         self._pool = self._start()
 
     def analyse(self, scans: Sequence[ScanPublished]) -> list[Outcome]:
         """Analyse scans: an outcome for each, in their order."""
-        shares = _shared_out(scans, self._processes * (1 if self._lanes > 1 else _TASKS))
+        shares = _split(scans, self._processes * (1 if self._threads > 1 else _TASKS))
         try:
-            futures = [self._pool.submit(_analyse_in_lanes, share, self._lanes) for share in shares]
+            futures = [self._pool.submit(_analyse_in_threads, share, self._threads) for share in shares]
             return [outcome for future in futures for outcome in future.result()]
         except _FAILURES:
             self._restart()
@@ -82,13 +82,13 @@ class Workers:
         self._await_ready()
 
     def _await_ready(self) -> None:
-        """Without this, a faulty installation, or a device that is gone, would turn every scan into a dead letter."""
+        """Raise Fatal where the networks cannot be loaded: otherwise every scan would become a dead letter."""
         try:
             self._pool.submit(_ready).result()
         except (WeightsError, EngineError) as error:
             raise Fatal(str(error)) from error
         except BrokenProcessPool as error:
-            raise Fatal("the analysing processes do not start, the reason stands above") from error
+            raise Fatal("the analysing processes do not start, the reason is printed above") from error
 
     def _start(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(self._processes, get_context("spawn"), _load, (self._parameters,))
@@ -101,12 +101,14 @@ class Workers:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _shared_out(scans: Sequence[ScanPublished], shares: int) -> list[Sequence[ScanPublished]]:
-    """The scans in so many shares, or in fewer."""
+def _split(scans: Sequence[ScanPublished], shares: int) -> list[Sequence[ScanPublished]]:
+    """The scans in at most so many shares of one size, in their order."""
     size = math.ceil(len(scans) / shares)
     return [scans[start : start + size] for start in range(0, len(scans), max(1, size))]
 
@@ -115,7 +117,7 @@ _engine: Engine | WeightsError | EngineError | None = None
 
 
 def _load(parameters: EngineParameters) -> None:
-    """Prepare a worker process."""
+    """Load the networks: the initializer of each worker process."""
     global _engine
     # The consumer ends its workers itself, when the batch is done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -124,7 +126,8 @@ def _load(parameters: EngineParameters) -> None:
     try:
         _engine = load_engine(parameters)
     except (WeightsError, EngineError) as error:
-        _engine = error  # for whoever asks for the engine first: what a preparation raises, a pool only prints
+        # Raised by `_loaded`: a pool only prints what an initializer raises.
+        _engine = error
 
 
 def _end_with_parent() -> None:
@@ -135,25 +138,25 @@ def _end_with_parent() -> None:
 
 
 def _ready() -> None:
-    """That it is done says that the process is prepared. Raises WeightsError and EngineError."""
+    """Returns once this process has loaded the networks. Raises WeightsError and EngineError."""
     _loaded()
 
 
 def _loaded() -> Engine:
     if _engine is None:
-        raise RuntimeError("a worker process was not prepared")
+        raise RuntimeError("a worker process was not initialized")
     if isinstance(_engine, Exception):
         raise _engine
     return _engine
 
 
-def _analyse_in_lanes(scans: Sequence[ScanPublished], lanes: int) -> list[Outcome]:
-    """An outcome for each scan. The lanes take as many at once as the detector does."""
-    if lanes == 1:
+def _analyse_in_threads(scans: Sequence[ScanPublished], threads: int) -> list[Outcome]:
+    """An outcome for each scan. A thread takes as many scans at once as the detector computes together."""
+    if threads == 1:
         return _analyse(scans)
-    groups = _shared_out(scans, max(lanes, math.ceil(len(scans) / _loaded().detector.batch_size)))
-    with ThreadPoolExecutor(lanes) as threads:
-        return [outcome for outcomes in threads.map(_analyse, groups) for outcome in outcomes]
+    groups = _split(scans, max(threads, math.ceil(len(scans) / _loaded().detector.batch_size)))
+    with ThreadPoolExecutor(threads) as pool:
+        return [outcome for outcomes in pool.map(_analyse, groups) for outcome in outcomes]
 
 
 def _analyse(scans: Sequence[ScanPublished]) -> list[Outcome]:
@@ -162,17 +165,18 @@ def _analyse(scans: Sequence[ScanPublished]) -> list[Outcome]:
     unusable: dict[int, Unusable] = {}
 
     def readable() -> Iterator[tuple[ScanPublished, RgbImage]]:
-        for place, scan in enumerate(scans):
+        for number, scan in enumerate(scans):
             try:
-                yield scan, _picture(scan)
+                yield scan, _image(scan)
             except (UnavailableImage, UnknownStore, UnreadableImage) as error:
-                unusable[place] = Unusable(str(error))
+                unusable[number] = Unusable(str(error))
 
+    # `analyse_scans` reads all of `readable` before it returns, so `unusable` is complete here.
     analysed = iter(analyse_scans(engine, readable()))
-    return [unusable.get(place) or next(analysed) for place in range(len(scans))]
+    return [unusable.get(number) or next(analysed) for number in range(len(scans))]
 
 
-def _picture(scan: ScanPublished) -> RgbImage:
+def _image(scan: ScanPublished) -> RgbImage:
     data = fetch(scan.uri)
     digest = hashlib.sha256(data).hexdigest()
     if digest != scan.sha256:

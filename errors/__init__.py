@@ -1,44 +1,46 @@
-"""The errors that a person is told of: one base class, so that a program catches one.
+"""The errors that are reported to a person: one base class, so that a program catches one.
 
-The text of each is for a person: one line that says what was wrong with which input, and what to do.
+The text of each is for a person: one line that names the input, what is wrong with it, and what to do. A class that is
+defined elsewhere has its module before its meaning.
 
     FacestreamError
-    ├── UserError                       what a person gave cannot be used: an option, a path, a manifest, a decision
+    ├── UserError                       an option, a path, a manifest or a decision that a person gave cannot be used
     │   └── ConflictError               decisions.conflicts: a decision that contradicts earlier ones
-    ├── Fatal                           this process cannot go on
-    ├── Retriable                       it may work later: the same is tried again
+    ├── Fatal                           this process cannot continue
+    ├── Retriable                       a service is unavailable: the same is tried again
     ├── InvalidRecord                   schemas.codec: a record that can never be used; it becomes a dead letter
-    ├── SnapshotRefused                 a snapshot that is damaged, or of something else
-    ├── LocalServiceError               local: an embedded service is unavailable
-    ├── CatalogueError                  catalogue: the database or the request does not fit
-    │   └── CatalogueUnavailable        PostgreSQL does not answer now
+    ├── SnapshotRefused                 a snapshot that is damaged, or was made with other parameters
+    ├── LocalServiceError               local.errors: an embedded service is unavailable
+    ├── CatalogueError                  catalogue.errors: the database or the request cannot be used
+    │   └── CatalogueUnavailable        catalogue.errors: PostgreSQL does not answer now
     ├── UnavailableImage                models.fetching: the image of a scan is not there
-    │   └── UnknownStore                no driver for a uri of this kind
+    ├── UnknownStore                    models.fetching: no driver for a uri of this kind
     ├── UnreadableImage                 models.images: the bytes are not an image that can be read
-    ├── WeightsError                    models.weights: a weight file is missing or another
+    ├── WeightsError                    models.weights: a weight file is missing, or is not the one that is expected
     └── EngineError                     models.onnx_session: the networks cannot be loaded here
-        └── NetworkFailed               a network failed while it computed
+        └── NetworkFailed               models.onnx_session: a network failed while it computed
 
-A consumer tells three kinds apart: retriable (wait, try the same again), invalid (dead letter, go on) and fatal (stop).
+A consumer distinguishes three kinds: retriable (wait, try the same again), invalid (dead letter, go on) and fatal
+(stop).
 """
 
 from __future__ import annotations
 
 
 class FacestreamError(Exception):
-    """Whatever a person is told in one line. Raise one of its subclasses."""
+    """The base of all errors that are reported in one line. Only its subclasses are raised."""
 
 
 class UserError(FacestreamError):
-    """What a person gave cannot be used: an option, a path, a manifest. The text says which, why, and what to do."""
+    """An option, a path or a manifest that a person gave cannot be used. The text says which, why, and what to do."""
 
 
 class Retriable(FacestreamError):
-    """It may work later (a service is away): wait and try the same again. Nothing of this batch has taken effect."""
+    """A service is unavailable: wait and try the same again. Nothing of this batch has taken effect."""
 
 
 class Fatal(FacestreamError):
-    """This process cannot go on. It stops, having committed nothing of the batch."""
+    """This process cannot continue. It stops, and has committed nothing of the batch."""
 
 
 class SnapshotRefused(FacestreamError):

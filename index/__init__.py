@@ -1,1 +1,1 @@
-"""Range search over embeddings: one shard's live faces, searched exactly while few and by HNSW when many."""
+"""Range search over embeddings: the live faces of a shard, searched exactly while they are few, else by HNSW."""

@@ -1,4 +1,4 @@
-"""The auditor: holds what was found against an exact search, and says more fully what was said with gaps."""
+"""The audit: compares published records with an exact search, and returns complete ones where pairs are missing."""
 
 from __future__ import annotations
 
@@ -12,44 +12,49 @@ from schemas.neighbours import FaceNeighbours, NeighboursFound
 
 @dataclass(frozen=True)
 class Audit:
-    """What an audit saw. `fuller`: the records to publish; `found` of `true` pairs had been said."""
+    """The result of an audit.
 
-    fuller: tuple[NeighboursFound, ...]
+    corrections: complete records, to be published in place of those that miss pairs. found: how many of the `true`
+    pairs of neighbours the records held.
+    """
+
+    corrections: tuple[NeighboursFound, ...]
     found: int
     true: int
 
     @property
     def recall(self) -> float:
-        """The share of true pairs that had been said; 1 where there are none."""
+        """The share of true pairs that the records held (Manning et al. 2008, section 8.3); 1 where there are none."""
         return self.found / self.true if self.true else 1.0
 
 
-def audit(index: FaceIndex, analysed: Sequence[Analysed], found: Iterable[NeighboursFound]) -> Audit:
-    """Search exactly for the faces of these analyses and compare with what was found for them.
+def audit(index: FaceIndex, analysed: Sequence[Analysed], records: Iterable[NeighboursFound]) -> Audit:
+    """Search exactly for the faces of these analyses and compare the result with the records of them.
 
-    `found` is what this shard published about them, or `index.search(analysed)` to try HNSW as it is now. Only the
-    former makes the graph exact: what HNSW finds today it may have missed when the edge was due. An analysis that is
-    no longer live is left out, and one without a record counts as found without neighbours.
+    `records` are what this shard published about them, or `index.search(analysed)` to measure HNSW as it is now. Only
+    the former makes the graph exact: what HNSW finds today it may have missed when the record was published. An
+    analysis that is no longer live is left out, and one without a record counts as having none of its neighbours.
 
-    An edge is due in the record of its later end, the one that came when the other was there, so a record has to name
-    the neighbours of its own and of lower analysis numbers. When all records do, every pair has been said, and each is
-    counted once (those within one scan from both ends). Where one is missing, the fuller record has all neighbours.
+    A pair is due in the record of its later end, which was published when both ends were there. So a record has to hold
+    the neighbours of its own and of lower analysis numbers. When all records do, every pair is published, and each is
+    counted once (those within one scan from both ends). A correction holds all neighbours, of higher numbers too.
     """
-    said = {(record.scan_id, record.analysis): record for record in found}
-    fuller = []
-    found_count = true_count = 0
-    for record in index.search(analysed, exactly=True):
-        earlier = said.get((record.scan_id, record.analysis))
-        due = _edges(record.faces, record.analysis)
-        kept = due & _edges(earlier.faces, record.analysis) if earlier is not None else set()
-        true_count += len(due)
-        found_count += len(kept)
-        if len(kept) < len(due):
-            fuller.append(record)
-    return Audit(tuple(fuller), found_count, true_count)
+    published = {(record.scan_id, record.analysis): record for record in records}
+    corrections = []
+    found = true = 0
+    for exact in index.search(analysed, exactly=True):
+        record = published.get((exact.scan_id, exact.analysis))
+        due = _pairs(exact.faces, exact.analysis)
+        held = due & _pairs(record.faces, exact.analysis) if record is not None else set()
+        true += len(due)
+        found += len(held)
+        if len(held) < len(due):
+            corrections.append(exact)
+    return Audit(tuple(corrections), found, true)
 
 
-def _edges(faces: Iterable[FaceNeighbours], latest: int) -> set[tuple[str, str, int]]:
+def _pairs(faces: Iterable[FaceNeighbours], latest: int) -> set[tuple[str, str, int]]:
+    """The pairs (face, neighbour, its analysis) up to the analysis number `latest`."""
     return {
         (face.face_id, neighbour, analysis)
         for face in faces

@@ -1,4 +1,4 @@
-"""The entries of the `faces` topic as the index takes them, in log order."""
+"""What the index is updated with: the records of `faces`, in the order of the topic."""
 
 from __future__ import annotations
 
@@ -7,27 +7,29 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from index.parameters import DIMENSIONS
 from schemas.codec import InvalidRecord
-from schemas.faces import ScanAnalysed
+from schemas.faces import EMBEDDING_DIMENSIONS, ScanAnalysed
 
 
 @dataclass(frozen=True)
 class Analysed:
     """One analysis of one scan; `analysis` is its offset in `faces`.
 
-    Raises InvalidRecord when an embedding is not of length DIMENSIONS or not finite, or a face id occurs twice.
+    Raises InvalidRecord when an embedding is not of length EMBEDDING_DIMENSIONS or not finite, or when a face id occurs
+    twice.
     """
 
     analysis: int
     scan: ScanAnalysed
 
     def __post_init__(self) -> None:
-        """Refuse here what could not be searched, so that a batch is either good or never made."""
+        """Refuse what cannot be searched, so that a batch holds valid entries only."""
         for face in self.scan.faces:
             length = len(face.embedding) // 4
-            if length != DIMENSIONS:
-                raise InvalidRecord(f"the embedding of face {face.face_id!r} has length {length}, not {DIMENSIONS}")
+            if length != EMBEDDING_DIMENSIONS:
+                raise InvalidRecord(
+                    f"the embedding of face {face.face_id!r} has length {length}, not {EMBEDDING_DIMENSIONS}"
+                )
         if not np.isfinite(self.vectors).all():
             raise InvalidRecord(f"an embedding of scan {self.scan.scan_id!r} is not finite")
         if len({face.face_id for face in self.scan.faces}) < len(self.scan.faces):
@@ -40,13 +42,13 @@ class Analysed:
 
     @property
     def vectors(self) -> npt.NDArray[np.float32]:
-        """The embeddings of its faces: float32, shape (faces, DIMENSIONS)."""
+        """The embeddings of its faces: float32, shape (faces, EMBEDDING_DIMENSIONS)."""
         joined = b"".join(face.embedding for face in self.scan.faces)
-        return np.frombuffer(joined, dtype="<f4").reshape(-1, DIMENSIONS)
+        return np.frombuffer(joined, dtype="<f4").reshape(-1, EMBEDDING_DIMENSIONS)
 
 
 @dataclass(frozen=True)
 class Withdrawn:
-    """The scan is gone: a tombstone in `faces`."""
+    """The scan was withdrawn: a tombstone in `faces`."""
 
     scan_id: str

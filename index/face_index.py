@@ -1,12 +1,13 @@
-"""The index of one shard: takes the log of `faces` in order and says what lies near each face.
+"""The index of one shard: applies the records of `faces` in order and finds the neighbours of each face.
 
-State is a function of the log: for each scan its latest analysis. It holds vectors, ids and HNSW; the edges it finds
-are written down by its caller and not kept here.
+Its state is a function of these records: for each scan its latest analysis. It holds vectors, ids and HNSW. The caller
+publishes the neighbours; they are not kept here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,19 +16,40 @@ from index import exact
 from index.entries import Analysed, Withdrawn
 from index.exact import Distances, Numbers, Vectors
 from index.hnsw import Hnsw
-from index.parameters import DIMENSIONS, Parameters, shard_of
+from index.parameters import Parameters, shard_of
 from index.rebuild import Rebuild
 from index.store import Store
-from schemas.faces import Face
+from schemas.faces import EMBEDDING_DIMENSIONS, Face
 from schemas.neighbours import FaceNeighbours, NeighboursFound, neighbours_key
 from schemas.topics import NEIGHBOURS, Tombstone
 
+_NO_VECTORS: Vectors = np.empty((0, EMBEDDING_DIMENSIONS), dtype=np.float32)
+_NO_SLOTS: Numbers = np.empty(0, dtype=np.int64)
+
 
 class LiveScan(NamedTuple):
-    """The live analysis of a scan and the slots of those of its faces that live in this shard, in their order."""
+    """The live analysis of a scan, and the slots of those of its faces that this shard holds, in their order."""
 
     analysis: int
     slots: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class IndexState:
+    """The state of an index between batches, without HNSW, which can be built from it.
+
+    vectors: float32, shape (slots, EMBEDDING_DIMENSIONS). face_ids: one a slot, None where it holds no face. scans: by
+    scan id.
+    """
+
+    vectors: Vectors
+    face_ids: Sequence[str | None]
+    scans: Mapping[str, LiveScan]
+
+    @property
+    def faces(self) -> int:
+        """The number of live faces."""
+        return sum(len(live.slots) for live in self.scans.values())
 
 
 class FaceIndex:
@@ -41,6 +63,21 @@ class FaceIndex:
         self.hnsw: Hnsw | None = None
         self._rebuild: Rebuild | None = None
 
+    @classmethod
+    def of_state(cls, parameters: Parameters, state: IndexState, hnsw: Hnsw | None) -> FaceIndex:
+        """The index of a state. Without its HNSW, that is built from the vectors with the next batch."""
+        index = cls(parameters)
+        index.scans = dict(state.scans)
+        index.store = Store.restored(state.vectors, state.face_ids, index.scans.values())
+        index.hnsw = hnsw
+        index.store.free_all_but(hnsw.slots() if hnsw is not None else _NO_SLOTS)
+        return index
+
+    def state(self) -> IndexState:
+        """The state as it is now. Its vectors and scans are views: not to be changed."""
+        vectors, face_ids = self.store.state()
+        return IndexState(vectors, face_ids, self.scans)
+
     @property
     def faces(self) -> int:
         """The number of live faces in this shard."""
@@ -52,44 +89,44 @@ class FaceIndex:
         return self._rebuild is not None
 
     def apply(self, batch: Sequence[Analysed | Withdrawn], *, search: bool = True) -> list[NeighboursFound | Tombstone]:
-        """Take the next entries of the log; what this shard has to say about each scan that they name.
+        """Apply the next entries; returns one result for each scan among them.
 
-        A scan named more than once has one result, that of its last entry, and the results come in the order of
-        these last entries. Nothing is lost by that: `neighbours` is compacted and so keeps only the last record of a
-        scan anyway, an edge to a replaced analysis is dead, and every live face of the batch is searched for among
-        all live faces, those of the batch included.
+        An analysed scan yields NeighboursFound: for all its faces the live faces of this shard within eps_max, without
+        the face itself, sorted by distance and then id. A withdrawn one yields the tombstone of this shard's record.
+        With `search=False`, to restore from the topic, nothing is searched and nothing returned.
 
-        An analysed scan gives NeighboursFound: for all its faces the live faces of this shard within eps_max, without
-        itself, sorted by distance and then id. A withdrawn one gives the tombstone of this shard's record of it.
-        With `search=False`, to restore from the log, nothing is searched and nothing returned.
+        A scan with several entries has one result, that of its last entry; the results are in the order of these last
+        entries. That is enough: `neighbours` is compacted and keeps only the last record of a scan, an edge to a
+        replaced analysis is dead, and every live face of the batch is compared with all live faces, those of the batch
+        included.
 
-        Raises ValueError, having changed nothing, when the batch is not in log order.
+        Raises ValueError, having changed nothing, when the entries are not in the order of the topic.
         """
         last = self._last_entries(batch)
         for scan_id in last:
-            self._take_out(scan_id)
+            self._remove(scan_id)
         analysed = [entry for entry in last.values() if isinstance(entry, Analysed)]
-        self._put_in(analysed)
+        self._insert(analysed)
         self._maintain()
         if not search:
             return []
-        found = {record.scan_id: record for record in self.search(analysed)}
+        records = {record.scan_id: record for record in self.search(analysed)}
         return [
-            found[scan_id] if isinstance(entry, Analysed) else self._tombstone(scan_id)
+            records[scan_id] if isinstance(entry, Analysed) else self._tombstone(scan_id)
             for scan_id, entry in last.items()
         ]
 
     def search(self, analysed: Sequence[Analysed], *, exactly: bool = False) -> list[NeighboursFound]:
-        """What lies near the faces of these analyses now, one record each; those no longer live are left out.
+        """The present neighbours of the faces of these analyses, one record each; those no longer live are left out.
 
-        `exactly`: search all vectors also where HNSW would be asked.
+        `exactly`: compare all vectors also where HNSW would be searched.
         """
         analysed = [entry for entry in analysed if self.is_live(entry)]
         faces = [face for entry in analysed for face in entry.scan.faces]
-        queries = np.concatenate([np.empty((0, DIMENSIONS), dtype=np.float32), *(entry.vectors for entry in analysed)])
+        queries = np.concatenate([_NO_VECTORS, *(entry.vectors for entry in analysed)])
         own_slots = self._own_slots(analysed)
         rows, slots, distances = self._within_eps_max(queries, own_slots, exactly)
-        told = iter(self._tell(faces, rows, slots, distances))
+        neighbours = iter(self._face_neighbours(faces, rows, slots, distances))
         return [
             NeighboursFound(
                 scan_id=entry.scan_id,
@@ -98,13 +135,13 @@ class FaceIndex:
                 shards=self.parameters.shards,
                 eps_max=self.parameters.eps_max,
                 published_at=entry.scan.published_at,
-                faces=tuple(next(told) for _ in entry.scan.faces),
+                faces=tuple(next(neighbours) for _ in entry.scan.faces),
             )
             for entry in analysed
         ]
 
     def is_live(self, entry: Analysed) -> bool:
-        """Whether this is the scan's latest analysis, as far as the log has been taken."""
+        """Whether this is the scan's latest analysis, of the entries applied so far."""
         live = self.scans.get(entry.scan_id)
         return live is not None and live.analysis == entry.analysis
 
@@ -115,19 +152,22 @@ class FaceIndex:
             self._rebuild = None
 
     def _last_entries(self, batch: Sequence[Analysed | Withdrawn]) -> dict[str, Analysed | Withdrawn]:
+        """The last entry of each scan, in the order of these entries."""
         last: dict[str, Analysed | Withdrawn] = {}
         previous = -1
         for entry in batch:
             if isinstance(entry, Analysed):
                 live = self.scans.get(entry.scan_id)
                 if entry.analysis <= previous or (live is not None and entry.analysis < live.analysis):
-                    raise ValueError(f"analysis {entry.analysis} of scan {entry.scan_id!r} is not in log order")
+                    raise ValueError(
+                        f"analysis {entry.analysis} of scan {entry.scan_id!r} is not in the order of the topic"
+                    )
                 previous = entry.analysis
             last.pop(entry.scan_id, None)
             last[entry.scan_id] = entry
         return last
 
-    def _take_out(self, scan_id: str) -> None:
+    def _remove(self, scan_id: str) -> None:
         live = self.scans.pop(scan_id, None)
         if live is None or not live.slots:
             return
@@ -138,32 +178,29 @@ class FaceIndex:
         else:
             self.store.free(slots)
 
-    def _put_in(self, analysed: Sequence[Analysed]) -> None:
-        own = [[self._is_own(face) for face in entry.scan.faces] for entry in analysed]
-        slots = self.store.put(
-            np.concatenate(
-                [np.empty((0, DIMENSIONS), dtype=np.float32)]
-                + [entry.vectors[np.array(mine, dtype=bool)] for entry, mine in zip(analysed, own, strict=True)]
-            ),
-            [
-                face.face_id
-                for entry, mine in zip(analysed, own, strict=True)
-                for face, is_mine in zip(entry.scan.faces, mine, strict=True)
-                if is_mine
-            ],
-            [entry.analysis for entry, mine in zip(analysed, own, strict=True) for _ in range(sum(mine))],
-        )
+    def _insert(self, analysed: Sequence[Analysed]) -> None:
+        vectors = [_NO_VECTORS]
+        face_ids: list[str] = []
+        analyses: list[int] = []
+        counts = []
+        for entry in analysed:
+            own = [self._is_own(face) for face in entry.scan.faces]
+            vectors.append(entry.vectors[np.array(own, dtype=bool)])
+            face_ids += [face.face_id for face, is_own in zip(entry.scan.faces, own, strict=True) if is_own]
+            counts.append(sum(own))
+            analyses += [entry.analysis] * counts[-1]
+        slots = self.store.put(np.concatenate(vectors), face_ids, analyses)
         start = 0
-        for entry, mine in zip(analysed, own, strict=True):
-            end = start + sum(mine)
-            self.scans[entry.scan_id] = LiveScan(entry.analysis, tuple(slots[start:end].tolist()))
-            start = end
+        for entry, count in zip(analysed, counts, strict=True):
+            self.scans[entry.scan_id] = LiveScan(entry.analysis, tuple(slots[start : start + count].tolist()))
+            start += count
         if self.hnsw is not None and len(slots):
             self.hnsw.add(self.store.vectors[slots], slots)
         if self._rebuild is not None:
             self._rebuild.add(slots)
 
     def _maintain(self) -> None:
+        """Build HNSW when the shard has become large, and rebuild or drop it when too many nodes are deleted."""
         if self.hnsw is None:
             if self.faces > self.parameters.exact_below:
                 slots = self.store.live_slots()
@@ -177,7 +214,7 @@ class FaceIndex:
                 self._rebuild = Rebuild(self.store, self.parameters)
             else:
                 self.hnsw = None
-                self.store.free_all_but(np.empty(0, dtype=np.int64))
+                self.store.free_all_but(_NO_SLOTS)
 
     def finish_rebuild(self) -> None:
         """Wait for the rebuild in the background, if there is one, and search its graph from now on."""
@@ -194,7 +231,7 @@ class FaceIndex:
         return shard_of(face.face_id, self.parameters.shards) == self.parameters.shard
 
     def _own_slots(self, analysed: Iterable[Analysed]) -> Numbers:
-        """The slot of each face of these live analyses, -1 for those that live in another shard."""
+        """The slot of each face of these live analyses, -1 for those that another shard holds."""
         own: list[int] = []
         for entry in analysed:
             slots = iter(self.scans[entry.scan_id].slots)
@@ -206,8 +243,9 @@ class FaceIndex:
     ) -> tuple[Numbers, Numbers, Distances]:
         """All (row, slot, distance) found with distance <= eps_max, without the queries themselves."""
         eps_max = self.parameters.eps_max
+        # The rows to search exactly: all of them, or those that HNSW could not complete.
         left = np.arange(len(queries))
-        rows = slots = np.empty(0, dtype=np.int64)
+        rows = slots = _NO_SLOTS
         if self.hnsw is not None and self.faces > self.parameters.exact_below and not exactly:
             rows, slots, left = self.hnsw.candidates(queries, eps_max)
         if len(left):
@@ -221,8 +259,11 @@ class FaceIndex:
         near = distances <= eps_max
         return rows[near], slots[near], distances[near]
 
-    def _tell(self, faces: Sequence[Face], rows: Numbers, slots: Numbers, distances: Distances) -> list[FaceNeighbours]:
+    def _face_neighbours(
+        self, faces: Sequence[Face], rows: Numbers, slots: Numbers, distances: Distances
+    ) -> list[FaceNeighbours]:
         """One FaceNeighbours a face, its neighbours sorted by distance, then face id, then analysis."""
+        # Sorted by row, then distance, in numpy. Only rows with equal distances are sorted again, by id, in Python.
         order = np.lexsort((distances, rows))
         rows, slots, distances = rows[order], slots[order], distances[order]
         ends = np.searchsorted(rows, np.arange(len(faces)), side="right").tolist()
@@ -231,14 +272,14 @@ class FaceIndex:
         names: list[str] = self.store.face_ids[slots].tolist()
         analyses = self.store.analyses[slots].tolist()
         lengths = distances.tolist()
-        told = []
+        found = []
         start = 0
         for face, end, has_ties in zip(faces, ends, tied.tolist(), strict=True):
             columns = (tuple(lengths[start:end]), tuple(names[start:end]), tuple(analyses[start:end]))
             if has_ties:
                 length, name, analysis = zip(*sorted(zip(*columns, strict=True)), strict=True)
                 columns = (length, name, analysis)
-            told.append(
+            found.append(
                 FaceNeighbours(
                     face_id=face.face_id,
                     score=face.score,
@@ -249,4 +290,4 @@ class FaceIndex:
                 )
             )
             start = end
-        return told
+        return found

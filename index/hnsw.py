@@ -1,9 +1,10 @@
 """HNSW by hnswlib (Malkov and Yashunin 2018), searched by range. Labels are slots. One caller at a time.
 
-What hnswlib 0.8 asks of its callers, and where it is met: space "l2" is the *squared* distance (`candidates`);
-`knn_query` raises when it finds fewer than k (`candidates` then searches exactly); capacity is fixed until
-`resize_index` (`add`); `ef` is not saved (set before each search); adding and searching at once is not safe (the
-owner of a graph does one at a time); reusing deleted nodes leaves others unreachable (never done: see rebuild.py).
+What hnswlib 0.8 requires of its callers, and where this is observed: space "l2" is the *squared* distance
+(`candidates`); `knn_query` raises when it finds fewer than k (`candidates` then leaves the rows to an exact search);
+capacity is fixed until `resize_index` (`add`); `ef` is not saved (it is set before each search); adding and searching
+at once is not safe (the owner of a graph does one at a time); reusing deleted nodes leaves others unreachable (never
+done: see rebuild.py).
 """
 
 from __future__ import annotations
@@ -14,27 +15,30 @@ import hnswlib
 import numpy as np
 
 from index.exact import Numbers, Vectors
-from index.parameters import DIMENSIONS, Parameters
+from index.parameters import Parameters
+from schemas.faces import EMBEDDING_DIMENSIONS
 
-# A search for k of n faces visits many times k nodes all over memory; from this share of n on a matrix product over
-# all of them, which misses nothing, is no slower.
+# A search for k of n faces visits many times k nodes all over memory. From this share of n on an exact search, a matrix
+# product over all of them, is no slower.
 _LARGEST_K_SHARE = 1 / 16
-# The larger the graph, the more often a search ends before it has come to what is near (measured: docs/performance.md).
+# The larger the graph, the more often a search ends before it has reached the neighbours (measured:
+# docs/performance.md). So `ef` is at least this share of the square root of the number of nodes.
 _EF_PER_ROOT = 1 / 6
-# Where bit-identical vectors are more than the candidates of an insertion, their nodes link to each other alone, and
-# a search that comes to them stays there. So a node lies a little beside its face, by at most so much in a coordinate.
-_ASIDE = 1e-5
-# hnswlib adds float32 squares; this much relative error of a squared distance covers 128 of them twice over.
+# Where there are more bit-identical vectors than candidates in an insertion, their nodes are connected to each other
+# only, and a search that reaches one of them cannot leave them. So each vector is moved by at most so much in each
+# coordinate before it is inserted.
+_PERTURBATION = 1e-5
+# hnswlib sums float32 squares: twice the relative error that this makes in a squared distance.
 _SLACK = 1e-4
 
 
 class Hnsw:
-    """The nodes of one HNSW: live ones and ones marked deleted, which are walked through but never found."""
+    """One HNSW graph. Nodes that are marked deleted are walked through by searches, but never found."""
 
     def __init__(self, parameters: Parameters, capacity: int) -> None:
-        """An empty graph with room for `capacity` nodes to begin with."""
+        """An empty graph with an initial capacity of `capacity` nodes."""
         self._parameters = parameters
-        self._hnsw = hnswlib.Index("l2", DIMENSIONS)
+        self._hnsw = hnswlib.Index("l2", EMBEDDING_DIMENSIONS)
         self._hnsw.init_index(
             max_elements=capacity,
             M=parameters.m,
@@ -48,13 +52,13 @@ class Hnsw:
         """A saved graph in which `live` nodes can be found. RuntimeError when the file is not hnswlib's."""
         graph = cls.__new__(cls)
         graph._parameters = parameters
-        graph._hnsw = hnswlib.Index("l2", DIMENSIONS)
+        graph._hnsw = hnswlib.Index("l2", EMBEDDING_DIMENSIONS)
         graph._hnsw.load_index(str(path))
         graph.marked = graph.nodes - live
         return graph
 
     def save(self, path: Path) -> None:
-        """Write to `path`, not atomically: snapshot.py sees to that."""
+        """Write to `path`, not atomically."""
         self._hnsw.save_index(str(path))
 
     @property
@@ -72,31 +76,32 @@ class Hnsw:
         return self.nodes - self.marked
 
     def add(self, vectors: Vectors, slots: Numbers, threads: int | None = None) -> None:
-        """Insert faces: float32, shape (n, DIMENSIONS), and their slots. Grows by doubling."""
+        """Insert faces: float32, shape (n, EMBEDDING_DIMENSIONS), and their slots. Grows by doubling."""
         capacity = int(self._hnsw.max_elements)
         needed = self.nodes + len(slots)
         if needed > capacity:
             self._hnsw.resize_index(max(needed, 2 * capacity))
         generator = np.random.default_rng((self._parameters.seed, self.nodes))
-        beside = vectors + generator.uniform(-_ASIDE, _ASIDE, vectors.shape).astype(np.float32)
-        self._hnsw.add_items(beside, slots, num_threads=self._parameters.threads if threads is None else threads)
+        moved = vectors + generator.uniform(-_PERTURBATION, _PERTURBATION, vectors.shape).astype(np.float32)
+        self._hnsw.add_items(moved, slots, num_threads=self._parameters.threads if threads is None else threads)
 
     def mark(self, slots: Numbers) -> None:
-        """Take faces out: their nodes are marked deleted."""
+        """Remove faces: their nodes are marked deleted."""
         for slot in slots.tolist():
             self._hnsw.mark_deleted(slot)
         self.marked += len(slots)
 
     def candidates(self, queries: Vectors, limit: float) -> tuple[Numbers, Numbers, Numbers]:
-        """The pairs (row of `queries`, slot) found within `limit`, and a few just beyond; and the rows given up.
+        """The pairs (row of `queries`, slot) found within `limit`, and a few just beyond; and the rows left to search.
 
-        HNSW answers for a number of neighbours, not for a distance. So k grows for the rows whose k-th neighbour is
-        still within the limit; doubling costs least. It begins at the parameter `ef`, or at a sixth of the square
-        root of the number of nodes where that is more. hnswlib's `ef` is k: what a search keeps it may as well give
-        back. A row is given up, for the caller to search exactly, when k has become a large share of the graph, or when
-        the graph does not yield k.
+        HNSW finds the k nearest, not all within a distance. So k is doubled for the rows whose k-th neighbour is still
+        within the limit. It begins at the parameter `ef`, or at a sixth of the square root of the number of nodes where
+        that is more. hnswlib's own `ef` is set to k, so that all candidates that a search keeps are returned. A row is
+        left for the caller to search exactly when k has become a large share of the graph, or when the graph does not
+        find k.
         """
-        beyond = (limit + _ASIDE * DIMENSIONS**0.5) ** 2 * (1 + _SLACK)
+        # A node may be moved away from the query by the perturbation of each coordinate, and its distance be rounded.
+        squared_limit = (limit + _PERTURBATION * EMBEDDING_DIMENSIONS**0.5) ** 2 * (1 + _SLACK)
         rows_found: list[Numbers] = []
         slots_found: list[Numbers] = []
         rows = np.arange(len(queries))
@@ -105,10 +110,11 @@ class Hnsw:
             self._hnsw.set_ef(k)
             try:
                 labels, squared = self._hnsw.knn_query(queries[rows], k=k, num_threads=self._parameters.threads)
-            except RuntimeError:  # fewer than k could be reached
+            except RuntimeError:  # fewer than k nodes could be reached
                 break
-            done = squared[:, -1] > beyond
-            row, column = np.nonzero((squared <= beyond) & done[:, None])
+            # Sorted by distance: a row is complete when its k-th neighbour is beyond the limit.
+            done = squared[:, -1] > squared_limit
+            row, column = np.nonzero((squared <= squared_limit) & done[:, None])
             rows_found.append(rows[row])
             slots_found.append(labels[row, column].astype(np.int64))
             rows = rows[~done]

@@ -1,4 +1,4 @@
-"""What an index is made with, and which shard a face lives in."""
+"""The parameters of an index, and which shard holds a face."""
 
 from __future__ import annotations
 
@@ -7,24 +7,21 @@ from dataclasses import dataclass
 
 from schemas import defaults
 
-DIMENSIONS = 128
-"""Length of an embedding."""
-
 
 @dataclass(frozen=True)
 class Parameters:
-    """How a shard searches. Distances are Euclidean between float32 embeddings of length `DIMENSIONS`.
+    """How a shard searches. Distances are Euclidean between float32 embeddings.
 
     eps_max: neighbours are the faces at this distance or nearer.
     exact_below: up to this many faces in the shard the search is exact (blocked matrix products).
-    m, ef_construction, ef, seed: HNSW's links a node, candidates kept while inserting, candidates kept while
-        searching (Malkov and Yashunin 2018, sections 4 and 4.1; more where more lie near, and where there are more than
-        82,944 nodes), and the seed of its levels.
-        With fewer links it takes a far larger `ef` to find the faces of a large graph that are unlike all others.
+    m, ef_construction, ef, seed: HNSW's connections of a node, candidates kept while inserting, candidates kept while
+        searching (Malkov and Yashunin 2018, sections 4 and 4.1), and the seed of its levels. `ef` is raised for faces
+        with more neighbours, and with more than 82,944 nodes: see `index.hnsw`. With fewer connections a far larger
+        `ef` is needed to find the faces of a large graph that are unlike all others.
     shard, shards: this index holds the faces of shard `shard` of `shards`.
-    threads: for inserting and searching in HNSW; -1 is one a core. With more than one the graph depends on which
-        thread comes first. That is accepted: what was found is written down, and the auditor mends what was missed.
-    marked_share: HNSW is built anew in the background when more than this share of its nodes is marked deleted.
+    threads: for inserting and searching in HNSW; -1 is one a core. With more than one the graph depends on the
+        threads' timing. That is accepted: what was found is published, and the audit corrects what was missed.
+    marked_share: HNSW is rebuilt in the background when more than this share of its nodes is marked deleted.
     """
 
     eps_max: float = defaults.EPS_MAX
@@ -39,7 +36,7 @@ class Parameters:
     marked_share: float = 0.25
 
     def __post_init__(self) -> None:
-        """ValueError when the values make no sense together."""
+        """Raises ValueError for a shard that does not exist, and for an eps_max of 0 or less."""
         if not 0 <= self.shard < self.shards:
             raise ValueError(f"shard {self.shard} of {self.shards} does not exist: shards are numbered from 0")
         if not self.eps_max > 0:

@@ -1,12 +1,12 @@
 """A new HNSW without the deleted nodes, built in a thread while the old one is searched.
 
 Marked nodes cost memory and time, and hnswlib's own reuse of them leaves others unreachable. So when their share has
-grown too large, all live faces are inserted into a new graph. At a million faces that takes minutes, so it may not
-hold up the stream: the thread inserts the faces that were live when it began, then those added since, until hardly
-any are left; its owner inserts these, marks what was dropped meanwhile, and changes over. hnswlib inserts without
+grown too large, all live faces are inserted into a new graph. At a million faces that takes minutes, so it runs beside
+the stream: the thread inserts the faces that were live when it began, then those added since, until none are left.
+Then the owner inserts the last ones, marks those dropped meanwhile, and replaces the old graph. hnswlib inserts without
 the interpreter's lock, with one thread here, so that the stream keeps the other cores.
 
-The thread reads rows of the store that do not change: a slot is not freed before the change of graphs.
+The thread reads rows of the store that do not change: no slot is freed before the old graph is replaced.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _AT_ONCE = 1024
 
 
 class Rebuild:
-    """A graph in the making. The owner of the store calls all methods; only the thread touches the new graph."""
+    """A graph that is being built. The owner of the store calls all methods; only the thread uses the new graph."""
 
     def __init__(self, store: Store, parameters: Parameters) -> None:
-        """Begin with the faces that are live now."""
+        """Start the thread, with the faces that are live now."""
         self._store = store
         self._parameters = parameters
         self._to_add: deque[Numbers] = deque([store.live_slots()])
@@ -40,7 +40,7 @@ class Rebuild:
         self._thread.start()
 
     def add(self, slots: Numbers) -> None:
-        """These faces were put into the store since."""
+        """Insert faces that were put into the store since."""
         self._to_add.append(slots)
 
     @property
@@ -49,7 +49,7 @@ class Rebuild:
         return not self._thread.is_alive()
 
     def finish(self) -> Hnsw:
-        """Wait for the thread. The new graph, in which all faces that are live now can be found."""
+        """Wait for the thread, and return the new graph of all live faces. Raises what the thread raised."""
         self._thread.join()
         if self._failure is not None:
             raise self._failure
@@ -60,7 +60,7 @@ class Rebuild:
         return self._graph
 
     def close(self) -> None:
-        """Stop the thread and wait for it; the new graph is lost."""
+        """Stop the thread and wait for it; the new graph is discarded."""
         self._stop.set()
         self._thread.join()
 
@@ -69,11 +69,11 @@ class Rebuild:
             while self._to_add:
                 slots = self._to_add.popleft()
                 for start in range(0, len(slots), _AT_ONCE):
-                    # An interpreter that ends waits for this thread: it ends with the main one.
+                    # The interpreter waits for this thread before it exits, so this thread ends with the main one.
                     if self._stop.is_set() or not threading.main_thread().is_alive():
                         return
                     self._insert(slots[start : start + _AT_ONCE], threads=1)
-        except BaseException as failure:  # noqa: BLE001 - raised where the owner waits, in `finish`
+        except BaseException as failure:  # noqa: BLE001 - raised to the owner, in `finish`
             self._failure = failure
 
     def _insert(self, slots: Numbers, threads: int) -> None:

@@ -1,7 +1,7 @@
-"""An index on disk, so that a restart reads little of the log. Losing one loses only time: the log has it all.
+"""An index on disk, so that a restart reads little of `faces`. A lost snapshot costs time only: `faces` has everything.
 
 A snapshot is a folder `snapshot-<offset>`: the vectors, the ids, the graph if there is one, and a manifest with the
-checksum of each. It is written in a folder aside, brought to the disk and renamed, so that it is whole or not there.
+checksum of each. It is written to a temporary folder, flushed to disk and renamed, so that it is complete or absent.
 The newest two are kept. The folder belongs to the one process that runs the shard.
 """
 
@@ -19,28 +19,29 @@ from typing import Any
 import numpy as np
 
 from errors import SnapshotRefused
-from index.face_index import FaceIndex, LiveScan
+from index.face_index import FaceIndex, IndexState, LiveScan
 from index.hnsw import Hnsw
 from index.parameters import Parameters
-from index.store import Store
 
 _FORMAT = 1
 _KEPT = 2
 _PREFIX = "snapshot-"
-_ASIDE = ".writing"
+_TEMPORARY = ".writing"
 _MANIFEST = "manifest.json"
 _VECTORS = "vectors.npy"
 _IDS = "ids.json"
 _GRAPH = "graph.hnsw"
-# What was said depends on these. The rest of the parameters may change between runs.
+# The keys of the manifest in format 1: its content, and the checksum of that.
+_CONTENT, _CHECKSUM = "said", "sha256"
+# Published records depend on these. The other parameters may change between runs.
 _MUST_AGREE = ("shard", "shards", "eps_max")
-# With others of these the graph is built anew from the vectors, at the next batch.
+# Where one of these differs, the graph is rebuilt from the vectors with the next batch.
 _OF_GRAPH = ("m", "ef_construction", "seed")
 
 
 @dataclass(frozen=True)
 class Restored:
-    """What could be restored. `offset`: the next one of `faces` to read. `refused`: damaged snapshots, newest first."""
+    """What was restored. `offset`: the next one of `faces` to read. `refused`: damaged snapshots, newest first."""
 
     index: FaceIndex
     offset: int
@@ -48,68 +49,75 @@ class Restored:
 
 
 def save(index: FaceIndex, folder: Path, offset: int) -> Path:
-    """Write the index as it stands for all of `faces` before `offset`; returns the snapshot's folder.
+    """Write the index as that of all of `faces` before `offset`; returns the snapshot's folder.
 
-    A million faces are about 1.2 GB. Not to be called while `apply` runs. Raises OSError when the disk does not take
-    it; older snapshots are then untouched.
+    A million faces are about 1.2 GB. Not to be called while `apply` runs. Raises OSError when it cannot be written;
+    older snapshots are then unchanged.
     """
-    aside = folder / _ASIDE
-    if aside.exists():
-        shutil.rmtree(aside)
-    aside.mkdir(parents=True)
-    np.save(aside / _VECTORS, index.store.vectors[: index.store.used])
-    ids = {"face_ids": index.store.face_ids[: index.store.used].tolist(), "scans": index.scans}
-    (aside / _IDS).write_text(json.dumps(ids, separators=(",", ":")), encoding="utf-8")
+    temporary = folder / _TEMPORARY
+    if temporary.exists():
+        shutil.rmtree(temporary)
+    temporary.mkdir(parents=True)
+    state = index.state()
+    np.save(temporary / _VECTORS, state.vectors)
+    ids = {"face_ids": state.face_ids, "scans": state.scans}
+    (temporary / _IDS).write_text(json.dumps(ids, separators=(",", ":")), encoding="utf-8")
     if index.hnsw is not None:
-        index.hnsw.save(aside / _GRAPH)
-    files = {path.name: _sha256(path) for path in sorted(aside.iterdir())}
-    said = {"format": _FORMAT, "offset": offset, "parameters": _parameters(index.parameters), "files": files}
-    (aside / _MANIFEST).write_text(json.dumps({"said": said, "sha256": _sha256_of(said)}), encoding="utf-8")
-    for path in aside.iterdir():
-        _to_disk(path)
-    _to_disk(aside)
+        index.hnsw.save(temporary / _GRAPH)
+    _write_manifest(temporary, offset, index.parameters)
+    for path in temporary.iterdir():
+        _flush_to_disk(path)
+    _flush_to_disk(temporary)
     target = folder / f"{_PREFIX}{offset:020d}"
     if target.exists():  # of the same offset: its state is the same, and it may be damaged
         shutil.rmtree(target)
-    aside.rename(target)
-    _to_disk(folder)
+    temporary.rename(target)
+    _flush_to_disk(folder)
     for old in _newest_first(folder)[_KEPT:]:
         shutil.rmtree(old)
     return target
 
 
 def load(folder: Path, parameters: Parameters) -> Restored:
-    """The index of the newest snapshot in `folder` that is whole; an empty one at offset 0 where there is none.
+    """The index of the newest undamaged snapshot in `folder`; an empty one at offset 0 where there is none.
 
-    Damaged ones are passed over and told in the result. Raises SnapshotRefused for one of another shard or eps_max:
-    that is not an accident of the disk but of whoever started this.
+    Damaged ones are skipped and reported in the result. Raises SnapshotRefused for one of another shard or eps_max:
+    that is a mistake in how the index was started.
     """
     damaged: list[SnapshotRefused] = []
     for path in _newest_first(folder):
         try:
-            said = _read_manifest(path)
+            manifest = _read_manifest(path)
         except SnapshotRefused as refused:
             damaged.append(refused)
             continue
-        _check_parameters(path, said["parameters"], parameters)
+        _check_parameters(path, manifest["parameters"], parameters)
         try:
-            return Restored(_read(path, said, parameters), said["offset"], tuple(damaged))
+            return Restored(_read(path, manifest, parameters), manifest["offset"], tuple(damaged))
         except SnapshotRefused as refused:
             damaged.append(refused)
     return Restored(FaceIndex(parameters), 0, tuple(damaged))
 
 
+def _write_manifest(path: Path, offset: int, parameters: Parameters) -> None:
+    files = {file.name: _sha256(file) for file in sorted(path.iterdir())}
+    content = {"format": _FORMAT, "offset": offset, "parameters": _parameters(parameters), "files": files}
+    manifest = {_CONTENT: content, _CHECKSUM: _sha256_of(content)}
+    (path / _MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+
+
 def _read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest's content: format, offset, parameters, and files with their checksums."""
     try:
         manifest = json.loads((path / _MANIFEST).read_bytes())
-        said: dict[str, Any] = manifest["said"]
-        if manifest["sha256"] != _sha256_of(said):
+        content: dict[str, Any] = manifest[_CONTENT]
+        if manifest[_CHECKSUM] != _sha256_of(content):
             raise _damaged(path, f"{_MANIFEST} does not have its checksum")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path, f"{_MANIFEST} cannot be read ({error!r})") from error
-    if said["format"] != _FORMAT:
-        raise _damaged(path, f"its format is {said['format']}, this version reads {_FORMAT}")
-    return said
+    if content["format"] != _FORMAT:
+        raise _damaged(path, f"its format is {content['format']}, this version reads {_FORMAT}")
+    return content
 
 
 def _check_parameters(path: Path, made_with: Mapping[str, Any], parameters: Parameters) -> None:
@@ -119,42 +127,31 @@ def _check_parameters(path: Path, made_with: Mapping[str, Any], parameters: Para
         was = ", ".join(f"{name} {made_with[name]}" for name in differing)
         now = ", ".join(f"{name} {wanted[name]}" for name in differing)
         raise SnapshotRefused(
-            f"the snapshot {path} was made with {was}, this index is to have {now}: "
+            f"the snapshot {path} was made with {was}, this index is started with {now}: "
             f"start it with {was}, or with a data folder of its own"
         )
 
 
-def _read(path: Path, said: Mapping[str, Any], parameters: Parameters) -> FaceIndex:
-    for name, checksum in said["files"].items():
+def _read(path: Path, manifest: Mapping[str, Any], parameters: Parameters) -> FaceIndex:
+    for name, checksum in manifest["files"].items():
         try:
             if _sha256(path / name) != checksum:
-                raise _damaged(path, f"{name} does not have the checksum that {_MANIFEST} says")
+                raise _damaged(path, f"{name} does not have the checksum in {_MANIFEST}")
         except OSError as error:
             raise _damaged(path, f"{name} cannot be read ({error.strerror})") from error
-    index = FaceIndex(parameters)
     ids = json.loads((path / _IDS).read_bytes())
-    index.scans = {scan_id: LiveScan(analysis, tuple(slots)) for scan_id, (analysis, slots) in ids["scans"].items()}
-    index.store = _store(np.load(path / _VECTORS, mmap_mode="r"), ids["face_ids"], index.scans)
-    made_with, wanted = said["parameters"], _parameters(parameters)
-    if _GRAPH in said["files"] and all(made_with[name] == wanted[name] for name in _OF_GRAPH):
-        index.hnsw = Hnsw.load(path / _GRAPH, parameters, live=index.store.faces)
-        index.store.free_all_but(index.hnsw.slots())
-    else:
-        index.store.free_all_but(np.empty(0, dtype=np.int64))
-    return index
+    scans = {scan_id: LiveScan(analysis, tuple(slots)) for scan_id, (analysis, slots) in ids["scans"].items()}
+    # Mapped, not read: the store copies the vectors, so that they are in memory once only.
+    state = IndexState(np.load(path / _VECTORS, mmap_mode="r"), ids["face_ids"], scans)
+    return FaceIndex.of_state(parameters, state, _read_graph(path, manifest, parameters, state.faces))
 
 
-def _store(vectors: np.memmap[Any, Any], face_ids: list[str | None], scans: Mapping[str, LiveScan]) -> Store:
-    store = Store(capacity=max(len(vectors), 1))
-    store.vectors[: len(vectors)] = vectors
-    store.face_ids[: len(vectors)] = face_ids
-    for live in scans.values():
-        slots = list(live.slots)
-        store.analyses[slots] = live.analysis
-        store.live[slots] = True
-        store.faces += len(slots)
-    store.used = len(vectors)
-    return store
+def _read_graph(path: Path, manifest: Mapping[str, Any], parameters: Parameters, live: int) -> Hnsw | None:
+    """The saved graph, in which `live` nodes can be found; None where there is none or its parameters differ."""
+    made_with, wanted = manifest["parameters"], _parameters(parameters)
+    if _GRAPH not in manifest["files"] or any(made_with[name] != wanted[name] for name in _OF_GRAPH):
+        return None
+    return Hnsw.load(path / _GRAPH, parameters, live)
 
 
 def _newest_first(folder: Path) -> list[Path]:
@@ -174,11 +171,11 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sha256_of(said: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+def _sha256_of(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _to_disk(path: Path) -> None:
+def _flush_to_disk(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

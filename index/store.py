@@ -1,15 +1,15 @@
-"""The faces of a shard by slot: vectors, ids, analyses, and which slots are live. Slots are HNSW's labels."""
+"""The faces of a shard by slot: vectors, ids, analyses, and which slots are live. HNSW labels its nodes with slots."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from index.exact import Numbers, Vectors
-from index.parameters import DIMENSIONS
+from schemas.faces import EMBEDDING_DIMENSIONS
 
 _FIRST_CAPACITY = 1024
 _Scalar = TypeVar("_Scalar", bound=np.generic)
@@ -19,8 +19,8 @@ class Store:
     """Columns that grow by doubling. A slot is live, dropped (may still be a node of HNSW), or free for a new face."""
 
     def __init__(self, capacity: int = _FIRST_CAPACITY) -> None:
-        """`capacity`: slots to begin with."""
-        self.vectors: Vectors = np.empty((capacity, DIMENSIONS), dtype=np.float32)
+        """An empty store with `capacity` slots."""
+        self.vectors: Vectors = np.empty((capacity, EMBEDDING_DIMENSIONS), dtype=np.float32)
         self.analyses: Numbers = np.empty(capacity, dtype=np.int64)
         self.face_ids: npt.NDArray[np.object_] = np.empty(capacity, dtype=np.object_)
         self.live: npt.NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
@@ -29,11 +29,11 @@ class Store:
         self._free: Numbers = np.empty(0, dtype=np.int64)
 
     def put(self, vectors: Vectors, face_ids: Sequence[str], analyses: Sequence[int]) -> Numbers:
-        """Take faces in: float32, shape (n, DIMENSIONS), and n ids and analyses. Their slots: int64, shape (n,)."""
+        """Add n faces: vectors are float32, shape (n, EMBEDDING_DIMENSIONS). Returns their slots: int64, shape (n,)."""
         count = len(face_ids)
         reused, self._free = self._free[:count], self._free[count:]
         fresh = count - len(reused)
-        self._make_room(self.used + fresh)
+        self._ensure_capacity(self.used + fresh)
         slots = np.concatenate([reused, np.arange(self.used, self.used + fresh)])
         self.vectors[slots] = vectors
         self.analyses[slots] = analyses
@@ -44,32 +44,58 @@ class Store:
         return slots
 
     def drop(self, slots: Numbers) -> None:
-        """These faces are gone. Their slots stay taken until they are freed."""
+        """Remove faces. Their slots stay occupied until they are freed."""
         self.live[slots] = False
         self.face_ids[slots] = None
         self.faces -= len(slots)
 
     def free(self, slots: Numbers) -> None:
-        """Dropped slots that nothing refers to any more may hold new faces."""
+        """Make dropped slots, which nothing refers to any more, available for new faces."""
         self._free = np.concatenate([self._free, slots])
 
     def free_all_but(self, slots: Numbers) -> None:
-        """All slots that are not live may hold new faces, except these: they are nodes of HNSW."""
-        taken = self.live[: self.used].copy()
-        taken[slots] = True
-        self._free = np.flatnonzero(~taken)
+        """Make all slots that are not live available for new faces, except these: they are nodes of HNSW."""
+        occupied = self.live[: self.used].copy()
+        occupied[slots] = True
+        self._free = np.flatnonzero(~occupied)
+
+    def state(self) -> tuple[Vectors, list[str | None]]:
+        """The vectors and the face ids of all slots in use. The vectors are a view: not to be changed.
+
+        With the analysis and the slots of each scan, `restored` makes the store again.
+        """
+        return self.vectors[: self.used], self.face_ids[: self.used].tolist()
+
+    @classmethod
+    def restored(
+        cls, vectors: Vectors, face_ids: Sequence[str | None], scans: Iterable[tuple[int, Sequence[int]]]
+    ) -> Store:
+        """The store of a `state`, with the analysis number and the slots of each live scan. The vectors are copied.
+
+        No slot is free: see `free_all_but`.
+        """
+        store = cls(capacity=max(len(vectors), 1))
+        store.used = len(vectors)
+        store.vectors[: store.used] = vectors
+        store.face_ids[: store.used] = face_ids
+        for analysis, slots in scans:
+            live = list(slots)
+            store.analyses[live] = analysis
+            store.live[live] = True
+            store.faces += len(live)
+        return store
 
     def live_slots(self) -> Numbers:
         """The slots of all live faces, ascending."""
         return np.flatnonzero(self.live[: self.used])
 
-    def _make_room(self, needed: int) -> None:
+    def _ensure_capacity(self, needed: int) -> None:
         capacity = len(self.live)
         if needed <= capacity:
             return
         while capacity < needed:
             capacity *= 2
-        # A rebuild may be reading the old arrays: it keeps them, and what it reads of them no longer changes.
+        # A rebuild may be reading the old arrays. It keeps them, and the rows that it reads do not change.
         self.vectors = _grown(self.vectors, capacity)
         self.analyses = _grown(self.analyses, capacity)
         self.face_ids = _grown(self.face_ids, capacity)

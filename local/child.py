@@ -1,4 +1,4 @@
-"""A server process that lives no longer than its owner: started, awaited, stopped, and found again when orphaned."""
+"""A server process that ends with its owner: started, awaited, stopped, and found again when orphaned."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wa
 from local.errors import LocalServiceError
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_TELLING = re.compile(r"\b(ERROR|FATAL|PANIC)\b|Exception|Error:")
+_ERROR = re.compile(r"\b(ERROR|FATAL|PANIC)\b|Exception|Error:")
 
 
 @dataclass(frozen=True)
@@ -33,19 +33,19 @@ class Child:
     stop_signal: signal.Signals
 
     def wait_until(self, ready: Callable[[], bool], *, within: float) -> None:
-        """Wait until `ready` says so. Raises LocalServiceError if the process ends or `within` seconds pass before."""
+        """Wait until `ready` returns true. Raises LocalServiceError if the process ends first or after `within` s."""
 
-        def over() -> bool:
+        def ready_or_ended() -> bool:
             return self.process.poll() is not None or ready()
 
         try:
             Retrying(stop=stop_after_delay(within), wait=wait_fixed(0.1), retry=retry_if_result(lambda done: not done))(
-                over
+                ready_or_ended
             )
         except RetryError as error:
-            raise LocalServiceError(self._complaint(f"did not answer within {within:.0f} s")) from error
+            raise LocalServiceError(self._describe(f"did not answer within {within:.0f} s")) from error
         if self.process.poll() is not None:
-            raise LocalServiceError(self._complaint(f"ended with code {self.process.returncode} instead of starting"))
+            raise LocalServiceError(self._describe(f"ended with code {self.process.returncode} instead of starting"))
 
     def stop(self, *, within: float = 30.0) -> None:
         """Ask it to stop and wait for its end; kill it if that takes more than `within` seconds."""
@@ -56,8 +56,8 @@ class Child:
             self.process.kill()
             self.process.wait()
 
-    def _complaint(self, what: str) -> str:
-        return f"{self.name} {what}. Its log is {self.log}: {last_telling_line(self.log, self.log_start)}"
+    def _describe(self, problem: str) -> str:
+        return f"{self.name} {problem}. Its log is {self.log}: {last_error_line(self.log, self.log_start)}"
 
 
 def start(
@@ -73,8 +73,8 @@ def start(
     """Start a server in `folder`, its output appended to `log`.
 
     It gets a session of its own, so that Ctrl-C at the terminal reaches only the owner, which stops it last. On Linux
-    the kernel sends it `stop_signal` when the thread that started it dies, whatever that dies of: call this from a
-    thread that lives as long as the server should, the main one as a rule.
+    the kernel sends it `stop_signal` when the thread that started it ends, also after SIGKILL: call this from a
+    thread that runs as long as the server should, the main one as a rule.
     """
     owner = os.getpid()
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
@@ -83,7 +83,7 @@ def start(
         if prctl is None:
             return
         prctl(_PR_SET_PDEATHSIG, int(stop_signal))
-        if os.getppid() != owner:  # It died before the kernel was told.
+        if os.getppid() != owner:  # The owner ended before the call of prctl.
             os._exit(1)
 
     with log.open("ab") as output:
@@ -105,7 +105,7 @@ def start(
 def stop_orphans(argument: str, stop_signal: signal.Signals, *, within: float = 30.0) -> None:
     """Stop every process that has `argument` on its command line, left behind by an owner that was killed.
 
-    Only the owner of the folder that `argument` names may call this: what it finds is then nobody's.
+    Only the owner of the folder that `argument` names may call this: then no process found has another owner.
     """
     orphans = [process for process in psutil.process_iter(["cmdline"]) if argument in (process.info["cmdline"] or ())]
     for orphan in orphans:
@@ -118,11 +118,11 @@ def stop_orphans(argument: str, stop_signal: signal.Signals, *, within: float = 
     psutil.wait_procs(alive, timeout=within)
 
 
-def last_telling_line(log: Path, start: int = 0) -> str:
-    """The last line of a log that speaks of an error, else its last line at all."""
+def last_error_line(log: Path, start: int = 0) -> str:
+    """The last line of a log that reports an error, else its last line."""
     with log.open("rb") as file:
         file.seek(start)
         text = file.read().decode(errors="replace")
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("at ")]
-    telling = [line for line in lines if _TELLING.search(line)]
-    return (telling or lines or ["(empty)"])[-1]
+    errors = [line for line in lines if _ERROR.search(line)]
+    return (errors or lines or ["(empty)"])[-1]

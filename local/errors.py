@@ -6,4 +6,4 @@ from errors import FacestreamError
 
 
 class LocalServiceError(FacestreamError):
-    """An embedded service cannot be had. The text is one line for the person who asked: what, why, what to do."""
+    """An embedded service is unavailable. The text is one line: which service, why, and what to do."""

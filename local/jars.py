@@ -15,7 +15,7 @@ import platformdirs
 from local.errors import LocalServiceError
 
 DEPLOY = Path(__file__).parents[1] / "deploy" / "kafka"
-"""Where the pinned pom and the broker's log settings lie in a checkout."""
+"""The folder of the pinned pom and of the broker's log settings, in a checkout."""
 
 _RESOLVE_WITHIN_S = 600.0
 
@@ -23,19 +23,20 @@ _RESOLVE_WITHIN_S = 600.0
 def java() -> str:
     """The Java runtime: that of JAVA_HOME, else the one on the path. Raises LocalServiceError if there is none."""
     home = os.environ.get("JAVA_HOME")
-    found = shutil.which("java", path=str(Path(home, "bin"))) if home else shutil.which("java")
-    if found is None:
+    path = shutil.which("java", path=str(Path(home, "bin"))) if home else shutil.which("java")
+    if path is None:
         raise LocalServiceError(
             "the embedded Kafka needs a Java runtime (17 or newer): `apt-get install default-jre-headless`, "
             "or name a broker in FACESTREAM_KAFKA__BOOTSTRAP_SERVERS"
         )
-    return found
+    return path
 
 
 def jars(pom: Path = DEPLOY / "pom.xml", cache: Path | None = None) -> Path:
     """The folder of the broker's jars, filled by Maven if this pom's is not there yet.
 
-    Several processes may ask at once: each resolves into a folder of its own, the first to be done puts it in place.
+    Several processes may call this at once: each resolves into a folder of its own, and the first to finish renames
+    its folder to the final one.
     Raises LocalServiceError if the pom or Maven is missing, or Maven fails.
     """
     if not pom.is_file():
@@ -46,29 +47,29 @@ def jars(pom: Path = DEPLOY / "pom.xml", cache: Path | None = None) -> Path:
     text = pom.read_bytes()
     version = re.search(rb"<kafka.version>(.+?)</kafka.version>", text)
     name = f"kafka-{version[1].decode() if version else 'unknown'}-{hashlib.sha256(text).hexdigest()[:12]}"
-    place = (cache or platformdirs.user_cache_path("facestream")) / name
-    if not place.is_dir():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=place.parent) as aside:
-            _put_in_place(_resolve(pom, Path(aside)), place)
-    return place
+    folder = (cache or platformdirs.user_cache_path("facestream")) / name
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=folder.parent) as temporary:
+            _rename(_resolve(pom, Path(temporary)), folder)
+    return folder
 
 
-def _resolve(pom: Path, aside: Path) -> Path:
+def _resolve(pom: Path, temporary: Path) -> Path:
     maven = shutil.which("mvn")
     if maven is None:
         raise LocalServiceError(
             "the embedded Kafka's jars are fetched by Maven, which is missing: `apt-get install maven`, "
             "or name a broker in FACESTREAM_KAFKA__BOOTSTRAP_SERVERS"
         )
-    # A copy, since Maven writes beside the pom that it is given.
-    shutil.copy(pom, aside / "pom.xml")
-    resolved = aside / "jars"
+    # A copy, since Maven writes beside its pom.
+    shutil.copy(pom, temporary / "pom.xml")
+    resolved = temporary / "jars"
     command = [maven, "-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime"]
     try:
         done = subprocess.run(
             [*command, f"-DoutputDirectory={resolved}"],
-            cwd=aside,
+            cwd=temporary,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -80,14 +81,15 @@ def _resolve(pom: Path, aside: Path) -> Path:
             f"Maven did not fetch the embedded Kafka's jars within {_RESOLVE_WITHIN_S:.0f} s: check the network"
         ) from error
     if done.returncode != 0:
-        said = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line] or ["(it said nothing)"]
-        raise LocalServiceError(f"Maven could not fetch the embedded Kafka's jars: {said[0].strip()}")
+        errors = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line] or ["(no output)"]
+        raise LocalServiceError(f"Maven could not fetch the embedded Kafka's jars: {errors[0].strip()}")
     return resolved
 
 
-def _put_in_place(resolved: Path, place: Path) -> None:
+def _rename(resolved: Path, folder: Path) -> None:
     try:
-        resolved.rename(place)
+        resolved.rename(folder)
     except OSError:
-        if not place.is_dir():
+        # Another process has finished first.
+        if not folder.is_dir():
             raise

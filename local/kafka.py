@@ -21,14 +21,14 @@ from local.errors import LocalServiceError
 from local.jars import DEPLOY, jars, java
 
 _READY_WITHIN_S = 120.0
-# Below the range that the system gives to outgoing connections, so that none takes a port before the broker does.
+# Below the system's range for outgoing connections, so that none of them takes a port before the broker does.
 _PORTS = range(20_000, 30_000)
 _LOG = "broker.log"
 _DATA = "log"
 
-# The path is relative (the JVM starts in its folder), for a properties file is Latin-1 and a comma ends a path in it.
-# The ports are new at every start; nothing below the folder remembers them.
-_PLACE = f"""
+# The path is relative (the JVM starts in its folder), since a properties file is Latin-1 and a comma ends a path in it.
+# The ports are new at every start; nothing in the folder depends on them.
+_ADDRESSES = f"""
 listeners=PLAINTEXT://127.0.0.1:{{port}},CONTROLLER://127.0.0.1:{{controller_port}}
 advertised.listeners=PLAINTEXT://127.0.0.1:{{port}}
 controller.quorum.voters=1@127.0.0.1:{{controller_port}}
@@ -38,19 +38,19 @@ log.dirs={_DATA}
 
 @contextmanager
 def broker(folder: Path) -> Iterator[str]:
-    """Run the broker of this folder (made if absent): gives its address once it answers, stops it at the end.
+    """Run the broker of this folder (created if absent): yields its address once it answers, stops it at the end.
 
     Raises LocalServiceError if Java or Maven is missing or the broker does not come up.
     """
     log4j = DEPLOY / "log4j2.properties"
-    # C1 alone: a start takes a third less processor time, and the clients on this machine are the slower end.
+    # C1 only: a start takes a third less processor time, and the clients on this machine are the bottleneck.
     command = [java(), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData"]
     command += [f"-Dlog4j2.configurationFile={log4j}"]
     command += ["-cp", f"{jars()}/*"]
     port, controller_port = _free_ports(2)
     folder.mkdir(parents=True, exist_ok=True)
-    place = _PLACE.format(port=port, controller_port=controller_port)
-    (folder / "server.properties").write_text((DEPLOY / "server.properties").read_text() + place)
+    addresses = _ADDRESSES.format(port=port, controller_port=controller_port)
+    (folder / "server.properties").write_text((DEPLOY / "server.properties").read_text() + addresses)
     _format(folder, command)
     running = child.start(
         "the embedded Kafka",
@@ -77,7 +77,7 @@ def _format(folder: Path, command: list[str]) -> None:
         return
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     done = subprocess.run(
-        # One argument with an equals sign, for an id may begin with a dash.
+        # One argument with an equals sign, since an id may begin with a dash.
         [
             *(*command, "kafka.tools.StorageTool", "format"),
             *(f"--cluster-id={cluster_id}", "--config=server.properties"),
@@ -93,12 +93,12 @@ def _format(folder: Path, command: list[str]) -> None:
         file.write(done.stdout + done.stderr)
     if done.returncode != 0:
         raise LocalServiceError(
-            f"the folder of the embedded Kafka could not be set up. Its log is {log}: {child.last_telling_line(log)}"
+            f"the folder of the embedded Kafka could not be set up. Its log is {log}: {child.last_error_line(log)}"
         )
 
 
 def _mark(folder: Path) -> str:
-    """What makes this folder's broker known among all processes."""
+    """The argument that identifies this folder's broker among all processes."""
     return f"-Dfacestream.folder={folder.resolve()}"
 
 
@@ -108,7 +108,7 @@ def _environment() -> dict[str, str]:
 
 
 def _answers(address: str) -> bool:
-    """Whether the broker has registered with its controller and says so to a client."""
+    """Whether the broker answers a client and has registered with its controller."""
     host, port = address.split(":")
     try:
         socket.create_connection((host, int(port)), timeout=1).close()
@@ -119,14 +119,14 @@ def _answers(address: str) -> bool:
 
 
 def _free_ports(count: int) -> list[int]:
-    found: list[int] = []
+    free: list[int] = []
     for port in random.sample(_PORTS, len(_PORTS)):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        found.append(port)
-        if len(found) == count:
-            return found
+        free.append(port)
+        if len(free) == count:
+            return free
     raise LocalServiceError(f"no free port from {_PORTS.start} to {_PORTS.stop - 1} for the embedded Kafka")

@@ -1,4 +1,4 @@
-"""One owner per data folder: a lock that the system frees when the owner dies, and a file that says who it is."""
+"""One owner per data folder: a lock that the system frees when the owner ends, and a file that names the owner."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 from pydantic import BaseModel, ValidationError
 
 from local.errors import LocalServiceError
@@ -18,7 +17,7 @@ _OWNER = "services.json"
 
 
 class Owner(BaseModel):
-    """Who runs the services of a data folder, and where they answer."""
+    """The process that runs the services of a data folder, and their addresses."""
 
     pid: int
     command: str
@@ -29,9 +28,9 @@ class Owner(BaseModel):
 
 @contextmanager
 def try_to_own(data: Path) -> Iterator[bool]:
-    """Hold the data folder (made if absent) unless another does: gives whether it is held.
+    """Lock the data folder (created if absent) unless another process has: yields whether it is locked.
 
-    Raises LocalServiceError if the folder cannot be made or written to.
+    Raises LocalServiceError if the folder cannot be created or written to.
     """
     try:
         data.mkdir(parents=True, exist_ok=True)
@@ -44,9 +43,9 @@ def try_to_own(data: Path) -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
-        # A process forked from the owner would hold the lock beyond the owner's death.
+        # A process forked from the owner would hold the lock after the owner has ended.
         os.register_at_fork(after_in_child=file.close)
-        # What an owner that was killed has left.
+        # Left by an owner that was killed.
         (data / _OWNER).unlink(missing_ok=True)
         try:
             yield True
@@ -56,16 +55,26 @@ def try_to_own(data: Path) -> Iterator[bool]:
 
 
 def announce(data: Path, owner: Owner) -> None:
-    """Write down who owns the folder. Only its owner may."""
-    aside = data / f"{_OWNER}.new"
-    aside.write_text(owner.model_dump_json())
-    aside.replace(data / _OWNER)
+    """Write the owner's file. Only the owner may call this."""
+    new = data / f"{_OWNER}.new"
+    new.write_text(owner.model_dump_json())
+    new.replace(data / _OWNER)
 
 
 def announced(data: Path) -> Owner | None:
-    """Who is written down as the folder's owner and still runs; nobody while it is only starting to be."""
+    """The folder's owner by its file, if that process runs; None also while an owner is only starting."""
     try:
         owner = Owner.model_validate_json((data / _OWNER).read_text())
     except (FileNotFoundError, ValidationError):
         return None
-    return owner if psutil.pid_exists(owner.pid) else None
+    return owner if _runs(owner.pid) else None
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

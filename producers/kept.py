@@ -6,21 +6,21 @@ from collections.abc import Iterator, Mapping
 
 from schemas.faces import ScanAnalysed
 from schemas.scans import KeptFace, ScanPublished
-from schemas.topics import FACES, Tombstone
+from schemas.topics import FACES
 from settings import KafkaSettings
-from stream.reading import read_to_end
+from stream.reading import latest_events
 
 
 def with_faces(kafka: KafkaSettings, scans: Mapping[str, ScanPublished]) -> Iterator[ScanPublished]:
     """These scans, by scan id, with the faces to keep: id and box, as `faces` has them now. Reads all of `faces`."""
-    found: dict[str, tuple[KeptFace, ...]] = {}
-    for received in read_to_end(kafka, FACES):
-        analysed = received.message
-        if isinstance(analysed, ScanAnalysed) and analysed.scan_id in scans:
-            found[analysed.scan_id] = tuple(KeptFace(face_id=it.face_id, box=it.box) for it in analysed.faces)
-        elif isinstance(analysed, Tombstone):
-            found.pop(analysed.key, None)
+
+    def faces_of(analysed: ScanAnalysed) -> tuple[KeptFace, ...] | None:
+        if analysed.scan_id not in scans:
+            return None
+        return tuple(KeptFace(face_id=face.face_id, box=face.box) for face in analysed.faces)
+
+    analysed = latest_events(kafka, FACES, ScanAnalysed, faces_of)
     for scan_id, scan in scans.items():
         # What the last analysis was to keep but did not find may be found by the next.
-        keep = {face.face_id: face for face in (*scan.keep, *found.get(scan_id, ()))}
+        keep = {face.face_id: face for face in (*scan.keep, *analysed.get(scan_id, ()))}
         yield scan.model_copy(update={"keep": tuple(keep.values())})

@@ -12,9 +12,9 @@ from errors import UserError
 from producers.kept import with_faces
 from producers.publisher import Publisher
 from schemas.scans import ScanPublished
-from schemas.topics import SCANS, Tombstone
+from schemas.topics import SCANS
 from settings import KafkaSettings
-from stream.reading import read_to_end
+from stream.reading import latest_events
 
 
 def chosen_scans(
@@ -26,19 +26,17 @@ def chosen_scans(
     """
     everything = not scan_ids and collection is None
     wanted = set(scan_ids)
-    found: dict[str, ScanPublished] = {}
-    for received in read_to_end(kafka, SCANS):
-        scan = received.message
-        if isinstance(scan, ScanPublished) and (everything or scan.scan_id in wanted or scan.collection == collection):
-            found[scan.scan_id] = scan
-        elif isinstance(scan, ScanPublished | Tombstone):
-            found.pop(scan.key, None)
+
+    def chosen(scan: ScanPublished) -> ScanPublished | None:
+        return scan if everything or scan.scan_id in wanted or scan.collection == collection else None
+
+    scans = latest_events(kafka, SCANS, ScanPublished, chosen)
     for scan_id in scan_ids:
-        if scan_id not in found:
+        if scan_id not in scans:
             raise UserError(f"no scan {scan_id!r} is published: nothing is analysed again")
-    if collection is not None and not any(scan.collection == collection for scan in found.values()):
+    if collection is not None and not any(scan.collection == collection for scan in scans.values()):
         raise UserError(f"no scan of a collection {collection!r} is published: nothing is analysed again")
-    return found
+    return scans
 
 
 def publish_again(

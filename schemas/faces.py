@@ -6,14 +6,16 @@ highest number of a scan is its live analysis. A tombstone: the scan was withdra
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from schemas.base import Event, Float32Vector, Time, Value
 from schemas.scans import Box
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 EMBEDDING_DIMENSIONS = 128
 """The length of an embedding: the outputs of dlib's face recognition network."""
@@ -51,6 +53,9 @@ class Face(Value):
     @property
     def vector(self) -> npt.NDArray[np.float32]:
         """The embedding as a read-only array: float32, shape (EMBEDDING_DIMENSIONS,)."""
+        # Imported here: most commands that read events use no vectors, and numpy takes 70 ms.
+        import numpy as np
+
         return np.frombuffer(self.embedding, dtype="<f4")
 
 

@@ -1,4 +1,4 @@
-"""What can be set, read from the environment (`FACESTREAM_…`, two underscores between a group and its field)."""
+"""The settings, read from the environment (`FACESTREAM_…`, two underscores between a group and its field)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas import defaults
 
 
 class Group(BaseModel):
-    """A group of settings; a name it does not know is refused."""
+    """A group of settings; unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,9 +32,9 @@ class KafkaSettings(Group):
     replication_factor: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
-    def _sasl_is_whole(self) -> KafkaSettings:
-        wants = self.security_protocol.startswith("SASL_")
-        if wants and not (self.sasl_mechanism and self.sasl_username and self.sasl_password):
+    def _sasl_is_complete(self) -> KafkaSettings:
+        sasl = self.security_protocol.startswith("SASL_")
+        if sasl and not (self.sasl_mechanism and self.sasl_username and self.sasl_password):
             raise ValueError(f"{self.security_protocol} needs sasl_mechanism, sasl_username and sasl_password")
         return self
 
@@ -48,18 +48,18 @@ class DatabaseSettings(Group):
 class ModelSettings(Group):
     """The face engines. Weight files default to those of the face_recognition_models wheel."""
 
-    # onnx is dlib's networks on ONNX Runtime: the same faces, many times faster.
+    # onnx runs dlib's networks on ONNX Runtime: the same faces, many times faster.
     engine: Literal["onnx", "dlib"] = defaults.ENGINE
-    # Where ONNX Runtime computes; auto is CUDA where its ONNX Runtime is installed, else the processor.
+    # Where ONNX Runtime computes; auto is CUDA if ONNX Runtime for CUDA is installed, else the processor.
     provider: Literal["auto", "cpu", "cuda", "tensorrt", "openvino"] = defaults.PROVIDER
-    # Worker processes of one detect consumer, each with the networks loaded; by default one a core, at most 8, and one
-    # for an accelerator.
+    # Worker processes of one detect consumer, each with the networks loaded. Default: one per core, at most 8; on an
+    # accelerator, one.
     processes: int | None = Field(default=None, ge=1)
     upsample: int = Field(default=defaults.UPSAMPLE, ge=0, le=3)
-    # Longer side in pixels; larger scans are scaled down to it for detection.
+    # Longer side in pixels; larger scans are scaled down for detection.
     max_size: int = Field(default=defaults.MAX_SIZE, ge=80)
     threshold: float = defaults.THRESHOLD
-    # Embeddings averaged over this many slightly moved versions of each face; 0 is the face as it is.
+    # Embeddings are averaged over this many slightly moved versions of each face; 0 uses the face as it is.
     jitter: int = Field(default=defaults.JITTER, ge=0, le=100)
     # Whether faces are looked for in the other three turns of a scan: where upright none is found, or always.
     turns: Literal["fallback", "never", "always"] = defaults.TURNS
@@ -81,7 +81,7 @@ class IndexSettings(Group):
     exact_below: int = Field(default=defaults.EXACT_BELOW, ge=0)
     m: int = Field(default=defaults.M, ge=2)
     ef_construction: int = Field(default=defaults.EF_CONSTRUCTION, ge=8)
-    # What a search keeps in sight at least: the larger, the less it misses. It may change between runs.
+    # How many candidates a search keeps at least: with more it misses less. It may change between runs.
     ef: int = Field(default=defaults.EF, ge=1)
     seed: int = defaults.SEED
 
@@ -92,7 +92,7 @@ class ClusteringSettings(Group):
     eps: float = Field(default=defaults.EPS, gt=0)
     eps_max: float = Field(default=defaults.EPS_MAX, gt=0)
     min_samples: int = Field(default=defaults.MIN_SAMPLES, ge=1)
-    # A face below one of these may be a border, never core. Units as in `schemas.faces`.
+    # A face below one of these is never core, but may be border. Units as in `schemas.faces`.
     min_size_px: float | None = None
     min_score: float | None = None
     min_sharpness: float | None = None

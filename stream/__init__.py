@@ -1,1 +1,1 @@
-"""Kafka: the one consume-transform-produce loop, transactions, dead letters, retries."""
+"""Kafka: the two loops that consumers run on, transactions, dead letters, retries, reading, lag."""

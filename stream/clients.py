@@ -10,12 +10,12 @@ from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from errors import Fatal
 from settings import KafkaSettings
-from stream.reasons import reason
+from stream.connection_errors import connection_error
 
 MAX_RECORD_BYTES = 32 * 1024 * 1024
 """The largest record: the neighbours of a scan full of the most photographed people of an archive."""
 
-# A request costs kafka-python and the broker as much as many records. A flush or a commit does not wait for these.
+# A request costs kafka-python and the broker as much as many records. A flush or a commit does not wait for `linger`.
 _BATCH_BYTES = 1024 * 1024
 _LINGER_MS = 50
 
@@ -25,7 +25,7 @@ patiently = retry(
     stop=stop_after_delay(15),
     reraise=True,
 )
-"""Asks again what a broker that has just started cannot say of groups yet: it makes or loads their topic first."""
+"""Retries questions about groups: a broker that has just started first creates or loads their topic."""
 
 
 def consumer(kafka: KafkaSettings, **options: Any) -> KafkaConsumer:  # noqa: ANN401
@@ -68,18 +68,18 @@ def admin(kafka: KafkaSettings) -> KafkaAdminClient:
 def _connect(client: Any, kafka: KafkaSettings, **options: Any) -> Any:  # noqa: ANN401
     if kafka.bootstrap_servers is None:
         raise Fatal("no Kafka broker is configured: set FACESTREAM_KAFKA__BOOTSTRAP_SERVERS")
-    with reason() as why:
+    with connection_error() as why:
         try:
             return client(bootstrap_servers=kafka.bootstrap_servers.split(","), **_security(kafka), **options)
         except KafkaError as error:
-            said = str(why.last or error).replace("\n", " ")
-            if "disconnected" in said:
-                said += ": it ends the connection where security_protocol, user or password is wrong"
-            raise Fatal(f"no answer from the Kafka broker at {kafka.bootstrap_servers} ({said})") from error
+            cause = str(why.last or error).replace("\n", " ")
+            if "disconnected" in cause:
+                cause += ": it ends the connection where security_protocol, user or password is wrong"
+            raise Fatal(f"no answer from the Kafka broker at {kafka.bootstrap_servers} ({cause})") from error
 
 
 def _security(kafka: KafkaSettings) -> dict[str, Any]:
-    chosen = {
+    options = {
         "security_protocol": kafka.security_protocol,
         "sasl_mechanism": kafka.sasl_mechanism,
         "sasl_plain_username": kafka.sasl_username,
@@ -89,4 +89,4 @@ def _security(kafka: KafkaSettings) -> dict[str, Any]:
         "ssl_keyfile": str(kafka.ssl_keyfile) if kafka.ssl_keyfile else None,
         "ssl_password": kafka.ssl_password.get_secret_value() if kafka.ssl_password else None,
     }
-    return {name: value for name, value in chosen.items() if value is not None}
+    return {name: value for name, value in options.items() if value is not None}

@@ -16,14 +16,14 @@ def known_groups(kafka: KafkaSettings) -> set[str]:
     try:
         return _known_groups(admin)
     except KafkaError as error:
-        raise Fatal(f"the Kafka broker at {kafka.bootstrap_servers} does not tell its groups ({error})") from error
+        raise Fatal(f"the Kafka broker at {kafka.bootstrap_servers} does not list its groups ({error})") from error
     finally:
         admin.close()
 
 
 @clients.patiently
 def _known_groups(admin: KafkaAdminClient) -> set[str]:
-    # A broker that has just started lists no groups, without an error, until it begins to load them. Asked for the
-    # offsets of any group, known or not, it answers once it has them.
+    # A broker that has just started lists no groups, without an error, until it begins to load them. A request for the
+    # offsets of any group, known or not, is answered only after that.
     admin.list_group_offsets(["any"])
     return {group["group_id"] for group in admin.list_groups()}

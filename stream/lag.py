@@ -1,4 +1,4 @@
-"""How far each consumer is behind: what is committed against what is there."""
+"""Lag: how many records of its topics a consumer group has not processed yet."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from stream.reading import partitions_of
 
 
 class LagReader:
-    """Asks a broker for lags, as often as one likes. Made by `lag_reader`."""
+    """Reads lags and committed offsets from a broker. Use `lag_reader` to make one."""
 
     def __init__(self, admin: KafkaAdminClient, reader: KafkaConsumer) -> None:
         self._admin = admin
         self._reader = reader
 
     def lags(self, stages: Mapping[str, Sequence[Topic]]) -> dict[str, int]:
-        """Records each group has not done with yet.
+        """The number of records that each group has not processed yet.
 
-        Stages are asked in the order given. Given in the order of the flow, with nothing published meanwhile, zeros
-        for all mean that all is done: a stage commits its offsets and its outputs together, so what it has done is
-        there to be counted when the next one is asked.
+        Stages are queried in the order given. In the order of the data flow, with nothing published meanwhile, zeros
+        for all mean that all is done: a stage commits its offsets and its outputs together, so its outputs are
+        counted when the next stage is queried.
         """
         return {group: self._lag(group, topics) for group, topics in stages.items()}
 
-    def note(self, group: str, topic: Topic) -> str:
+    def checkpoint_metadata(self, group: str, topic: Topic) -> str:
         """What the group has committed beside its offset in a topic of one partition, see `stream.records.Idle`."""
         committed = self._committed(group).get(TopicPartition(topic.name, 0))
         return str(committed.metadata or "") if committed is not None else ""
 
     def end(self, topic: Topic) -> int:
         """The offset after the last committed record of a topic of one partition."""
-        at = TopicPartition(topic.name, 0)
-        return int(self._reader.end_offsets([at])[at])
+        partition = TopicPartition(topic.name, 0)
+        return int(self._reader.end_offsets([partition])[partition])
 
     @clients.patiently
     def has_members(self, group: str) -> bool:
@@ -55,8 +55,11 @@ class LagReader:
         partitions = [partition for topic in topics for partition in partitions_of(self._reader, topic)]
         ends = self._reader.end_offsets(partitions)
         begins = self._reader.beginning_offsets(partitions)
-        read = {at: committed[at].offset if at in committed else begins[at] for at in partitions}
-        return sum(max(0, ends[at] - read[at]) for at in partitions)
+        next_offsets = {
+            partition: committed[partition].offset if partition in committed else begins[partition]
+            for partition in partitions
+        }
+        return sum(max(0, ends[partition] - next_offsets[partition]) for partition in partitions)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""A member of a consumer group: polling, decoding and long steps, without ever being thrown out of the group.
+"""A member of a consumer group: it polls and decodes records, and stays in the group while a step takes long.
 
-Both loops (`transform` and `sink`) are built on it. The consumer is used by one thread only, the one that calls.
+Both loops (`transform` and `sink`) are built on it. Only the calling thread uses the Kafka consumer.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from errors import Fatal, Retriable
 from schemas.topics import Topic
 from settings import KafkaSettings
 from stream import clients
-from stream.reading import understand
+from stream.reading import decode_record
 from stream.records import Positions, Received, Rejected
 
 log = structlog.get_logger()
 
 Result = TypeVar("Result")
 
-# A step that takes longer than this makes the member pause its partitions and go on polling.
-_PATIENCE_S = 1.0
+# While a step takes longer than this, the member pauses its partitions and polls, which keeps it in the group.
+_POLL_EVERY_S = 1.0
 
-# Three sessions without a heartbeat.
-_SILENCE_S = 30.0
+# Three session timeouts without a heartbeat.
+_LONGEST_SILENCE_S = 30.0
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one poll gave, and the offsets to read next when it is done with."""
+    """What one poll returned, and the offsets to read next once it is processed."""
 
     received: Sequence[Received]
     rejected: Sequence[Rejected]
@@ -46,9 +46,10 @@ class Batch:
 
 
 class Member:
-    """One member of the group `group`. `name` is stable over restarts, so that a restarted member is known again.
+    """One static member of the group `group` (KIP-345): with the same `name`, a restart keeps its partitions.
 
-    `note` is what stood beside the committed offsets when it settled, see `stream.records.Idle`.
+    `metadata` is the checkpoint metadata beside the committed offsets, as of `take_assignment`; see
+    `stream.records.Idle`.
     """
 
     def __init__(
@@ -57,8 +58,8 @@ class Member:
         self._stop = stop
         self._name = f"{group}-{name}"
         self._listener = _Listener()
-        self._told: dict[tuple[str, int], int] = {}
-        self.note = ""
+        self._committed: dict[tuple[str, int], int] = {}
+        self.metadata = ""
         self._consumer = clients.consumer(
             kafka,
             group_id=group,
@@ -71,50 +72,58 @@ class Member:
 
     @property
     def reassigned(self) -> bool:
-        """Whether partitions came or went since `settle`: what is known of them no longer holds."""
+        """Whether partitions were assigned or revoked since `take_assignment`: its result is out of date."""
         return self._listener.changed.is_set()
 
     @property
-    def generation(self) -> Any:  # noqa: ANN401
-        """The membership as of now. A commit with it is refused by the broker after the next rebalance (KIP-447)."""
+    def group_metadata(self) -> Any:  # noqa: ANN401
+        """The present group metadata. After the next rebalance the broker refuses a commit with it (KIP-447)."""
         return self._consumer.group_metadata()
 
-    def distrust(self) -> None:
-        """Act as if partitions had come or gone: a commit failed, so the state may be ahead of what is committed."""
+    def invalidate(self) -> None:
+        """Set `reassigned`: a commit failed, so the state may be ahead of the committed offsets."""
         self._listener.changed.set()
 
-    def settle(self) -> Positions:
-        """The assigned partitions with their committed offsets, after a change of assignment; none for a standby."""
+    def take_assignment(self) -> Positions:
+        """The assigned partitions with their committed offsets; none for a standby. Clears `reassigned`.
+
+        Where nothing is committed yet, the offset is that of the first record there is.
+        """
         self._listener.changed.clear()
-        self._told.clear()
-        partitions = self._consumer.assignment()
-        beginnings = self._consumer.beginning_offsets(list(partitions)) if partitions else {}
-        committed = {it: self._consumer.committed(it, metadata=True) for it in sorted(partitions)}
-        self.note = next((it.metadata for it in committed.values() if it is not None and it.metadata), "")
-        return {(at.topic, at.partition): beginnings[at] if it is None else it.offset for at, it in committed.items()}
+        self._committed.clear()
+        assigned = sorted(self._consumer.assignment())
+        beginnings = self._consumer.beginning_offsets(assigned) if assigned else {}
+        commits = {partition: self._consumer.committed(partition, metadata=True) for partition in assigned}
+        self.metadata = next((commit.metadata for commit in commits.values() if commit and commit.metadata), "")
+        return {
+            (partition.topic, partition.partition): beginnings[partition] if commit is None else commit.offset
+            for partition, commit in commits.items()
+        }
 
     def seek(self, positions: Positions) -> None:
-        """Read on from these offsets, whatever was read before."""
+        """Set the offsets to read next."""
         for (topic, number), offset in positions.items():
             self._consumer.seek(TopicPartition(topic, number), offset)
 
     def poll(self, max_records: int, timeout_ms: int = 200) -> Batch:
         """The next records, decoded, at most `max_records`."""
         polled = self._consumer.poll(timeout_ms=timeout_ms, max_records=max_records)
-        self._go_on_joining()
+        self._resume_rejoining()
         self._check_membership()
-        understood = [understand(consumed) for records in polled.values() for consumed in records]
+        decoded = [decode_record(consumed) for records in polled.values() for consumed in records]
         return Batch(
-            received=[it for it in understood if isinstance(it, Received)],
-            rejected=[it for it in understood if isinstance(it, Rejected)],
-            positions={(it.topic, it.partition): records[-1].offset + 1 for it, records in polled.items()},
+            received=[record for record in decoded if isinstance(record, Received)],
+            rejected=[record for record in decoded if isinstance(record, Rejected)],
+            positions={
+                (partition.topic, partition.partition): records[-1].offset + 1 for partition, records in polled.items()
+            },
         )
 
-    def _go_on_joining(self) -> None:
-        """Let the next poll end a rebalance that this one has begun.
+    def _resume_rejoining(self) -> None:
+        """Let the next poll complete a rebalance that the last one has begun.
 
-        kafka-python (3.0.12) forgets it where news of partitions was the reason for it: the member then is in no
-        group, is given nothing and sends no heartbeat.
+        kafka-python (3.0.12) loses it where a change of the topics' partitions was its cause: the member then is in no
+        group, is assigned nothing and sends no heartbeat.
         """
         coordinator = self._consumer._coordinator
         if coordinator.rejoining:
@@ -123,38 +132,43 @@ class Member:
     def _check_membership(self) -> None:
         """Raise Fatal when no heartbeat was sent for long.
 
-        kafka-python's heartbeat can end without a word: after another member has taken the name, and, seen once, on a
-        machine under heavy load. The group then knows nothing of a member that polls for ever and is given nothing.
+        kafka-python's heartbeat can stop without an error: after another member has joined under this name, and, seen
+        once, on a machine under heavy load. The member then is in no group, polls for ever and is assigned nothing.
         """
         heartbeat = self._consumer._coordinator.heartbeat
-        if time.monotonic() - max(heartbeat.last_send, heartbeat.last_reset) > _SILENCE_S:
+        if time.monotonic() - max(heartbeat.last_send, heartbeat.last_reset) > _LONGEST_SILENCE_S:
             raise Fatal(f"{self._name} is no longer a member of its group, or another has its --member: start it again")
 
     def positions(self) -> Positions:
-        """Where the assigned partitions are read next. Markers of transactions move them too."""
-        return {(it.topic, it.partition): self._consumer.position(it) for it in self._consumer.assignment()}
+        """The offsets to read next in the assigned partitions. Markers of transactions move them too."""
+        return {
+            (partition.topic, partition.partition): self._consumer.position(partition)
+            for partition in self._consumer.assignment()
+        }
 
-    def tell(self, positions: Positions) -> None:
-        """Commit offsets that moved since they were last told, outside of any transaction."""
-        moved = {at: offset for at, offset in positions.items() if self._told.get(at) != offset}
+    def commit(self, positions: Positions) -> None:
+        """Commit the offsets that moved since the last commit, outside of any transaction."""
+        moved = {
+            partition: offset for partition, offset in positions.items() if self._committed.get(partition) != offset
+        }
         if moved:
             self._consumer.commit(as_offsets(moved))
-            self._told.update(moved)
+            self._committed.update(moved)
 
     def work(self, call: Callable[[], Result]) -> Result:
-        """Run `call` to its end while this member stays in its group. Waits and runs it again when it is Retriable.
+        """Run `call` in a worker thread while this member stays in its group. On Retriable, waits and runs it again.
 
-        Raises what it raises. When the member is told to stop, a Retriable is raised instead of waited out.
+        Raises what `call` raises. Once `stop` is set, Retriable is raised too.
         """
         future = self._worker.submit(self._retrying, call)
         paused = False
-        while not _done(future, _PATIENCE_S):
-            # Newly assigned partitions are not paused yet, so this is said each time. What such a poll returns
-            # is not lost: the assignment has changed, and that starts again from the committed offsets.
+        while not _done(future, _POLL_EVERY_S):
+            # Each time, since newly assigned partitions are not paused. Records that this poll returns of them are
+            # not lost: after a change of assignment, reading starts again at the committed offsets.
             self._consumer.pause(*self._consumer.assignment())
             paused = True
             self._consumer.poll(timeout_ms=0)
-            self._go_on_joining()
+            self._resume_rejoining()
         if paused:
             self._consumer.resume(*self._consumer.assignment())
         return future.result()
@@ -175,15 +189,15 @@ class Member:
         return retrying(call)
 
     def close(self) -> None:
-        """Leave. A static member's partitions stay reserved for its restart until its session lapses."""
+        """Close the connection. A static member's partitions stay reserved for its restart until its session lapses."""
         self._worker.shutdown(wait=True, cancel_futures=True)
         self._consumer.close(autocommit=False)
 
 
-def as_offsets(positions: Positions, note: str = "") -> dict[TopicPartition, OffsetAndMetadata]:
-    """Positions as kafka-python commits them, each with the note beside it."""
+def as_offsets(positions: Positions, metadata: str = "") -> dict[TopicPartition, OffsetAndMetadata]:
+    """Positions as kafka-python commits them, each with the checkpoint metadata beside it."""
     return {
-        TopicPartition(topic, number): OffsetAndMetadata(offset, note, -1)
+        TopicPartition(topic, number): OffsetAndMetadata(offset, metadata, -1)
         for (topic, number), offset in positions.items()
     }
 

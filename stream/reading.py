@@ -1,116 +1,145 @@
-"""Reading without a group: all committed records of a topic from its beginning up to a point."""
+"""Reading without a group: committed records of a topic, from its beginning or an offset up to a position."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from functools import cache
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from kafka import KafkaConsumer, TopicPartition
 
+from schemas.base import Event
 from schemas.codec import InvalidRecord, decode
 from schemas.dead_letters import decode_dead_letter
-from schemas.topics import DEAD_LETTERS, Record, Topic, topic_named
+from schemas.topics import DEAD_LETTERS, Record, Tombstone, Topic, topic_named
 from settings import KafkaSettings
 from stream import clients
 from stream.records import Consumed, Positions, Received, Rejected
 
 log = structlog.get_logger()
 
+EventType = TypeVar("EventType", bound=Event)
+Kept = TypeVar("Kept")
+
 _topic_named = cache(topic_named)
 
-# Long enough to take what a broker has sent meanwhile.
-_GLANCE_MS = 10
+# Long enough to receive what the broker has sent already.
+_NO_WAIT_MS = 10
 
 
-def understand(consumed: Any) -> Received | Rejected:  # noqa: ANN401
-    """A record as kafka-python gives it, decoded; Rejected with the reason where that is not possible."""
+def decode_record(consumed: Any) -> Received | Rejected:  # noqa: ANN401
+    """A record as kafka-python returns it, decoded; Rejected with the reason where that is not possible."""
     record = Record(consumed.key, consumed.value, tuple(consumed.headers))
-    place = (consumed.topic, consumed.partition, consumed.offset, record)
+    position = (consumed.topic, consumed.partition, consumed.offset, record)
     topic = _topic_named(consumed.topic)
     try:
         message = decode_dead_letter(record) if topic is DEAD_LETTERS else decode(topic, record)
     except InvalidRecord as error:
-        return Rejected(Consumed(*place), str(error))
-    return Received(*place, message)
+        return Rejected(Consumed(*position), str(error))
+    return Received(*position, message)
 
 
 def read_to_end(kafka: KafkaSettings, topic: Topic) -> Iterator[Received]:
     """All committed records of a topic from its beginning to its present end, in the order of each partition.
 
-    Records that cannot be decoded are passed over: the consumer whose work they are sends them to `dead-letters`.
+    Records that cannot be decoded are skipped: the consumer that processes them sends them to `dead-letters`.
     """
-    return _understood(_to_end(kafka, topic))
-
-
-def latest_values(kafka: KafkaSettings, topic: Topic) -> dict[str, bytes]:
-    """What a compacted topic comes to: the last value of each key that has one, as bytes.
-
-    Decoding would take longer than all the rest. A key that is not UTF-8 is passed over.
-    """
-    latest: dict[str, bytes] = {}
-    for consumed in _to_end(kafka, topic):
-        try:
-            key = consumed.key.decode()
-        except UnicodeDecodeError:
-            log.warning("passed over", topic=consumed.topic, offset=consumed.offset, reason="the key is not UTF-8")
-            continue
-        if consumed.value is None:
-            latest.pop(key, None)
-        else:
-            latest[key] = consumed.value
-    return latest
+    return _decoded(_to_end(kafka, topic))
 
 
 def read_until(kafka: KafkaSettings, positions: Positions, start: Positions | None = None) -> Iterator[Received]:
-    """All committed records before these positions, from the beginning or from `start` on; the same rule for others."""
+    """All committed records before these positions, from the beginning or from `start` on.
+
+    Records that cannot be decoded are skipped.
+    """
     reader = clients.consumer(kafka)
     begins = {TopicPartition(*partition): offset for partition, offset in (start or {}).items()}
-    ends = {TopicPartition(*at): offset for at, offset in positions.items()}
+    ends = {TopicPartition(*partition): offset for partition, offset in positions.items()}
     try:
-        yield from _understood(_read(reader, ends, begins))
+        yield from _decoded(_read(reader, ends, begins))
     finally:
         reader.close()
 
 
-class Log(AbstractContextManager["Log"]):
-    """A topic of one partition, read here and there. Its connection is closed at the end of the context.
+def latest(entries: Iterable[tuple[str, Kept | None]]) -> dict[str, Kept]:
+    """What compaction makes of keys and values: the last value of each key, without the keys that ended with None.
 
-    Committed records only; those that cannot be decoded are passed over. One caller at a time.
+    A key stays in the place of its first value, as long as it is not deleted in between.
+    """
+    values: dict[str, Kept] = {}
+    for key, value in entries:
+        if value is None:
+            values.pop(key, None)
+        else:
+            values[key] = value
+    return values
+
+
+def latest_events(
+    kafka: KafkaSettings, topic: Topic, kind: type[EventType], keep: Callable[[EventType], Kept | None]
+) -> dict[str, Kept]:
+    """For each key of a compacted topic, what `keep` returns for its latest event; all read up to the present end.
+
+    A key is left out where its last record is a tombstone, or where `keep` returns None for its last event. `keep` is
+    called for each event while the topic is read, so that memory is needed only for what it returns.
+    """
+    messages = (received.message for received in read_to_end(kafka, topic))
+    return latest(
+        (message.key, keep(message) if isinstance(message, kind) else None)
+        for message in messages
+        if isinstance(message, kind | Tombstone)
+    )
+
+
+def latest_values(kafka: KafkaSettings, topic: Topic) -> dict[str, bytes]:
+    """For each key of a compacted topic, its latest value as bytes; all read up to the present end.
+
+    Faster than `latest_events`, since nothing is decoded. A record whose key is not UTF-8 is skipped.
+    """
+    return latest((key, consumed.value) for key, consumed in _with_text_keys(_to_end(kafka, topic)))
+
+
+class Log(AbstractContextManager["Log"]):
+    """Random access to a topic of one partition. Its connection is closed at the end of the context.
+
+    Committed records only; those that cannot be decoded are skipped. One caller at a time.
     """
 
     def __init__(self, kafka: KafkaSettings, topic: Topic) -> None:
-        self._at = TopicPartition(topic.name, 0)
+        self._partition = TopicPartition(topic.name, 0)
         self._reader = clients.consumer(kafka)
-        self._reader.assign([self._at])
+        self._reader.assign([self._partition])
 
     def next(self, offset: int, max_records: int) -> tuple[list[Received], int]:
-        """Records from `offset` on, as far as they have come, without waiting; and the offset to go on from."""
-        return self._poll(offset, max_records, timeout_ms=_GLANCE_MS)
+        """The records from `offset` on that the broker has sent, without waiting; and the offset to continue from."""
+        return self._poll(offset, max_records, timeout_ms=_NO_WAIT_MS)
 
     def at(self, offsets: Collection[int]) -> list[Received]:
-        """The records at these offsets, ascending. Those that compaction has taken away are missing."""
-        end = self._reader.end_offsets([self._at])[self._at]
-        found: list[Received] = []
-        asked = {offset for offset in offsets if offset < end}
-        wanted = sorted(asked)
-        while wanted:
-            received, position = self._poll(wanted[0], len(wanted), timeout_ms=500)
-            found += [it for it in received if it.offset in asked]
-            wanted = [offset for offset in wanted if offset >= position]
-        return found
+        """The records at these offsets, ascending. Those that compaction has deleted are missing."""
+        end = self._reader.end_offsets([self._partition])[self._partition]
+        records: list[Received] = []
+        wanted = {offset for offset in offsets if offset < end}
+        unread = sorted(wanted)
+        while unread:
+            received, position = self._poll(unread[0], len(unread), timeout_ms=500)
+            records += [record for record in received if record.offset in wanted]
+            unread = [offset for offset in unread if offset >= position]
+        return records
 
     def _poll(self, offset: int, max_records: int, timeout_ms: int) -> tuple[list[Received], int]:
-        if self._reader.position(self._at) != offset:
-            self._reader.seek(self._at, offset)
-        polled = self._reader.poll(timeout_ms=timeout_ms, max_records=max_records).get(self._at, ())
-        understood = map(understand, polled)
-        return [it for it in understood if isinstance(it, Received)], self._reader.position(self._at)
+        if self._reader.position(self._partition) != offset:
+            self._reader.seek(self._partition, offset)
+        polled = self._reader.poll(timeout_ms=timeout_ms, max_records=max_records).get(self._partition, ())
+        decoded = map(decode_record, polled)
+        received = [record for record in decoded if isinstance(record, Received)]
+        return received, self._reader.position(self._partition)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self._reader.close()
 
 
@@ -129,7 +158,7 @@ def _to_end(kafka: KafkaSettings, topic: Topic) -> Iterator[Any]:
 
 
 def _read(reader: KafkaConsumer, ends: dict[TopicPartition, int], begins: dict[TopicPartition, int]) -> Iterator[Any]:
-    """Records as kafka-python gives them."""
+    """Records as kafka-python returns them."""
     reader.assign(list(ends))
     reader.seek_to_beginning(*ends)
     for partition, begin in begins.items():
@@ -138,16 +167,24 @@ def _read(reader: KafkaConsumer, ends: dict[TopicPartition, int], begins: dict[T
     while unfinished:
         for partition, batch in reader.poll(timeout_ms=500, max_records=2000).items():
             yield from (consumed for consumed in batch if consumed.offset < ends[partition])
-        # Positions, not records, tell the end: the last offsets may be markers of transactions.
+        # Compare positions, not the offsets of records: the last offsets may be markers of transactions.
         finished = {partition for partition in unfinished if reader.position(partition) >= ends[partition]}
         unfinished -= finished
         reader.pause(*finished)
 
 
-def _understood(records: Iterable[Any]) -> Iterator[Received]:
+def _decoded(records: Iterable[Any]) -> Iterator[Received]:
     for consumed in records:
-        understood = understand(consumed)
-        if isinstance(understood, Received):
-            yield understood
+        decoded = decode_record(consumed)
+        if isinstance(decoded, Received):
+            yield decoded
         else:
-            log.warning("passed over", topic=consumed.topic, offset=consumed.offset, reason=understood.reason)
+            log.warning("skipped", topic=consumed.topic, offset=consumed.offset, reason=decoded.reason)
+
+
+def _with_text_keys(records: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    for consumed in records:
+        try:
+            yield consumed.key.decode(), consumed
+        except UnicodeDecodeError:
+            log.warning("skipped", topic=consumed.topic, offset=consumed.offset, reason="the key is not UTF-8")

@@ -1,7 +1,4 @@
-"""What a step is given and what it gives back.
-
-An offset, wherever it is said, is the next one to read.
-"""
+"""What a step takes and returns. Every offset in this project is that of the next record to read."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ Positions = Mapping[tuple[str, int], int]
 
 @dataclass(frozen=True)
 class Consumed:
-    """A record as it was read, as bytes, and where it stood."""
+    """A record as bytes, with the topic, partition and offset that it was read from."""
 
     topic: str
     partition: int
@@ -28,14 +25,14 @@ class Consumed:
 
 @dataclass(frozen=True)
 class Received(Consumed):
-    """A record that was read and understood."""
+    """A record that was read and decoded."""
 
     message: Event | Tombstone | DeadLetter
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """A record that cannot be used, ever, and why. The loop sends it to `dead-letters` as it was."""
+    """A record that can never be used, and why. The loop publishes it unchanged to `dead-letters`."""
 
     consumed: Consumed
     reason: str
@@ -47,10 +44,11 @@ Step = Callable[[Sequence[Received]], Sequence[Output]]
 """Events in, events out. It may raise Retriable or Fatal, as long as it has changed no state by then."""
 
 Idle = Callable[[str], tuple[Sequence[Output], str]]
-"""Asked whenever nothing is there to read, with the note that was committed last ("" at first).
+"""Called whenever there is nothing to read, with the checkpoint metadata of the last commit ("" at first).
 
-Gives outputs, and the note to commit together with them; no outputs and the same note say that it has nothing to do. A
-note is at most 4 KB (the broker's offset.metadata.max.bytes) and stands beside the offsets of the group.
+Returns outputs, and the checkpoint metadata to commit together with them. No outputs and the same metadata mean that it
+has nothing to do. Checkpoint metadata is committed beside the offsets of the group and is at most 4 KB (the broker's
+offset.metadata.max.bytes).
 """
 
 
@@ -58,11 +56,11 @@ note is at most 4 KB (the broker's offset.metadata.max.bytes) and stands beside 
 class RestoredStep:
     """A step whose state stands for all records before its positions.
 
-    outputs: what it has to say before the first record. idle: see `Idle`. save: keeps the state, which then stands for
+    outputs: what it publishes before the first record. idle: see `Idle`. save: writes the state to disk as that of
     these positions.
     """
 
     step: Step
     outputs: Sequence[Output] = ()
-    idle: Idle = lambda note: ((), note)
+    idle: Idle = lambda metadata: ((), metadata)
     save: Callable[[Positions], None] | None = None

@@ -17,7 +17,7 @@ from stream import clients
 
 
 def ensure_topics(kafka: KafkaSettings, topics: Iterable[Topic] = TOPICS) -> None:
-    """Create the topics that are missing. Raises Fatal where one is there with another configuration than it needs."""
+    """Create the topics that are missing. Raises Fatal where one exists with another configuration than it needs."""
     wanted = {topic.name: topic for topic in topics}
     admin = clients.admin(kafka)
     try:
@@ -30,7 +30,7 @@ def ensure_topics(kafka: KafkaSettings, topics: Iterable[Topic] = TOPICS) -> Non
 
 
 def topic_id(kafka: KafkaSettings, topic: Topic) -> str:
-    """What a topic is known by for ever: one that is made anew has another id, and so has that of another broker."""
+    """The id that Kafka gave a topic. A topic that was deleted and recreated, or of another broker, has another id."""
     admin = clients.admin(kafka)
     try:
         (description,) = admin.describe_topics([topic.name])
@@ -40,17 +40,19 @@ def topic_id(kafka: KafkaSettings, topic: Topic) -> str:
 
 
 def tombstones_from(kafka: KafkaSettings, topic: str, now: datetime) -> int:
-    """The first offset of a topic of one partition from which on all tombstones are still there at `now`.
+    """The first offset of a topic of one partition from which on no tombstone has been compacted away at `now`.
 
-    Compaction may take away those that are older than the topic's delete.retention.ms (Kafka's documentation, "Log
-    Compaction"); a tenth of that is taken off for clocks that differ.
+    Compaction may delete those that are older than the topic's delete.retention.ms (Kafka's documentation, "Log
+    Compaction"). A tenth of that time is subtracted, since clocks differ.
     """
     admin, reader = clients.admin(kafka), clients.consumer(kafka)
     try:
-        kept_ms = int(_configs(admin, topic, ["delete.retention.ms"])["delete.retention.ms"]["value"])
-        at = TopicPartition(topic, 0)
-        since = reader.offsets_for_times({at: max(0, now.timestamp() * 1000 - 0.9 * kept_ms)})[at]
-        return int(reader.end_offsets([at])[at] if since is None else since.offset)
+        retention_ms = int(_configs(admin, topic, ["delete.retention.ms"])["delete.retention.ms"]["value"])
+        partition = TopicPartition(topic, 0)
+        oldest_ms = max(0, now.timestamp() * 1000 - 0.9 * retention_ms)
+        # None where all records are older than that.
+        first = reader.offsets_for_times({partition: oldest_ms})[partition]
+        return int(reader.end_offsets([partition])[partition] if first is None else first.offset)
     finally:
         reader.close()
         admin.close()
@@ -72,14 +74,14 @@ def _create(admin: KafkaAdminClient, topics: list[Topic], replication_factor: in
         try:
             admin.create_topics({topic.name: definition}, wait_for_metadata=True)
         except TopicAlreadyExistsError:
-            # Another process of ours was quicker; the two create the same.
+            # Another Facestream process created it meanwhile, with the same configuration.
             admin.wait_for_topics([topic.name])
 
 
 def _check(admin: KafkaAdminClient, topic: Topic) -> None:
     (description,) = admin.describe_topics([topic.name])
     partitions = len(description["partitions"])
-    # More partitions are fine where order between keys does not matter; a single one is a promise.
+    # More partitions than wanted are accepted, except where one partition is what gives all records one order.
     if partitions < topic.partitions or (topic.partitions == 1 and partitions != 1):
         raise Fatal(f"topic {topic.name} has {partitions} partitions, it must have {topic.partitions}")
     policy = _configs(admin, topic.name, ["cleanup.policy"])["cleanup.policy"]["value"]

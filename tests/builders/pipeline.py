@@ -44,7 +44,7 @@ def dbscan_clusters(vectors: np.ndarray, eps: float) -> dict[str, str | None]:
 def audited(settings: Settings, shard: int = 0, shards: int = 1) -> AuditProgress:
     """How far the audit of a shard has come, and what it found."""
     with lag_reader(settings.kafka) as reader:
-        return AuditProgress.from_metadata(reader.note(index.group_of(shard, shards), FACES))
+        return AuditProgress.from_metadata(reader.checkpoint_metadata(index.group_of(shard, shards), FACES))
 
 
 def wait_for_audit(settings: Settings, shards: int = 1, within_s: float = 60) -> None:

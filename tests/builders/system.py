@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from catalogue.connection import connect
-from cli.stages import STAGES
 from cli.supervisor import Supervisor
+from consumers.stages import STAGES
 from local.services import services
 from producers.feed import Feed
 from producers.files import Source, scans_of

@@ -19,7 +19,7 @@ from stream.transform import transform
 from tests.builders.clock import now
 from tests.builders.kafka import wait_until_done
 
-OpenStep = Callable[[Positions], RestoredStep]
+RestoreStep = Callable[[Positions], RestoredStep]
 
 
 def scan(scan_id: str, collection: str = "c") -> ScanPublished:
@@ -36,7 +36,7 @@ def scan(scan_id: str, collection: str = "c") -> ScanPublished:
 
 @contextmanager
 def running_transform(
-    kafka: KafkaSettings, group: str, restore_step: OpenStep, member: str = "0", max_records: int = 10
+    kafka: KafkaSettings, group: str, restore_step: RestoreStep, member: str = "0", max_records: int = 10
 ) -> Iterator[Future[None]]:
     """A transform of `scans` in a thread, told to stop at the end."""
     stop = threading.Event()

@@ -38,8 +38,8 @@ def broker(kafka: KafkaSettings, write: WriteMessages, monkeypatch: pytest.Monke
 def assert_clusters(lines: str, clusters: dict[str, list[str]]) -> None:
     """These clusters were printed, each with its faces and their number."""
     found = [json.loads(line) for line in lines.splitlines()]
-    assert {it["cluster_id"]: [member["face_id"] for member in it["faces"]] for it in found} == clusters
-    assert {it["cluster_id"]: it["size"] for it in found} == {name: len(faces) for name, faces in clusters.items()}
+    assert {row["cluster_id"]: [member["face_id"] for member in row["faces"]] for row in found} == clusters
+    assert {row["cluster_id"]: row["size"] for row in found} == {name: len(faces) for name, faces in clusters.items()}
     assert len(found) == len(clusters)
 
 
@@ -54,14 +54,14 @@ def test_another_eps_prints_the_same_as_the_live_one_for_other_clusters(facestre
 
 
 def test_it_is_a_table_too_and_leaves_no_trace(facestream: Facestream, broker: KafkaSettings) -> None:
-    before = [it.offset for it in read_to_end(broker, NEIGHBOURS)]
+    before = [row.offset for row in read_to_end(broker, NEIGHBOURS)]
     ended = facestream("clusters", "--eps", 0.34, "--limit", 1)
     assert ended.code == 0, ended.err
     assert "Faces: 4, clusters: 3" in ended.out
     (row,) = [line for line in ended.out.splitlines() if "a.jpg" in line]
     assert [cell.strip() for cell in row.strip("│").split("│")] == ["a", "2", "2", "", "a.jpg"]
     assert "more clusters, which a larger --limit shows: 2" in ended.out
-    assert [it.offset for it in read_to_end(broker, NEIGHBOURS)] == before
+    assert [row.offset for row in read_to_end(broker, NEIGHBOURS)] == before
 
 
 @pytest.mark.usefixtures("broker")

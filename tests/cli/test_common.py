@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from cli.common import load_settings, log_to_stderr
+from cli.common import load_settings
+from cli.logs import log_to_stderr
 from cli.main import main
 from errors import UserError
 
@@ -38,8 +39,14 @@ def test_a_wrong_setting_is_named_as_it_was_set(monkeypatch: pytest.MonkeyPatch)
         load_settings(clustering={"eps": 0.4})
 
 
+def test_a_group_of_settings_that_is_not_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACESTREAM_KAFKA", "{broker")
+    with pytest.raises(UserError, match=r"^FACESTREAM_KAFKA: not JSON"):
+        load_settings()
+
+
 @pytest.mark.parametrize("command", [["clusters"], ["status"], ["withdraw", "scan"], ["label", "face", "Ada"]])
-def test_a_folder_without_an_archive_is_told_and_none_is_begun_there(
+def test_a_folder_without_an_archive_is_refused_and_none_is_created_there(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "mistyped"

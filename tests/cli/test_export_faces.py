@@ -94,7 +94,7 @@ def test_a_scan_that_cannot_be_read_is_reported_and_the_rest_goes_on(
 
 
 @pytest.mark.usefixtures("album")
-def test_a_folder_of_its_own_is_made_anew_and_what_a_person_put_there_stays(
+def test_its_own_folder_is_written_again_and_other_files_in_it_stay(
     facestream: Facestream, write: WriteMessages, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"

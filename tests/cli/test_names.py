@@ -74,12 +74,15 @@ def test_names_near_a_face_are_a_row_each(facestream: Facestream) -> None:
         ["Grace Hopper", "0.7500", "1", "0.100", "0", "-"],
         ["Eileen", "0.2500", "0", "-", "1", "0.100"],
     ]
-    assert [it["label_id"] for it in facestream("suggest", "g2", "--k", 1, "--json").json_lines()] == [
+    assert [row["label_id"] for row in facestream("suggest", "g2", "--k", 1, "--json").json_lines()] == [
         "grace",
         "eileen",
     ]
-    # As far as eps_max where nothing is said.
-    assert [(it["hard"], it["soft"]) for it in facestream("suggest", "x1", "--json").json_lines()] == [(1, 1), (1, 1)]
+    # Up to eps_max by default.
+    assert [(row["hard"], row["soft"]) for row in facestream("suggest", "x1", "--json").json_lines()] == [
+        (1, 1),
+        (1, 1),
+    ]
 
 
 def test_candidates_are_found_by_name_or_label_id_best_first(facestream: Facestream) -> None:
@@ -88,11 +91,11 @@ def test_candidates_are_found_by_name_or_label_id_best_first(facestream: Facestr
         ["n1", "-", "0.050", "album/1.jpg"],
         ["x1", "-", "0.450", "album/1.jpg"],
     ]
-    assert [it["face_id"] for it in facestream("candidates", "grace", "--radius", 0.2, "--json").json_lines()] == [
+    assert [row["face_id"] for row in facestream("candidates", "grace", "--radius", 0.2, "--json").json_lines()] == [
         "g2",
         "n1",
     ]
-    assert [it["face_id"] for it in facestream("candidates", "grace", "--limit", 1, "--json").json_lines()] == ["g2"]
+    assert [row["face_id"] for row in facestream("candidates", "grace", "--limit", 1, "--json").json_lines()] == ["g2"]
 
 
 def test_the_face_to_name_next_is_of_the_least_settled_cluster(facestream: Facestream) -> None:
@@ -104,14 +107,14 @@ def test_the_face_to_name_next_is_of_the_least_settled_cluster(facestream: Faces
     assert (first["face_id"], first["unsettled"], first["others"]) == ("x1", 1.0, 0)
 
 
-def test_orphans_are_told_with_what_was_decided_about_them(facestream: Facestream, write: WriteMessages) -> None:
+def test_orphans_are_listed_with_what_was_decided_about_them(facestream: Facestream, write: WriteMessages) -> None:
     assert facestream("orphans", "--json").json_lines() == []
     write("labels", named(6, "gone", "grace"), a_decision(FacesLinked, 7, face_id="g1", other_face_id="lost"))
     printed = facestream("orphans").out
     assert "Decisions about faces that are not there: 2" in printed
     assert "is one person with g1" in printed
-    assert "they are kept, and take effect when the face comes (again)" in printed
-    assert [(it["missing_face_id"], it["decision_id"]) for it in facestream("orphans", "--json").json_lines()] == [
+    assert "they are kept, and take effect when the face is in the catalogue (again)" in printed
+    assert [(row["missing_face_id"], row["decision_id"]) for row in facestream("orphans", "--json").json_lines()] == [
         ("gone", "006"),
         ("lost", "007"),
     ]
@@ -122,12 +125,12 @@ def test_orphans_are_told_with_what_was_decided_about_them(facestream: Facestrea
     [
         (["show", "zz"], "there is no face 'zz' in the catalogue"),
         (["suggest", "g"], "'g' is the beginning of more than one face's id, g1 and g2 among them"),
-        (["suggest", "g2", "--radius", "1", "--k", "3"], "--radius and --k say the same in two ways: give one of them"),
+        (["suggest", "g2", "--radius", "1", "--k", "3"], "--radius and --k exclude each other: give one of them"),
         (["candidates", "nobody"], "nobody is called nobody: facestream people lists who was named"),
-        (["reanalyse"], "say which scans are to be analysed again: their ids, --collection, or --all alone"),
+        (["reanalyse"], "name the scans to analyse again: their ids, --collection, or --all alone"),
         (
             ["reanalyse", "--all", "s"],
-            "say which scans are to be analysed again: their ids, --collection, or --all alone",
+            "name the scans to analyse again: their ids, --collection, or --all alone",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""The index audits itself on a real broker: what HNSW missed is said, once, and never after a withdrawal."""
+"""The index audits itself on a real broker: what HNSW missed is published once, and never after a withdrawal."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from cli.supervisor import as_environment
 from consumers import cluster, index
+from consumers.audit import AuditProgress
 from index.entries import Analysed
 from schemas.neighbours import NeighboursFound
 from schemas.topics import FACES, NEIGHBOURS, Tombstone
@@ -28,7 +29,7 @@ EPS = 0.4
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Settings]:
-    """A broker of the test's own, and an index with so few links that much is missed."""
+    """A broker of the test's own, and an index with so few connections that many pairs are missed."""
     with broker(tmp_path / "kafka") as kafka:
         yield Settings.model_validate(
             {
@@ -41,18 +42,18 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
 
 
 def records(settings: Settings) -> list[NeighboursFound | Tombstone]:
-    said = [it.message for it in read_to_end(settings.kafka, NEIGHBOURS)]
-    return [it for it in said if isinstance(it, NeighboursFound | Tombstone)]
+    messages = [received.message for received in read_to_end(settings.kafka, NEIGHBOURS)]
+    return [message for message in messages if isinstance(message, NeighboursFound | Tombstone)]
 
 
 def entries(settings: Settings) -> list[Analysed]:
-    """The live analyses, as the log of `faces` has them."""
+    """The live analyses, as `faces` has them."""
     batch = list(read_to_end(settings.kafka, FACES))
-    last = {entry.scan_id: entry for entry in index.said(batch)[0]}
+    last = {entry.scan_id: entry for entry in index.index_entries(batch)[0]}
     return [entry for entry in last.values() if isinstance(entry, Analysed)]
 
 
-def test_what_was_missed_is_said_once_and_the_graph_is_exact(settings: Settings) -> None:
+def test_what_was_missed_is_published_once_and_the_graph_is_exact(settings: Settings) -> None:
     publish(settings.kafka, one_face_scans(VECTORS[:1_200]))
     with running(settings, index.run, cluster.run):
         wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
@@ -63,9 +64,9 @@ def test_what_was_missed_is_said_once_and_the_graph_is_exact(settings: Settings)
     assert edges_in(records(settings), live).keys() == truth.keys()
     assert first.pairs == len(truth)
     assert 0.2 < first.recall < 0.99
-    said = Counter(record.key for record in records(settings))
-    assert set(said.values()) == {1, 2}
-    assert list(said.values()).count(2) == first.said_again
+    times = Counter(record.key for record in records(settings))
+    assert set(times.values()) == {1, 2}
+    assert list(times.values()).count(2) == first.republished
     assert assignments(settings) == dbscan_clusters(VECTORS[:1_200], EPS)
 
     publish(settings.kafka, one_face_scans(VECTORS[1_200:], 1_200))
@@ -74,7 +75,7 @@ def test_what_was_missed_is_said_once_and_the_graph_is_exact(settings: Settings)
         wait_for_audit(settings)
     assert assignments(settings) == dbscan_clusters(VECTORS, EPS)
     after = Counter(record.key for record in records(settings))
-    assert {key: after[key] for key in said} == said, "audited again after a restart"
+    assert {key: after[key] for key in times} == times, "audited again after a restart"
 
 
 def test_shards_are_audited_each_by_its_owner(settings: Settings) -> None:
@@ -87,12 +88,12 @@ def test_shards_are_audited_each_by_its_owner(settings: Settings) -> None:
     truth = true_edges(live)
     assert edges_in(records(settings), live).keys() == truth.keys()
     both = [audited(settings, shard, 2) for shard in range(2)]
-    assert sum(it.pairs for it in both) == len(truth)
-    assert [it.scans for it in both] == [1_500, 1_500]
-    assert all(it.found < it.pairs for it in both)
+    assert sum(progress.pairs for progress in both) == len(truth)
+    assert [progress.scans for progress in both] == [1_500, 1_500]
+    assert all(progress.found < progress.pairs for progress in both)
 
 
-def test_nothing_is_said_of_a_scan_after_it_was_withdrawn(settings: Settings) -> None:
+def test_nothing_is_published_of_a_scan_after_it_was_withdrawn(settings: Settings) -> None:
     scans = one_face_scans(VECTORS)
     publish(settings.kafka, scans)
     with running(settings, index.run, cluster.run):
@@ -139,11 +140,18 @@ def test_the_command_waits_for_a_running_index_or_runs_one_itself(settings: Sett
     assert f"{last['recall']:.6f}" in facestream_output("audit")
 
 
-def test_an_audit_of_what_an_exact_search_said_finds_nothing_to_mend(settings: Settings) -> None:
+def test_an_audit_of_an_exact_search_has_nothing_to_correct(settings: Settings) -> None:
     exact = settings.model_copy(update={"index": settings.index.model_copy(update={"exact_below": 10_000})})
     publish(exact.kafka, one_face_scans(VECTORS[:500]))
     with running(exact, index.run):
         wait_until_done(exact.kafka, {index.GROUP: [FACES]})
         wait_for_audit(exact)
     done = audited(exact)
-    assert (done.scans, done.said_again, done.found) == (500, 0, done.pairs)
+    assert (done.scans, done.republished, done.found) == (500, 0, done.pairs)
+
+
+def test_checkpoint_metadata_keeps_the_names_that_older_commits_have() -> None:
+    stored = '{"offset":9,"analysis":7,"scans":5,"said_again":2,"pairs":20,"found":18}'
+    progress = AuditProgress.from_metadata(stored)
+    assert (progress.offset, progress.analysis, progress.republished, progress.recall) == (9, 7, 2, 0.9)
+    assert progress.model_dump_json() == stored

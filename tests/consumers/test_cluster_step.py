@@ -24,20 +24,21 @@ BETWEEN = record("s3", 2, {"between": [("one", 0, 0.30), ("other", 1, 0.35)]}, s
 
 
 def assignments_of(found: Sequence[NeighboursFound]) -> dict[str, FaceAssigned]:
-    """What a clusterer with the settings of the environment says of these records."""
+    """The assignments that a clusterer with the settings of the environment makes of these records."""
     clustering = Clustering(parameters_of(Settings().clustering))
     batch = [
-        Received(NEIGHBOURS.name, 0, offset, encode(it, event_id="1", time=NOON), it) for offset, it in enumerate(found)
+        Received(NEIGHBOURS.name, 0, offset, encode(one, event_id="1", time=NOON), one)
+        for offset, one in enumerate(found)
     ]
-    return {it.face_id: it for it in step(clustering, batch) if isinstance(it, FaceAssigned)}
+    return {assigned.face_id: assigned for assigned in step(clustering, batch) if isinstance(assigned, FaceAssigned)}
 
 
-def test_without_gates_whoever_is_near_two_people_makes_them_one_cluster() -> None:
-    assert {it.cluster_id for it in assignments_of([ONE, OTHER, BETWEEN]).values()} == {"one"}
+def test_without_gates_a_face_near_two_people_merges_their_clusters() -> None:
+    assert {assigned.cluster_id for assigned in assignments_of([ONE, OTHER, BETWEEN]).values()} == {"one"}
 
 
 @pytest.mark.parametrize("gate", ["MIN_SHARPNESS", "MIN_SIZE_PX", "MIN_SCORE"])
-def test_a_face_below_a_gate_joins_a_cluster_and_chains_nobody(monkeypatch: pytest.MonkeyPatch, gate: str) -> None:
+def test_a_face_below_a_gate_joins_a_cluster_and_merges_none(monkeypatch: pytest.MonkeyPatch, gate: str) -> None:
     face = BETWEEN.faces[0]
     poor: dict[str, dict[str, object]] = {
         "MIN_SHARPNESS": {"quality": face.quality.model_copy(update={"sharpness": 49.0})},
@@ -46,16 +47,16 @@ def test_a_face_below_a_gate_joins_a_cluster_and_chains_nobody(monkeypatch: pyte
     }
     between = BETWEEN.model_copy(update={"faces": (face.model_copy(update=poor[gate]),)})
     monkeypatch.setenv(f"FACESTREAM_CLUSTERING__{gate}", "0.9" if gate == "MIN_SCORE" else "50")
-    said = assignments_of([ONE, OTHER, between])
-    assert (said["one"].cluster_id, said["other"].cluster_id) == ("one", "other")
-    assert (said["between"].cluster_id, said["between"].role) == ("one", Role.BORDER)
+    assigned = assignments_of([ONE, OTHER, between])
+    assert (assigned["one"].cluster_id, assigned["other"].cluster_id) == ("one", "other")
+    assert (assigned["between"].cluster_id, assigned["between"].role) == ("one", Role.BORDER)
 
 
 def test_two_faces_of_one_scan_are_two_people_but_for_near_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACESTREAM_CLUSTERING__SAME_SCAN_EPS", "0.1")
     scan = record("s", 0, {"a": [("mirrored", 0, 0.05), ("b", 0, 0.3)], "b": (), "mirrored": ()}, shards=1)
-    said = assignments_of([scan])
-    assert {face_id: it.cluster_id for face_id, it in said.items()} == {"a": "a", "mirrored": "a", "b": "b"}
+    assigned = assignments_of([scan])
+    assert {face_id: face.cluster_id for face_id, face in assigned.items()} == {"a": "a", "mirrored": "a", "b": "b"}
 
 
 def test_an_eps_beyond_what_was_searched_stops_the_consumer_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

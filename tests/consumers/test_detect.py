@@ -1,4 +1,4 @@
-"""Detect: a scan in, an analysis out; what cannot be analysed ends nobody's work but its own."""
+"""Detect: a scan in, an analysis out; a scan that cannot be analysed does not affect the others."""
 
 from __future__ import annotations
 
@@ -63,15 +63,17 @@ def received(message: ScanPublished | Tombstone) -> Received:
 
 def test_each_scan_gets_its_outcome_in_order(two: Workers, pictures: list[ScanPublished]) -> None:
     outcomes = two.analyse(pictures)
-    assert [it.scan_id for it in outcomes if isinstance(it, ScanAnalysed)] == [it.scan_id for it in pictures]
+    assert [outcome.scan_id for outcome in outcomes if isinstance(outcome, ScanAnalysed)] == [
+        picture.scan_id for picture in pictures
+    ]
 
 
-def test_what_cannot_be_used_says_why(two: Workers, pictures: list[ScanPublished]) -> None:
+def test_an_unusable_scan_has_a_reason(two: Workers, pictures: list[ScanPublished]) -> None:
     wrong = pictures[0].model_copy(update={"sha256": "0" * 64})
     missing = pictures[0].model_copy(update={"uri": "file:///nowhere/at%20all.jpg"})
     foreign = pictures[0].model_copy(update={"uri": "gopher://archive/1.jpg"})
     outcomes = two.analyse([wrong, missing, foreign])
-    reasons = [it.reason for it in outcomes if isinstance(it, Unusable)]
+    reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, Unusable)]
     assert "was published with 000" in reasons[0]
     assert reasons[1] == "nothing is at file:///nowhere/at%20all.jpg"
     assert "gopher" in reasons[2]
@@ -84,27 +86,27 @@ def test_a_process_that_is_killed_costs_no_scan(two: Workers, pictures: list[Sca
     assert two.analyse(pictures) == before
 
 
-def test_withdrawals_keep_their_place_among_the_scans(pictures: list[ScanPublished]) -> None:
+def test_withdrawals_stay_in_order_among_the_scans(pictures: list[ScanPublished]) -> None:
     def analyse(scans: Sequence[ScanPublished]) -> list[Outcome]:
-        return [Unusable(it.scan_id) for it in scans]
+        return [Unusable(one.scan_id) for one in scans]
 
     gone = Tombstone(SCANS, "album/plain.jpg")
     batch = [received(pictures[0]), received(gone), received(pictures[1])]
-    said = detect.step(analyse, batch)
-    assert said[1] == Tombstone(FACES, "album/plain.jpg")
-    assert said[0] == Rejected(batch[0], "album/plain.jpg")
-    assert said[2] == Rejected(batch[2], "album/with space.jpg")
+    outputs = detect.step(analyse, batch)
+    assert outputs[1] == Tombstone(FACES, "album/plain.jpg")
+    assert outputs[0] == Rejected(batch[0], "album/plain.jpg")
+    assert outputs[2] == Rejected(batch[2], "album/with space.jpg")
 
 
-def test_lanes_give_what_processes_give(two: Workers, pictures: list[ScanPublished]) -> None:
+def test_worker_threads_return_what_processes_return(two: Workers, pictures: list[ScanPublished]) -> None:
     missing = pictures[0].model_copy(update={"uri": "file:///nowhere/at%20all.jpg"})
     scans = [*pictures, missing, *pictures, missing, *pictures]
-    with Workers(EngineParameters(upsample=0), 1, lanes=3) as lanes:
-        assert lanes.analyse(scans) == two.analyse(scans)
+    with Workers(EngineParameters(upsample=0), 1, threads=3) as threads:
+        assert threads.analyse(scans) == two.analyse(scans)
 
 
 class ShortOfMemory(Workers):
-    """Workers whose processes can have only so many MiB more than they have once they are prepared."""
+    """Workers whose processes can have only so many MiB more than they have once the networks are loaded."""
 
     more_mib = 150
 
@@ -117,26 +119,26 @@ class ShortOfMemory(Workers):
 
 @pytest.mark.weights
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of another process are set on Linux only")
-@pytest.mark.parametrize("lanes", [1, 2])
+@pytest.mark.parametrize("threads", [1, 2])
 def test_a_picture_that_memory_is_too_short_for_costs_only_itself(
-    pictures: list[ScanPublished], tmp_path: Path, lanes: int
+    pictures: list[ScanPublished], tmp_path: Path, threads: int
 ) -> None:
     path = tmp_path / "large.jpg"
     Image.new("RGB", (5000, 5000)).save(path)
-    with ShortOfMemory(EngineParameters(upsample=0, max_size=5000, threads=1), 1, lanes) as workers:
+    with ShortOfMemory(EngineParameters(upsample=0, max_size=5000, threads=1), 1, threads) as workers:
         outcomes = workers.analyse([pictures[0], scan(path), pictures[1]])
-    assert [type(it) for it in outcomes] == [ScanAnalysed, Unusable, ScanAnalysed]
+    assert [type(outcome) for outcome in outcomes] == [ScanAnalysed, Unusable, ScanAnalysed]
     assert isinstance(outcomes[1], Unusable)
     assert "for want of memory" in outcomes[1].reason or "damaged" in outcomes[1].reason
 
 
-def test_networks_that_cannot_be_loaded_are_told_in_one_line(tmp_path: Path) -> None:
+def test_networks_that_cannot_be_loaded_are_reported_in_one_line(tmp_path: Path) -> None:
     parameters = EngineParameters(detector_path=tmp_path / "none.dat")
     with pytest.raises(Fatal, match=r"the weights .*none\.dat cannot be read: No such file"), Workers(parameters, 1):
         pass
 
 
-def test_a_provider_that_is_absent_is_told_in_one_line() -> None:
+def test_a_provider_that_is_absent_is_reported_in_one_line() -> None:
     settings = Settings.model_validate({"models": {"provider": "tensorrt"}})
     with pytest.raises(Fatal, match=r"the provider tensorrt is not in this ONNX Runtime, which has: .*cpu"):
         detect.run(settings, "a", threading.Event(), lambda: NOON)

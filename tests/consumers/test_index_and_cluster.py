@@ -32,17 +32,21 @@ def embeddings() -> np.ndarray:
 
 def test_restarts_search_nothing_again_and_end_as_scikit_learn(settings: Settings, embeddings: np.ndarray) -> None:
     scans = one_face_scans(embeddings)
-    for part in (scans[:150], scans[150:300], scans[300:]):
-        publish(settings.kafka, part)
+    for some in (scans[:150], scans[150:300], scans[300:]):
+        publish(settings.kafka, some)
         with running(settings, index.run, cluster.run):
             wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
     assert assignments(settings) == dbscan_clusters(embeddings, settings.clustering.eps)
-    found = [it for it in read_to_end(settings.kafka, NEIGHBOURS) if isinstance(it.message, NeighboursFound)]
+    found = [
+        received
+        for received in read_to_end(settings.kafka, NEIGHBOURS)
+        if isinstance(received.message, NeighboursFound)
+    ]
     assert len(found) == len(scans)
     assert list((settings.data / "snapshots" / "index").glob("snapshot-*"))
 
 
-def test_damaged_snapshots_are_refused_and_told_and_the_log_is_read(
+def test_damaged_snapshots_are_skipped_with_a_warning_and_the_topic_is_read(
     settings: Settings, embeddings: np.ndarray, capfd: pytest.CaptureFixture[str]
 ) -> None:
     scans = one_face_scans(embeddings[:200])
@@ -57,20 +61,24 @@ def test_damaged_snapshots_are_refused_and_told_and_the_log_is_read(
     capfd.readouterr()
     with running(settings, index.run, cluster.run):
         wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
-    told = capfd.readouterr().out
+    printed = capfd.readouterr().out
     assert all(
-        f"{path if path.suffix == '.npz' else path.parent} is damaged and is not used" in told for path in damaged
+        f"{path if path.suffix == '.npz' else path.parent} is damaged and is not used" in printed for path in damaged
     )
     assert assignments(settings) == dbscan_clusters(embeddings[:200], settings.clustering.eps)
-    found = [it for it in read_to_end(settings.kafka, NEIGHBOURS) if isinstance(it.message, NeighboursFound)]
+    found = [
+        received
+        for received in read_to_end(settings.kafka, NEIGHBOURS)
+        if isinstance(received.message, NeighboursFound)
+    ]
     assert len(found) == len(scans), "searched again"
 
 
 @pytest.mark.broker
-def test_snapshots_of_another_broker_are_not_taken_for_this_ones(
+def test_snapshots_of_another_broker_are_not_used(
     tmp_path: Path, embeddings: np.ndarray, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The other's offset is one that this log has passed, too: by its offset alone the snapshot would do."""
+    """The other's offset is also one of this broker's topic: by its offset alone the snapshot would be used."""
     with broker(tmp_path / "other") as kafka:
         other = Settings(data=tmp_path, kafka=kafka)
         publish(other.kafka, one_face_scans(embeddings[200:300]))
@@ -100,7 +108,7 @@ def test_shards_add_up_to_the_same_and_their_number_cannot_change(settings: Sett
 
 
 def test_another_generation_runs_beside_the_live_one(settings: Settings, embeddings: np.ndarray) -> None:
-    """It begins in the middle, and is neither seen by those who follow the live one nor in its snapshots."""
+    """It starts in the middle, and appears neither in the topics of the live one nor in its snapshots."""
     scans = one_face_scans(embeddings[:200])
     publish(settings.kafka, scans[:120])
     green = Settings.model_validate(settings.model_dump() | {"clustering": {"eps": 0.44}})
@@ -120,14 +128,14 @@ def test_another_generation_runs_beside_the_live_one(settings: Settings, embeddi
         (CLUSTERS, "cluster"),
         (of_generation(CLUSTERS, "green"), "cluster-green"),
     ):
-        said = list(read_to_end(settings.kafka, topic))
-        assert said
-        assert {dict(it.record.headers)["ce_source"] for it in said} == {f"facestream/{by}".encode()}
+        records = list(read_to_end(settings.kafka, topic))
+        assert records
+        assert {dict(record.record.headers)["ce_source"] for record in records} == {f"facestream/{by}".encode()}
     snapshots = {path.parent.name for path in (settings.data / "snapshots").glob("cluster*/*.npz")}
     assert snapshots == {"cluster", "cluster-green"}
 
 
-def test_another_eps_is_carried_out_on_a_restart(settings: Settings, embeddings: np.ndarray) -> None:
+def test_another_eps_takes_effect_on_a_restart(settings: Settings, embeddings: np.ndarray) -> None:
     publish(settings.kafka, one_face_scans(embeddings[:200]))
     with running(settings, index.run, cluster.run):
         wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
@@ -139,20 +147,20 @@ def test_another_eps_is_carried_out_on_a_restart(settings: Settings, embeddings:
             time.sleep(0.3)
 
 
-def test_what_is_live_and_what_was_published_differ_by_what_must_be_said() -> None:
+def test_the_difference_of_what_is_live_and_published_is_what_has_to_be_published() -> None:
     def assignment(face_id: str, cluster_id: str) -> FaceAssigned:
-        said = {"face_id": face_id, "scan_id": "s", "analysis": 1, "cluster_id": cluster_id, "role": "core"}
-        return FaceAssigned.model_validate(said)
+        fields = {"face_id": face_id, "scan_id": "s", "analysis": 1, "cluster_id": cluster_id, "role": "core"}
+        return FaceAssigned.model_validate(fields)
 
     published = [assignment("same", "a"), assignment("moved", "a"), assignment("gone", "a")]
     live = [assignment("same", "a"), assignment("moved", "b"), assignment("new", "b")]
-    said = cluster.difference(live, {it.face_id: encoded(it) for it in published})
-    assert said == [assignment("moved", "b"), assignment("new", "b"), Tombstone(ASSIGNMENTS, "gone")]
+    outputs = cluster.difference(live, {one.face_id: encoded(one) for one in published})
+    assert outputs == [assignment("moved", "b"), assignment("new", "b"), Tombstone(ASSIGNMENTS, "gone")]
 
 
 def test_an_analysis_that_cannot_be_searched_becomes_a_dead_letter() -> None:
     broken = one_face_scan(0, np.zeros(64, dtype=np.float32))
     record = encode(broken, event_id="1", time=NOON)
-    entries, (rejected,) = index.said([Received("faces", 0, 7, record, broken)])
+    entries, (rejected,) = index.index_entries([Received("faces", 0, 7, record, broken)])
     assert entries == []
     assert "has length 64, not 128" in rejected.reason

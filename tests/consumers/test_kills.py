@@ -1,6 +1,7 @@
-"""Index and cluster killed again and again under load: all ends as if nothing had happened.
+"""Index and cluster are killed many times under load: the result is that of an undisturbed run.
 
-The index has so few links that it misses much, so its audit is killed too; what it mends makes the graph exact.
+The index has so few connections that it misses many pairs, so its audit is killed too; its corrections make the graph
+exact.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def test_killed_at_fifty_points_under_load_the_assignments_are_those_of_an_undis
         assert_ended_as(settings, undisturbed)
 
 
-def test_standbys_of_index_and_cluster_take_over_when_the_owners_die(tmp_path: Path) -> None:
+def test_standbys_of_index_and_cluster_take_over_when_the_owners_are_killed(tmp_path: Path) -> None:
     messages = random_history(1_200, seed=6)
     undisturbed = undisturbed_run(tmp_path / "undisturbed", messages)
     with archive_with_a_poor_index(tmp_path / "killed") as settings, consumers(settings) as started:

@@ -11,6 +11,7 @@ import pytest
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from consumers import index
+from schemas.faces import EMBEDDING_DIMENSIONS
 from schemas.neighbours import NeighboursFound
 from schemas.topics import FACES, NEIGHBOURS, Tombstone
 from settings import KafkaSettings, Settings
@@ -29,12 +30,16 @@ def compact_quickly(kafka: KafkaSettings) -> None:
 
 
 def wait_until_compacted(kafka: KafkaSettings, key: str) -> None:
-    """Until nothing tells any more that there was such a key."""
+    """Wait until the topic has no record of this key."""
     deadline = time.monotonic() + 60
     for number in count():
         # Only what lies before the segment that is written to is compacted.
         publish(kafka, [Tombstone(FACES, f"filler-{number}")])
-        if all(it.message.key != key for it in read_to_end(kafka, FACES) if isinstance(it.message, Tombstone)):
+        if all(
+            received.message.key != key
+            for received in read_to_end(kafka, FACES)
+            if isinstance(received.message, Tombstone)
+        ):
             return
         if time.monotonic() > deadline:
             raise TimeoutError("the tombstone is still there")
@@ -50,7 +55,7 @@ def test_what_was_withdrawn_does_not_come_back_from_a_snapshot_that_is_older_tha
 ) -> None:
     snapshots = settings.data / "snapshots"
     compact_quickly(settings.kafka)
-    vectors = np.eye(128)[:5]
+    vectors = np.eye(EMBEDDING_DIMENSIONS)[:5]
     publish(settings.kafka, one_face_scans(vectors))
     with running(settings, index.run):
         wait_until_done(settings.kafka, {index.GROUP: [FACES]})
@@ -60,7 +65,7 @@ def test_what_was_withdrawn_does_not_come_back_from_a_snapshot_that_is_older_tha
         shutil.copytree(snapshots, settings.data / "old")
         with running(settings, index.run):
             wait_until_done(settings.kafka, {index.GROUP: [FACES]})
-        # As if it had been killed before it could take a newer one.
+        # As if it had been killed before it saved a newer one.
         shutil.rmtree(snapshots)
         (settings.data / "old").rename(snapshots)
     wait_until_compacted(settings.kafka, "scan-0000")
@@ -69,9 +74,9 @@ def test_what_was_withdrawn_does_not_come_back_from_a_snapshot_that_is_older_tha
     with running(settings, index.run):
         wait_until_done(settings.kafka, {index.GROUP: [FACES]})
     found = {
-        it.message.scan_id: it.message.faces[0].neighbours
-        for it in read_to_end(settings.kafka, NEIGHBOURS)
-        if isinstance(it.message, NeighboursFound)
+        received.message.scan_id: received.message.faces[0].neighbours
+        for received in read_to_end(settings.kafka, NEIGHBOURS)
+        if isinstance(received.message, NeighboursFound)
     }
     assert found["scan-0010"] == ()
     assert found["scan-0011"] == ("face-0001",)

@@ -1,4 +1,4 @@
-"""Four shards as processes of their own come to what one comes to, and their number is held to."""
+"""Four shards as processes yield what one yields, and another number of shards is refused."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHARDS = 4
 STAGES = {index.group_of(shard, SHARDS): [FACES] for shard in range(SHARDS)} | {cluster.GROUP: cluster.TOPICS}
 
 
-def test_four_shards_give_the_assignments_of_one_and_refuse_another_count(
+def test_four_shards_yield_the_assignments_of_one_and_refuse_another_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     messages = random_history(1_000, seed=8)

@@ -15,7 +15,7 @@ from tests.builders.system import Running, StartSystem
 
 
 @dataclass(frozen=True)
-class Desk:
+class Archivist:
     """The commands on a running system of three people's photographs."""
 
     running: Running
@@ -33,7 +33,7 @@ class Desk:
         return str(line["decision_id"])
 
     def assert_refused(self, *arguments: object) -> str:
-        """Something cannot be decided; gives the one line that says why."""
+        """Something cannot be decided; yields the one line with the reason."""
         done = facestream(*arguments, "--data", self.running.settings.data)
         assert (done.returncode, done.stdout) == (1, "")
         (line,) = done.stderr.strip().splitlines()
@@ -41,7 +41,7 @@ class Desk:
 
     def clusters(self) -> dict[str, list[str]]:
         """The faces of each cluster."""
-        return {it["cluster_id"]: [face["face_id"] for face in it["faces"]] for it in self.ask("clusters")}
+        return {row["cluster_id"]: [face["face_id"] for face in row["faces"]] for row in self.ask("clusters")}
 
     def clusters_in(self, collection: str) -> list[list[str]]:
         """The same of a collection of photographs of one person, the largest first."""
@@ -57,64 +57,64 @@ class Desk:
 
 
 @pytest.fixture
-def desk(start: StartSystem, johns: Path) -> Iterator[Desk]:
+def archivist(start: StartSystem, johns: Path) -> Iterator[Archivist]:
     with start() as running:
         folders = [johns / name for name in ("John_Savage", "John_Simm", "John_Schneider")]
         running.publish(list_sources(folders).sources)
         running.wait_until_done()
-        yield Desk(running)
+        yield Archivist(running)
 
 
-def test_a_few_decisions_name_everybody_and_taking_them_back_leaves_no_trace(desk: Desk) -> None:
-    untouched = desk.clusters()
-    (savage,), (simm,) = desk.clusters_in("John_Savage"), desk.clusters_in("John_Simm")
-    schneider, (alone,) = desk.clusters_in("John_Schneider")
+def test_a_few_decisions_name_everybody_and_taking_them_back_leaves_no_trace(archivist: Archivist) -> None:
+    untouched = archivist.clusters()
+    (savage,), (simm,) = archivist.clusters_in("John_Savage"), archivist.clusters_in("John_Simm")
+    schneider, (alone,) = archivist.clusters_in("John_Schneider")
     assert (len(savage), len(simm), len(schneider)) == (11, 11, 10)
 
     # The largest clusters are next, and one name settles a cluster.
-    assert {desk.cluster_of(it["face_id"]) for it in desk.ask("next", "--limit", 2)} == {
-        desk.cluster_of(savage[0]),
-        desk.cluster_of(simm[0]),
+    assert {archivist.cluster_of(row["face_id"]) for row in archivist.ask("next", "--limit", 2)} == {
+        archivist.cluster_of(savage[0]),
+        archivist.cluster_of(simm[0]),
     }
-    decided = [desk.decide("label", savage[0], "John Savage"), desk.decide("label", simm[0], "John Simm")]
-    assert [(it["name"], it["hard"], it["soft"]) for it in desk.ask("people")] == [
+    decided = [archivist.decide("label", savage[0], "John Savage"), archivist.decide("label", simm[0], "John Simm")]
+    assert [(row["name"], row["hard"], row["soft"]) for row in archivist.ask("people")] == [
         ("John Savage", 1, 10),
         ("John Simm", 1, 10),
     ]
-    (shown,) = desk.ask("show", savage[1])
+    (shown,) = archivist.ask("show", savage[1])
     assert (shown["soft_label"]["name"], shown["soft_label"]["probability"]) == ("John Savage", 1.0)
-    assert {it["face_id"] for it in desk.ask("candidates", "john savage", "--limit", 10)} == set(savage[1:])
-    nearest, *_ = desk.ask("suggest", simm[1])
+    assert {row["face_id"] for row in archivist.ask("candidates", "john savage", "--limit", 10)} == set(savage[1:])
+    nearest, *_ = archivist.ask("suggest", simm[1])
     assert (nearest["name"], nearest["probability"], nearest["hard"]) == ("John Simm", 1.0, 1)
-    assert desk.ask("next", "--limit", 1)[0]["face_id"] in schneider
+    assert archivist.ask("next", "--limit", 1)[0]["face_id"] in schneider
 
     # Linked faces are in one cluster, and have one name.
-    decided.append(desk.decide("link", schneider[0], alone))
-    assert sorted(desk.clusters()[desk.cluster_of(alone)]) == sorted([*schneider, alone])
-    decided.append(desk.decide("label", schneider[0], "John Schneider"))
-    assert desk.ask("show", alone)[0]["soft_label"]["name"] == "John Schneider"
-    assert f"face {alone} is John Simm conflicts" in desk.assert_refused("label", alone, "John Simm").replace(
+    decided.append(archivist.decide("link", schneider[0], alone))
+    assert sorted(archivist.clusters()[archivist.cluster_of(alone)]) == sorted([*schneider, alone])
+    decided.append(archivist.decide("label", schneider[0], "John Schneider"))
+    assert archivist.ask("show", alone)[0]["soft_label"]["name"] == "John Schneider"
+    assert f"face {alone} is John Simm conflicts" in archivist.assert_refused("label", alone, "John Simm").replace(
         "that ", ""
     )
 
     # A rejected name is proposed no more.
-    decided.append(desk.decide("reject", savage[2], "John Savage"))
-    assert desk.ask("show", savage[2])[0]["distribution"] == []
-    assert savage[2] not in {it["face_id"] for it in desk.ask("candidates", "John Savage")}
-    assert decided[-1] in desk.assert_refused("link", savage[0], savage[2])
+    decided.append(archivist.decide("reject", savage[2], "John Savage"))
+    assert archivist.ask("show", savage[2])[0]["distribution"] == []
+    assert savage[2] not in {row["face_id"] for row in archivist.ask("candidates", "John Savage")}
+    assert decided[-1] in archivist.assert_refused("link", savage[0], savage[2])
 
     # Separated faces are never in one cluster, until that is taken back.
-    apart = desk.decide("separate", simm[1], simm[2])
-    assert desk.cluster_of(simm[1]) != desk.cluster_of(simm[2])
-    assert apart in desk.assert_refused("link", simm[1], simm[2])
-    desk.decide("undo", apart)
-    assert desk.cluster_of(simm[1]) == desk.cluster_of(simm[2]) == desk.cluster_of(simm[0])
-    assert [it["kind"] for it in desk.ask("history", simm[1])] == ["separated", "undone"]
+    apart = archivist.decide("separate", simm[1], simm[2])
+    assert archivist.cluster_of(simm[1]) != archivist.cluster_of(simm[2])
+    assert apart in archivist.assert_refused("link", simm[1], simm[2])
+    archivist.decide("undo", apart)
+    assert archivist.cluster_of(simm[1]) == archivist.cluster_of(simm[2]) == archivist.cluster_of(simm[0])
+    assert [row["kind"] for row in archivist.ask("history", simm[1])] == ["separated", "undone"]
 
     for decision_id in reversed(decided):
-        desk.decide("undo", decision_id[:12])
-    assert desk.clusters() == untouched
-    assert desk.ask("people") == desk.ask("orphans") == []
-    assert desk.running.rows("SELECT count(*) FROM assignments WHERE num_nonnulls(hard_label, soft_label) > 0") == [
-        (0,)
-    ]
+        archivist.decide("undo", decision_id[:12])
+    assert archivist.clusters() == untouched
+    assert archivist.ask("people") == archivist.ask("orphans") == []
+    assert archivist.running.rows(
+        "SELECT count(*) FROM assignments WHERE num_nonnulls(hard_label, soft_label) > 0"
+    ) == [(0,)]

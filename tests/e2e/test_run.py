@@ -146,7 +146,7 @@ def test_a_second_run_on_a_folder_in_use_is_refused_with_one_line(sample: Path, 
 @pytest.mark.broker
 @pytest.mark.database
 @pytest.mark.weights
-def test_a_person_is_told_how_many_files_are_no_images(tmp_path: Path) -> None:
+def test_the_number_of_skipped_files_is_printed(tmp_path: Path) -> None:
     album = tmp_path / "album"
     album.mkdir()
     Image.new("RGB", (120, 120), "white").save(album / "white.png")
@@ -154,7 +154,7 @@ def test_a_person_is_told_how_many_files_are_no_images(tmp_path: Path) -> None:
         (album / name).write_text("a list of the photographs in this box")
     done = facestream("run", album, "--data", tmp_path / "data", "--upsample", "0", "--json")
     assert done.returncode == 0, done.stderr
-    assert "files that are passed over, being no images: 2" in done.stderr
+    assert "files skipped, since they are not images: 2" in done.stderr
     assert json.loads(done.stdout)["scans"] == 1
 
 

@@ -39,7 +39,7 @@ def test_what_is_put_into_a_watched_folder_is_clustered(sample: Path, tmp_path: 
     assert (summary["scans"], summary["faces"], summary["waiting"]) == (2, 2, 0)
 
 
-def test_a_folder_that_is_not_there_is_told_before_anything_is_started(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported_before_anything_is_started(tmp_path: Path) -> None:
     refused = facestream("watch", tmp_path / "nowhere", "--data", tmp_path / "data")
     assert refused.returncode == 1
     assert refused.stderr == f"facestream: {tmp_path / 'nowhere'}: no such folder to watch\n"

@@ -1,4 +1,4 @@
-"""The state is a function of the log: latest analyses, withdrawals, shards, and what is refused."""
+"""The state is a function of the entries: latest analyses, withdrawals, shards, and what is refused."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from index.entries import Analysed, Withdrawn
 from index.face_index import FaceIndex
 from index.parameters import Parameters, shard_of
 from schemas.codec import InvalidRecord
+from schemas.faces import EMBEDDING_DIMENSIONS
 from schemas.neighbours import NeighboursFound
 from schemas.topics import NEIGHBOURS, Tombstone
 from tests.builders.analyses import Log, analysed, edges_in, in_batches, live, people, scans_of, true_edges
 
 
-def points(*places: float) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+def points(*coordinates: float) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     """Vectors that differ in one coordinate only."""
-    vectors = np.zeros((len(places), 128), dtype=np.float32)
-    vectors[:, 0] = places
+    vectors = np.zeros((len(coordinates), EMBEDDING_DIMENSIONS), dtype=np.float32)
+    vectors[:, 0] = coordinates
     return vectors
 
 
@@ -34,7 +35,7 @@ def neighbours(record: NeighboursFound | Tombstone) -> list[list[tuple[str, int]
 
 
 @pytest.mark.parametrize("exact_below", [0, 100])
-def test_a_withdrawn_scan_is_found_no_more_and_its_record_is_taken_back(exact_below: int) -> None:
+def test_a_withdrawn_scan_is_found_no_more_and_its_record_is_deleted(exact_below: int) -> None:
     index = FaceIndex(Parameters(exact_below=exact_below, shard=2, shards=3))
     index.apply([analysed(number, f"s{number}", points(0, 0.1, 0.2)) for number in range(6)])
     assert index.apply([Withdrawn("s3")]) == [Tombstone(NEIGHBOURS, "2/s3")]
@@ -44,12 +45,12 @@ def test_a_withdrawn_scan_is_found_no_more_and_its_record_is_taken_back(exact_be
     assert {name for name, _ in neighbours(record)[0]} - {"new/0"} == expected
 
 
-def test_a_scan_that_was_never_there_can_be_withdrawn() -> None:
+def test_an_unknown_scan_can_be_withdrawn() -> None:
     assert FaceIndex(Parameters()).apply([Withdrawn("s")]) == [Tombstone(NEIGHBOURS, "0/s")]
 
 
 @pytest.mark.parametrize("exact_below", [0, 100])
-def test_a_new_analysis_takes_the_place_of_the_old_one(exact_below: int) -> None:
+def test_a_new_analysis_replaces_the_old_one(exact_below: int) -> None:
     index = FaceIndex(Parameters(exact_below=exact_below))
     index.apply([analysed(0, "a", points(0)), analysed(1, "b", points(0.3))])
     [again] = index.apply([analysed(2, "a", points(0.4, 3), ["a/0", "a/9"])])
@@ -78,8 +79,8 @@ def test_only_the_last_entry_of_a_scan_in_a_batch_has_a_result() -> None:
 
 
 SCANS = st.sampled_from("abcde")
-PLACES = st.lists(st.integers(0, 12).map(lambda place: place / 8), max_size=3)
-LOGS = st.lists(st.tuples(SCANS, st.none() | PLACES), min_size=1, max_size=25)
+COORDINATES = st.lists(st.integers(0, 12).map(lambda eighths: eighths / 8), max_size=3)
+LOGS = st.lists(st.tuples(SCANS, st.none() | COORDINATES), min_size=1, max_size=25)
 
 
 @settings(max_examples=150, deadline=None)
@@ -88,19 +89,19 @@ def test_whatever_the_log_batches_and_shards_the_records_add_up_to_the_live_edge
     entries: list[tuple[str, list[float] | None]], size: int, shards: int, exact_below: int
 ) -> None:
     log: Log = [
-        Withdrawn(scan_id) if places is None else analysed(offset, scan_id, points(*places))
-        for offset, (scan_id, places) in enumerate(entries)
+        Withdrawn(scan_id) if coordinates is None else analysed(offset, scan_id, points(*coordinates))
+        for offset, (scan_id, coordinates) in enumerate(entries)
     ]
-    said: list[NeighboursFound | Tombstone] = []
+    published: list[NeighboursFound | Tombstone] = []
     for shard in range(shards):
-        # With as many links as there are faces HNSW misses nothing.
+        # With as many connections as there are faces HNSW misses nothing.
         index = FaceIndex(Parameters(shard=shard, shards=shards, exact_below=exact_below, m=32))
         for batch in in_batches(log, size):
-            said.extend(index.apply(batch))
+            published.extend(index.apply(batch))
         index.close()
-    edges, truth = edges_in(said, live(log)), true_edges(live(log))
+    edges, truth = edges_in(published, live(log)), true_edges(live(log))
     assert edges == truth
-    last = {record.key: record for record in said}
+    last = {record.key: record for record in published}
     assert len(last) == shards * len({scan_id for scan_id, _ in entries})
 
 
@@ -108,12 +109,12 @@ def test_shards_hold_each_face_once_and_add_up_to_the_whole() -> None:
     log = scans_of(people(800, a_person=10))
     whole = FaceIndex(Parameters())
     indexes = [FaceIndex(Parameters(shard=shard, shards=4)) for shard in range(4)]
-    said = [record for batch in in_batches(log, 50) for index in indexes for record in index.apply(batch)]
+    published = [record for batch in in_batches(log, 50) for index in indexes for record in index.apply(batch)]
     assert sum(index.faces for index in indexes) == 800
     assert all(150 < index.faces < 250 for index in indexes)
     of_whole = [record for batch in in_batches(log, 50) for record in whole.apply(batch)]
-    assert edges_in(said, log) == edges_in(of_whole, log)
-    assert edges_in(said, log).keys() == true_edges(log).keys()
+    assert edges_in(published, log) == edges_in(of_whole, log)
+    assert edges_in(published, log).keys() == true_edges(log).keys()
 
 
 def test_the_shard_of_a_face_is_the_same_in_every_process_and_version() -> None:
@@ -122,7 +123,7 @@ def test_the_shard_of_a_face_is_the_same_in_every_process_and_version() -> None:
     assert all(900 < counts[shard] < 1_100 for shard in range(4))
 
 
-def test_an_index_restored_from_the_log_goes_on_as_the_one_that_stopped() -> None:
+def test_an_index_restored_from_the_topic_continues_as_the_one_that_stopped() -> None:
     log: Log = [*scans_of(people(300, a_person=10)), Withdrawn("scan-7"), Withdrawn("scan-9")]
     one, other = FaceIndex(Parameters()), FaceIndex(Parameters())
     for batch in in_batches(log, 13):
@@ -132,11 +133,11 @@ def test_an_index_restored_from_the_log_goes_on_as_the_one_that_stopped() -> Non
     assert one.apply(new) == other.apply(new)
 
 
-def test_a_batch_that_is_not_in_log_order_is_refused_and_changes_nothing() -> None:
+def test_a_batch_that_is_not_in_the_order_of_the_topic_is_refused_and_changes_nothing() -> None:
     index = FaceIndex(Parameters())
     index.apply([analysed(5, "a", points(0))])
     for batch in ([analysed(7, "b", points(0)), analysed(6, "c", points(0))], [analysed(4, "a", points(0))]):
-        with pytest.raises(ValueError, match="is not in log order"):
+        with pytest.raises(ValueError, match="is not in the order of the topic"):
             index.apply(batch)
     assert (index.faces, list(index.scans)) == (1, ["a"])
 

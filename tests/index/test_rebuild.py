@@ -1,4 +1,4 @@
-"""Deleted nodes leave HNSW by a rebuild in the background, which the stream neither notices nor waits for."""
+"""A rebuild in the background removes deleted nodes from HNSW; the stream does not wait for it."""
 
 from __future__ import annotations
 
@@ -41,22 +41,22 @@ def test_after_a_rebuild_no_node_is_marked_and_every_pair_is_found() -> None:
     index.finish_rebuild()
     assert index.hnsw is not None
     assert (index.hnsw.nodes, index.hnsw.marked) == (600, 0)
-    left = live([*log, *gone])
-    assert edges_in(index.search(left), left).keys() == true_edges(left).keys()
+    remaining = live([*log, *gone])
+    assert edges_in(index.search(remaining), remaining).keys() == true_edges(remaining).keys()
 
 
-def test_what_comes_and_goes_during_a_rebuild_is_in_its_graph(held_back: threading.Event) -> None:
+def test_a_rebuilt_graph_has_what_was_added_and_removed_meanwhile(held_back: threading.Event) -> None:
     vectors = people(1_600, a_person=20)
     log: list[Analysed | Withdrawn] = [*scans_of(vectors[:800], 1)]
     index = FaceIndex(PARAMETERS)
-    said = [record for batch in in_batches(log, 100) for record in index.apply(batch)]
+    published = [record for batch in in_batches(log, 100) for record in index.apply(batch)]
     log += [Withdrawn(f"scan-{number}") for number in range(300)]
-    said += index.apply(log[800:])  # begins the rebuild
+    published += index.apply(log[800:])  # starts the rebuild
     meanwhile: list[Analysed | Withdrawn] = [
         analysed(2_000 + number, f"scan-{200 + number}", vectors[800 + number, None]) for number in range(700)
     ] + [Withdrawn(f"scan-{number}") for number in range(350, 880, 10)]
     for batch in in_batches(meanwhile, 50):
-        said += index.apply(batch)
+        published += index.apply(batch)
     assert index.rebuilding
     log += meanwhile
     held_back.set()
@@ -64,12 +64,12 @@ def test_what_comes_and_goes_during_a_rebuild_is_in_its_graph(held_back: threadi
     assert index.hnsw is not None
     assert index.hnsw.live == index.faces == len(live(log))
     more = [analysed(5_000 + number, f"late-{number}", vectors[1_500 + number, None]) for number in range(100)]
-    said += index.apply(more)
+    published += index.apply(more)
     log += more
-    assert edges_in(said, live(log)).keys() == true_edges(live(log)).keys()
+    assert edges_in(published, live(log)).keys() == true_edges(live(log)).keys()
 
 
-def test_the_stream_takes_the_new_graph_by_itself_when_it_is_ready() -> None:
+def test_the_next_batch_uses_the_new_graph_once_it_is_ready() -> None:
     index = FaceIndex(PARAMETERS)
     index.apply(scans_of(people(400, a_person=20), 1))
     index.apply([Withdrawn(f"scan-{number}") for number in range(200)])
@@ -83,7 +83,7 @@ def test_the_stream_takes_the_new_graph_by_itself_when_it_is_ready() -> None:
     assert index.hnsw.nodes == 200
 
 
-def test_an_archive_analysed_again_and_again_takes_no_more_room() -> None:
+def test_an_archive_analysed_many_times_takes_no_more_slots() -> None:
     index = FaceIndex(PARAMETERS)
     vectors = people(400, a_person=20)
     offset = 0
@@ -115,13 +115,13 @@ def test_a_closed_index_leaves_no_thread(held_back: threading.Event) -> None:
     assert index.apply([Withdrawn("scan-300")])
 
 
-def test_a_rebuild_that_fails_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_failure_of_a_rebuild_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, threads: int) -> None:  # noqa: ARG001
-        raise MemoryError("no room for the new graph")
+        raise MemoryError("no memory for the new graph")
 
     index = FaceIndex(PARAMETERS)
     index.apply(scans_of(people(400, a_person=20), 1))
     monkeypatch.setattr(rebuild.Rebuild, "_insert", fail)
     index.apply([Withdrawn(f"scan-{number}") for number in range(200)])
-    with pytest.raises(MemoryError, match="no room"):
+    with pytest.raises(MemoryError, match="no memory"):
         index.finish_rebuild()

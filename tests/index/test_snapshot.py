@@ -1,4 +1,4 @@
-"""A snapshot gives back the index it was made of, or is refused."""
+"""A snapshot restores the index that was saved, or is refused."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def later() -> list[Analysed | Withdrawn]:
 
 
 @pytest.mark.parametrize("parameters", [EXACT, HNSW])
-def test_a_restored_index_goes_on_as_the_one_that_was_saved(parameters: Parameters, tmp_path: Path) -> None:
+def test_a_restored_index_continues_as_the_one_that_was_saved(parameters: Parameters, tmp_path: Path) -> None:
     index = filled(parameters)
     save(index, tmp_path, offset=330)
     restored = load(tmp_path, parameters)
@@ -45,7 +45,7 @@ def test_a_restored_index_goes_on_as_the_one_that_was_saved(parameters: Paramete
     assert restored.index.store.used == index.store.used
 
 
-def test_without_a_snapshot_there_is_an_empty_index_and_the_whole_log_to_read(tmp_path: Path) -> None:
+def test_without_a_snapshot_there_is_an_empty_index_and_all_of_the_topic_to_read(tmp_path: Path) -> None:
     restored = load(tmp_path / "not there", EXACT)
     assert (restored.index.faces, restored.offset, restored.refused) == (0, 0, ())
 
@@ -63,7 +63,7 @@ def test_the_newest_two_are_kept(tmp_path: Path) -> None:
     assert load(tmp_path, EXACT).offset == 100_000
 
 
-def test_what_a_process_left_that_died_while_saving_is_passed_over(tmp_path: Path) -> None:
+def test_what_a_process_left_that_was_killed_while_saving_is_skipped(tmp_path: Path) -> None:
     index = filled(EXACT)
     save(index, tmp_path, offset=1)
     half = tmp_path / ".writing"
@@ -96,21 +96,21 @@ def test_a_damaged_snapshot_is_refused_and_the_one_before_it_used(name: str, dam
     assert name in str(refused)
 
 
-def test_when_all_are_damaged_the_whole_log_is_to_be_read(tmp_path: Path) -> None:
+def test_when_all_are_damaged_all_of_the_topic_is_to_be_read(tmp_path: Path) -> None:
     for offset in (1, 2):
         (save(filled(EXACT), tmp_path, offset) / "ids.json").write_text("{}")
     restored = load(tmp_path, EXACT)
     assert (restored.index.faces, restored.offset, len(restored.refused)) == (0, 0, 2)
 
 
-def test_a_snapshot_saved_again_at_the_same_offset_takes_the_place_of_a_damaged_one(tmp_path: Path) -> None:
+def test_a_snapshot_saved_again_at_the_same_offset_replaces_a_damaged_one(tmp_path: Path) -> None:
     index = filled(EXACT)
     (save(index, tmp_path, offset=5) / "ids.json").unlink()
     save(index, tmp_path, offset=5)
     assert load(tmp_path, EXACT).offset == 5
 
 
-def test_a_snapshot_of_a_format_that_is_not_known_is_refused(tmp_path: Path) -> None:
+def test_a_snapshot_of_an_unknown_format_is_refused(tmp_path: Path) -> None:
     path = save(filled(EXACT), tmp_path, offset=5) / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest["said"]["format"] = 99
@@ -120,29 +120,33 @@ def test_a_snapshot_of_a_format_that_is_not_known_is_refused(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("other", "told"),
+    ("other", "message"),
     [
-        (replace(EXACT, shards=4), "made with shards 2, this index is to have shards 4"),
-        (replace(EXACT, shard=0), "made with shard 1, this index is to have shard 0"),
-        (replace(EXACT, eps_max=0.6), "made with eps_max 0.5, this index is to have eps_max 0.6"),
+        (replace(EXACT, shards=4), "made with shards 2, this index is started with shards 4"),
+        (replace(EXACT, shard=0), "made with shard 1, this index is started with shard 0"),
+        (replace(EXACT, eps_max=0.6), "made with eps_max 0.5, this index is started with eps_max 0.6"),
     ],
 )
-def test_a_snapshot_of_another_shard_or_eps_max_stops_the_start(other: Parameters, told: str, tmp_path: Path) -> None:
+def test_a_snapshot_of_another_shard_or_eps_max_stops_the_start(
+    other: Parameters, message: str, tmp_path: Path
+) -> None:
     save(filled(EXACT), tmp_path, offset=5)
-    with pytest.raises(SnapshotRefused, match=told):
+    with pytest.raises(SnapshotRefused, match=message):
         load(tmp_path, other)
 
 
-def test_what_only_a_search_depends_on_may_change_over_a_restart(tmp_path: Path) -> None:
+def test_parameters_of_the_search_may_change_over_a_restart(tmp_path: Path) -> None:
     save(filled(EXACT), tmp_path, offset=5)
     restored = load(tmp_path, replace(HNSW, ef=128))
     restored.index.apply(later())
     assert restored.index.hnsw is not None
 
 
-@pytest.mark.parametrize(("other", "anew"), [(HNSW, False), (replace(HNSW, m=8), True), (replace(HNSW, seed=1), True)])
-def test_with_another_number_of_links_or_seed_the_graph_is_built_anew_from_the_vectors(
-    other: Parameters, anew: bool, tmp_path: Path
+@pytest.mark.parametrize(
+    ("other", "rebuilt"), [(HNSW, False), (replace(HNSW, m=8), True), (replace(HNSW, seed=1), True)]
+)
+def test_with_another_number_of_connections_or_seed_the_graph_is_rebuilt_from_the_vectors(
+    other: Parameters, rebuilt: bool, tmp_path: Path
 ) -> None:
     save(filled(HNSW), tmp_path, offset=330)
     restored = load(tmp_path, other)
@@ -151,4 +155,4 @@ def test_with_another_number_of_links_or_seed_the_graph_is_built_anew_from_the_v
     assert restored.index.hnsw is not None
     assert restored.index.hnsw.live == restored.index.faces
     # A graph that was kept has the nodes of what was withdrawn, too.
-    assert (restored.index.hnsw.marked == 0) == anew
+    assert (restored.index.hnsw.marked == 0) == rebuilt

@@ -1,4 +1,4 @@
-"""The embedded broker's jars: fetched by a real Maven, and what is said where something is missing."""
+"""The embedded broker's jars: fetched by a real Maven, and the errors where something is missing."""
 
 from __future__ import annotations
 

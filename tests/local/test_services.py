@@ -160,7 +160,7 @@ def test_of_two_started_at_once_one_starts_the_services_and_both_use_them(tmp_pa
     assert not servers_of(data)
 
 
-def test_who_needs_what_the_owner_does_not_run_is_told_so(tmp_path: Path, hold: Hold) -> None:
+def test_a_service_that_the_owner_does_not_run_is_reported(tmp_path: Path, hold: Hold) -> None:
     data = tmp_path / "data"
     owner = hold(data, "odd", "no-kafka")
     addresses(owner)

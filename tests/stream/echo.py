@@ -34,7 +34,7 @@ def _answer(received: Received) -> Output:
     if not isinstance(scan, ScanPublished):
         raise TypeError(f"{scan} is not a scan")
     if scan.collection == "unusable":
-        return Rejected(received, "said to be unusable")
+        return Rejected(received, "marked as unusable")
     return ScanAnalysed(
         scan_id=scan.scan_id,
         sha256=scan.sha256,

@@ -1,4 +1,4 @@
-"""What a broker is asked about groups."""
+"""The groups that a broker lists."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stream.groups import known_groups
 
 @pytest.fixture
 def refusals(monkeypatch: pytest.MonkeyPatch) -> list[KafkaError]:
-    """What the broker answers before it tells its groups."""
+    """Errors that the broker answers with before it lists its groups."""
     answers: list[KafkaError] = []
     ask: Callable[..., Any] = KafkaAdminClient.list_groups
 
@@ -30,7 +30,9 @@ def refusals(monkeypatch: pytest.MonkeyPatch) -> list[KafkaError]:
     return answers
 
 
-def test_a_broker_that_still_loads_its_groups_is_asked_again(kafka: KafkaSettings, refusals: list[KafkaError]) -> None:
+def test_the_question_is_repeated_while_the_broker_loads_its_groups(
+    kafka: KafkaSettings, refusals: list[KafkaError]
+) -> None:
     consumer = clients.consumer(kafka, group_id="reader")
     consumer.subscribe(["scans"])
     consumer.poll(5000)
@@ -40,7 +42,7 @@ def test_a_broker_that_still_loads_its_groups_is_asked_again(kafka: KafkaSetting
     consumer.close()
 
 
-def test_a_broker_that_refuses_is_one_clear_line(kafka: KafkaSettings, refusals: list[KafkaError]) -> None:
+def test_a_broker_that_refuses_is_reported_in_one_line(kafka: KafkaSettings, refusals: list[KafkaError]) -> None:
     refusals.append(GroupAuthorizationFailedError())
-    with pytest.raises(Fatal, match=r"^the Kafka broker at [^\n]* does not tell its groups \(.*Authorization"):
+    with pytest.raises(Fatal, match=r"^the Kafka broker at [^\n]* does not list its groups \(.*Authorization"):
         known_groups(kafka)

@@ -1,4 +1,4 @@
-"""What a step does when there is nothing to read, and the note that it keeps beside its offsets; on a real broker."""
+"""What a step does while there is nothing to read, and its checkpoint metadata; on a real broker."""
 
 from __future__ import annotations
 
@@ -20,62 +20,62 @@ from tests.stream import echo
 
 
 class Counting:
-    """Counts up to five in its note, and says so each time."""
+    """Counts up to five in its checkpoint metadata, and publishes a tombstone each time."""
 
     def __init__(self) -> None:
-        self.notes: list[str] = []
+        self.metadata: list[str] = []
 
-    def idle(self, note: str) -> tuple[Sequence[Output], str]:
-        self.notes.append(note)
-        count = int(note or 0)
-        return ([Tombstone(FACES, f"idle-{count}")], str(count + 1)) if count < 5 else ((), note)
+    def idle(self, metadata: str) -> tuple[Sequence[Output], str]:
+        self.metadata.append(metadata)
+        count = int(metadata or 0)
+        return ([Tombstone(FACES, f"idle-{count}")], str(count + 1)) if count < 5 else ((), metadata)
 
 
-def test_a_note_is_committed_with_what_was_said_and_found_again_after_a_restart(kafka: KafkaSettings) -> None:
+def test_checkpoint_metadata_is_committed_with_the_outputs_and_read_after_a_restart(kafka: KafkaSettings) -> None:
     first, second = Counting(), Counting()
-    publish(kafka, [scan("note-1")])
-    with running_transform(kafka, "notes", lambda _: RestoredStep(echo.echo, idle=first.idle)):
+    publish(kafka, [scan("metadata-1")])
+    with running_transform(kafka, "metadata", lambda _: RestoredStep(echo.echo, idle=first.idle)):
         deadline = time.monotonic() + 30
-        while "5" not in first.notes:
+        while "5" not in first.metadata:
             assert time.monotonic() < deadline
             time.sleep(0.1)
-    publish(kafka, [scan("note-2")])
-    with running_transform(kafka, "notes", lambda _: RestoredStep(echo.echo, idle=second.idle)):
-        wait_until_scans_are_read(kafka, "notes")
-        while not second.notes:
+    publish(kafka, [scan("metadata-2")])
+    with running_transform(kafka, "metadata", lambda _: RestoredStep(echo.echo, idle=second.idle)):
+        wait_until_scans_are_read(kafka, "metadata")
+        while not second.metadata:
             time.sleep(0.1)
-    assert list(dict.fromkeys(first.notes)) == ["", "1", "2", "3", "4", "5"]
-    assert set(second.notes) == {"5"}, "the commit of another record has lost the note"
-    said = [it.message.key for it in read_to_end(kafka, FACES) if isinstance(it.message, Tombstone)]
-    assert [key for key in said if key.startswith("idle-")] == [f"idle-{count}" for count in range(5)]
-    assert times_analysed(kafka, "note-") == {"note-1": 1, "note-2": 1}
+    assert list(dict.fromkeys(first.metadata)) == ["", "1", "2", "3", "4", "5"]
+    assert set(second.metadata) == {"5"}, "the commit of another record has lost the metadata"
+    keys = [received.message.key for received in read_to_end(kafka, FACES) if isinstance(received.message, Tombstone)]
+    assert [key for key in keys if key.startswith("idle-")] == [f"idle-{count}" for count in range(5)]
+    assert times_analysed(kafka, "metadata-") == {"metadata-1": 1, "metadata-2": 1}
 
 
-def test_a_log_is_read_here_and_there(kafka: KafkaSettings) -> None:
-    publish(kafka, [scan(f"log-{number}") for number in range(30)])
-    with running_transform(kafka, "log", lambda _: RestoredStep(echo.echo)):
-        wait_until_scans_are_read(kafka, "log")
-    there = list(read_to_end(kafka, FACES))
+def test_a_log_gives_the_records_at_offsets_and_from_an_offset_on(kafka: KafkaSettings) -> None:
+    publish(kafka, [scan(f"offsets-{number}") for number in range(30)])
+    with running_transform(kafka, "offsets", lambda _: RestoredStep(echo.echo)):
+        wait_until_scans_are_read(kafka, "offsets")
+    records = list(read_to_end(kafka, FACES))
     with Log(kafka, FACES) as log:
-        wanted = [there[-1].offset, there[2].offset, there[20].offset]
-        assert [it.offset for it in log.at([*wanted, 10**9])] == sorted(wanted)
+        wanted = [records[-1].offset, records[2].offset, records[20].offset]
+        assert [record.offset for record in log.at([*wanted, 10**9])] == sorted(wanted)
         read, offset = [], 0
         while True:
             received, position = log.next(offset, 7)
             assert len(received) <= 7
             read += received
-            if position == offset and len(read) == len(there):
+            if position == offset and len(read) == len(records):
                 break
             offset = position
         with lag_reader(kafka) as reader:
             assert offset == reader.end(FACES)
-    assert [it.offset for it in read] == [it.offset for it in there]
+    assert [one.offset for one in read] == [one.offset for one in records]
 
 
-def test_a_group_that_nobody_knows_has_no_members_and_no_note(kafka: KafkaSettings) -> None:
+def test_an_unknown_group_has_no_members_and_no_checkpoint_metadata(kafka: KafkaSettings) -> None:
     with lag_reader(kafka) as reader:
-        assert not reader.has_members("never-heard-of")
-        assert reader.note("never-heard-of", SCANS) == ""
+        assert not reader.has_members("unknown")
+        assert reader.checkpoint_metadata("unknown", SCANS) == ""
 
 
 @pytest.mark.broker

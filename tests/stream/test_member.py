@@ -1,4 +1,4 @@
-"""A member of a consumer group comes to its partitions, however short its polls are."""
+"""A member of a consumer group is assigned its partitions, however short its polls are."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from stream.member import Member
 def test_a_member_whose_polls_end_in_the_middle_of_joining_joins_all_the_same(
     kafka: KafkaSettings, timeout_ms: int
 ) -> None:
-    """It hears of its topics' partitions while it joins, and so has to join again at once."""
+    """It learns of its topics' partitions while it joins, and has to join again at once."""
     member = Member(kafka, f"short-polls-{timeout_ms}", "0", TOPICS, threading.Event())
     try:
         deadline = time.monotonic() + 20
         while len(member.positions()) < sum(topic.partitions for topic in TOPICS):
-            assert time.monotonic() < deadline, "it was given nothing"
+            assert time.monotonic() < deadline, "it was assigned nothing"
             member.poll(max_records=10, timeout_ms=timeout_ms)
     finally:
         member.close()

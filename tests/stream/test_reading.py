@@ -1,16 +1,19 @@
-"""A compacted topic read as a whole, from a real broker."""
+"""The latest value and event of each key of a topic, from a real broker."""
 
 from __future__ import annotations
 
 import pytest
 
-from schemas.topics import ASSIGNMENTS
+from schemas.scans import ScanPublished
+from schemas.topics import ASSIGNMENTS, SCANS, Tombstone
 from settings import KafkaSettings
 from stream import clients
-from stream.reading import latest_values
+from stream.reading import latest, latest_events, latest_values
+from tests.builders.kafka import publish
+from tests.builders.transforms import scan
 
 
-def test_a_compacted_topic_comes_to_the_last_value_of_each_key(
+def test_the_latest_values_are_those_that_compaction_would_keep(
     kafka: KafkaSettings, capfd: pytest.CaptureFixture[str]
 ) -> None:
     producer = clients.producer(kafka, transactional_id="writer")
@@ -29,3 +32,17 @@ def test_a_compacted_topic_comes_to_the_last_value_of_each_key(
     producer.close()
     assert latest_values(kafka, ASSIGNMENTS) == {"a": b"2", "c": b"1", "d": b"1"}
     assert "the key is not UTF-8" in capfd.readouterr().out
+
+
+def test_the_latest_events_are_those_that_compaction_would_keep(kafka: KafkaSettings) -> None:
+    publish(kafka, [scan("a"), scan("b"), scan("c"), Tombstone(SCANS, "b"), scan("a", "newer"), scan("c", "unwanted")])
+
+    def collection_of(published: ScanPublished) -> str | None:
+        return None if published.collection == "unwanted" else published.collection
+
+    assert latest_events(kafka, SCANS, ScanPublished, collection_of) == {"a": "newer"}
+
+
+def test_a_key_keeps_its_place_until_it_is_deleted() -> None:
+    entries = [("a", 1), ("b", 1), ("c", 1), ("a", 2), ("b", None), ("b", 2), ("never", None)]
+    assert list(latest(entries).items()) == [("a", 2), ("c", 1), ("b", 2)]

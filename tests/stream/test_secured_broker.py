@@ -1,4 +1,4 @@
-"""A broker elsewhere that asks for TLS and a password: reached by settings alone, refused with one clear line."""
+"""A remote broker with TLS and a password: settings alone connect to it, and wrong ones are reported in one line."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ listener.name.sasl_ssl.plain.sasl.jaas.config=\\
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """The settings that reach it."""
+    """The settings that connect to it."""
     folder = tmp_path_factory.mktemp("secured")
     keystore, certificate = folder / "broker.p12", folder / "broker.pem"
     _keytool(keystore, "-genkeypair", "-keyalg", "RSA", "-dname", "CN=archive", "-ext", "san=ip:127.0.0.1")
     _keytool(keystore, "-exportcert", "-rfc", "-file", str(certificate))
     (port,) = embedded._free_ports(1)
     with pytest.MonkeyPatch.context() as patch:
-        place = _SECURED.format(secured_port=port, keystore=keystore, password=_PASSWORD)
-        patch.setattr(embedded, "_PLACE", place)
+        listeners = _SECURED.format(secured_port=port, keystore=keystore, password=_PASSWORD)
+        patch.setattr(embedded, "_ADDRESSES", listeners)
         with embedded.broker(folder / "kafka"):
             yield {
                 "bootstrap_servers": f"127.0.0.1:{port}",
@@ -62,7 +62,7 @@ def _keytool(keystore: Path, *arguments: str) -> None:
     subprocess.run([str(tool), *arguments, *options], check=True, capture_output=True)
 
 
-def test_settings_alone_reach_a_broker_with_tls_and_a_password(secured: dict[str, Any]) -> None:
+def test_settings_alone_connect_to_a_broker_with_tls_and_a_password(secured: dict[str, Any]) -> None:
     settings = KafkaSettings.model_validate(secured)
     ensure_topics(settings)
     ensure_topics(settings, TOPICS)  # present now, and checked
@@ -77,7 +77,7 @@ def test_settings_alone_reach_a_broker_with_tls_and_a_password(secured: dict[str
         ({"ssl_cafile": None}, "certificate verify failed"),
     ],
 )
-def test_what_is_wrong_with_the_settings_is_said_in_one_line(
+def test_wrong_settings_are_reported_in_one_line(
     secured: dict[str, Any], changed: dict[str, Any], complaint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(KafkaAdminClient.DEFAULT_CONFIG, "bootstrap_timeout_ms", 4000)

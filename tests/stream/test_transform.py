@@ -1,4 +1,4 @@
-"""The loop on a real broker: nothing lost, nothing doubled, whatever happens to its processes."""
+"""The loop on a real broker: no record is lost or processed twice, whatever happens to its processes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_killed_members_lose_nothing_and_double_nothing(kafka: KafkaSettings) ->
             member.terminate()
         for member in members:
             member.wait(timeout=20)
-    assert times_analysed(kafka, "kill-") == {it.scan_id: 1 for it in scans}
+    assert times_analysed(kafka, "kill-") == {one.scan_id: 1 for one in scans}
 
 
 def test_a_bad_record_becomes_a_dead_letter_and_the_rest_goes_through(kafka: KafkaSettings) -> None:
@@ -59,11 +59,11 @@ def test_a_bad_record_becomes_a_dead_letter_and_the_rest_goes_through(kafka: Kaf
     publish(kafka, [scan("bad-y", "unusable"), *good[2:]])
     with running_transform(kafka, "bad", lambda _: RestoredStep(echo.echo)):
         wait_until_scans_are_read(kafka, "bad")
-    assert times_analysed(kafka, "bad-") == {it.scan_id: 1 for it in good}
+    assert times_analysed(kafka, "bad-") == {one.scan_id: 1 for one in good}
     by_key = {letter.original.key: letter for letter in dead_letters(kafka, "bad") if letter.original.key}
     assert by_key[b"bad-x"].original == garbage
     assert "Invalid JSON" in by_key[b"bad-x"].reason
-    assert by_key[b"bad-y"].reason == "said to be unusable"
+    assert by_key[b"bad-y"].reason == "marked as unusable"
     assert by_key[b"bad-y"].topic == "scans"
 
 
@@ -71,8 +71,8 @@ def test_a_withdrawal_goes_through_in_order(kafka: KafkaSettings) -> None:
     publish(kafka, [scan("gone"), Tombstone(SCANS, "gone")])
     with running_transform(kafka, "withdrawal", lambda _: RestoredStep(echo.echo)):
         wait_until_scans_are_read(kafka, "withdrawal")
-    said = [it.message for it in read_to_end(kafka, FACES) if it.message and it.record.key == b"gone"]
-    assert isinstance(said[-1], Tombstone)
+    messages = [received.message for received in read_to_end(kafka, FACES) if received.record.key == b"gone"]
+    assert isinstance(messages[-1], Tombstone)
 
 
 def test_a_retriable_error_is_waited_out(kafka: KafkaSettings) -> None:
@@ -120,13 +120,17 @@ def test_a_step_that_fails_commits_nothing(kafka: KafkaSettings) -> None:
         assert reader.lags({"fails": [SCANS]})["fails"] > 0
 
 
-def test_a_state_is_opened_at_the_committed_offsets(kafka: KafkaSettings) -> None:
+def test_a_step_is_restored_at_the_committed_offsets(kafka: KafkaSettings) -> None:
     publish(kafka, [scan(f"state-{number}") for number in range(20)])
-    opened: list[tuple[int, set[str]]] = []
+    restored: list[tuple[int, set[str]]] = []
 
     def restore_step(positions: Positions) -> RestoredStep:
-        before = {it.message.key for it in read_until(kafka, positions) if isinstance(it.message, ScanPublished)}
-        opened.append((sum(positions.values()), before))
+        before = {
+            received.message.key
+            for received in read_until(kafka, positions)
+            if isinstance(received.message, ScanPublished)
+        }
+        restored.append((sum(positions.values()), before))
         return RestoredStep(echo.echo)
 
     with running_transform(kafka, "state", restore_step):
@@ -134,7 +138,7 @@ def test_a_state_is_opened_at_the_committed_offsets(kafka: KafkaSettings) -> Non
     publish(kafka, [scan("state-new")])
     with running_transform(kafka, "state", restore_step):
         wait_until_scans_are_read(kafka, "state")
-    (first, nothing), (second, known) = opened[0], opened[-1]
+    (first, nothing), (second, known) = restored[0], restored[-1]
     assert (first, nothing) == (0, set())
     assert second >= 20
     assert {f"state-{number}" for number in range(20)} <= known
@@ -142,11 +146,11 @@ def test_a_state_is_opened_at_the_committed_offsets(kafka: KafkaSettings) -> Non
     assert times_analysed(kafka, "state-new") == {"state-new": 1}
 
 
-def test_what_a_step_says_on_opening_is_published(kafka: KafkaSettings) -> None:
-    publish(kafka, [scan("opening-1")])
-    with running_transform(kafka, "opening", lambda _: RestoredStep(echo.echo, [Tombstone(FACES, "reconciled")])):
-        wait_until_scans_are_read(kafka, "opening")
-    assert [it for it in read_to_end(kafka, FACES) if it.message == Tombstone(FACES, "reconciled")]
+def test_the_outputs_of_a_restored_step_are_published(kafka: KafkaSettings) -> None:
+    publish(kafka, [scan("restored-1")])
+    with running_transform(kafka, "restored", lambda _: RestoredStep(echo.echo, [Tombstone(FACES, "reconciled")])):
+        wait_until_scans_are_read(kafka, "restored")
+    assert [received for received in read_to_end(kafka, FACES) if received.message == Tombstone(FACES, "reconciled")]
 
 
 def test_a_second_member_of_one_name_ends_the_first_with_a_clear_line(kafka: KafkaSettings) -> None:

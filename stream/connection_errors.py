@@ -1,4 +1,4 @@
-"""Why kafka-python could not connect: it raises only that it could not, and says why in its log."""
+"""Why kafka-python could not connect: its exception does not contain the cause, its log does."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from kafka.errors import KafkaTimeoutError
 
 
-class Reason(logging.Filter):
-    """Keeps the last error that was logged; lets through what would have been logged without it."""
+class LastError(logging.Filter):
+    """Keeps the last exception that was logged; passes records of `level` and above on."""
 
     def __init__(self, level: int) -> None:
         super().__init__()
@@ -18,23 +18,24 @@ class Reason(logging.Filter):
         self.last: Exception | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Look at a record on its way."""
+        """Keep the exception that a record contains; whether the record is logged."""
         for argument in record.args if isinstance(record.args, tuple) else ():
-            # That it gave up in the end is no reason.
+            # A timeout is what was raised, not its cause.
             if isinstance(argument, Exception) and not isinstance(argument, KafkaTimeoutError):
                 self.last = argument
         return record.levelno >= self._level
 
 
 @contextmanager
-def reason() -> Iterator[Reason]:
-    """The reason for what fails in here."""
+def connection_error() -> Iterator[LastError]:
+    """Collect what kafka-python logs about connections within this context: `last` is the cause of a failure."""
     log = logging.getLogger("kafka.net.manager")
-    level, kept = log.level, Reason(log.getEffectiveLevel())
-    log.addFilter(kept)
+    level, error = log.level, LastError(log.getEffectiveLevel())
+    log.addFilter(error)
+    # The cause is logged as a warning, also where the program shows errors only.
     log.setLevel(logging.WARNING)
     try:
-        yield kept
+        yield error
     finally:
         log.setLevel(level)
-        log.removeFilter(kept)
+        log.removeFilter(error)

@@ -1,4 +1,4 @@
-"""Deciding, as an archivist types it: on a real broker, with a real catalogue."""
+"""The commands that decide: on a real broker, with a real catalogue."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _album(kafka: KafkaSettings, write: WriteMessages, monkeypatch: pytest.Monke
 
 @pytest.fixture
 def decided(facestream: Facestream) -> Callable[..., str]:
-    """Decides with --json, and gives the id of the decision."""
+    """Decides with --json; returns the id of the decision."""
 
     def deciding(*arguments: str) -> str:
         (line,) = facestream(*arguments, "--json").json_lines()
@@ -43,10 +43,10 @@ def decided(facestream: Facestream) -> Callable[..., str]:
 
 
 def held(kafka: KafkaSettings) -> list[Decision]:
-    return sorted(read_decisions(kafka), key=lambda it: it.order)
+    return sorted(read_decisions(kafka), key=lambda decision: decision.order)
 
 
-def test_a_face_is_named_in_one_line_that_says_how_to_undo_it(facestream: Facestream, kafka: KafkaSettings) -> None:
+def test_a_face_is_named_in_one_line_with_the_id_to_undo_it(facestream: Facestream, kafka: KafkaSettings) -> None:
     ended = facestream(
         "label", "aa", "  Grace   Hopper ", "--note", "the caption", "--authority", "https://viaf.org/viaf/1"
     )
@@ -64,7 +64,7 @@ def test_a_face_is_named_in_one_line_that_says_how_to_undo_it(facestream: Facest
     assert facestream("label", "aa1", "GRACE hopper").out.startswith("it is so already: face aa1 is Grace Hopper (")
     again = facestream("label", "aa1", "Grace Brewster Hopper", "--label", "grace-hopper", "--author", "Bob")
     assert again.out.startswith("face aa1 is Grace Brewster Hopper (decision ")
-    assert [it.author for it in held(kafka)] == [getpass.getuser(), "Bob"]
+    assert [decision.author for decision in held(kafka)] == [getpass.getuser(), "Bob"]
 
 
 def test_everything_that_can_be_decided_about_faces_and_its_history(
@@ -83,7 +83,9 @@ def test_everything_that_can_be_decided_about_faces_and_its_history(
     assert (set(now_held.linked("ab2")), now_held.separated("b4")) == ({"aa1"}, {"aa1"})
 
     lines = [json.loads(line) for line in facestream("history", "aa1", "--json").out.splitlines()]
-    assert [(it["decision_id"], it["kind"], it["author"], it["holds"]) for it in lines] == [
+    assert [
+        (decision["decision_id"], decision["kind"], decision["author"], decision["holds"]) for decision in lines
+    ] == [
         (name, "named", "Ann", True),
         (link, "linked", "Ann", True),
         (apart, "separated", "Bob", True),
@@ -109,9 +111,9 @@ def test_an_undo_says_what_it_takes_back_or_restores_and_a_new_name_which_it_rep
 ) -> None:
     decided("label", "aa1", "Grace")
     assert facestream("label", "aa1", "Eileen").out.startswith("face aa1 is Eileen, no longer Grace (decision ")
-    for said in ("undone", "restored", "undone"):
+    for outcome in ("undone", "restored", "undone"):
         last = held(kafka)[-1].decision_id
-        assert facestream("undo", last).out.startswith(f"{said}: face aa1 is Eileen (decision ")
+        assert facestream("undo", last).out.startswith(f"{outcome}: face aa1 is Eileen (decision ")
     assert read_decisions(kafka).labels("aa1").hard == "grace"
 
 
@@ -146,7 +148,7 @@ def test_a_conflict_is_one_line_with_the_way_out(
     assert held(kafka) == before
     decided("undo", first)
     decided("link", "ab2", "ac3")
-    undo = next(it for it in held(kafka) if it.kind == "undone")
+    undo = next(decision for decision in held(kafka) if decision.kind == "undone")
     assert "again, conflicts with" in facestream("undo", undo.decision_id).err
 
 
@@ -171,7 +173,7 @@ def test_wrong_input_is_one_clear_line(facestream: Facestream, arguments: list[s
     assert (ended.code, ended.out, ended.err) == (1, "", f"facestream: {answer}\n")
 
 
-def test_people_of_one_name_are_told_apart_by_their_label_ids(
+def test_people_of_one_name_are_distinguished_by_their_label_ids(
     facestream: Facestream, decided: Callable[..., str]
 ) -> None:
     decided("label", "aa1", "Anna Tamm")

@@ -1,0 +1,80 @@
+"""The commands: name, function, and panel in `facestream --help`, in the order of that help.
+
+Nothing here imports a command. A command's help line is the first paragraph of its function's docstring, read from the
+source.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+_PANELS = {
+    "Everything on this machine": {"run": "run:run", "watch": "run:watch"},
+    "The feed": {"ingest": "ingest:ingest", "withdraw": "withdraw:withdraw", "reanalyse": "reanalyse:reanalyse"},
+    "What was found": {
+        "status": "status:status",
+        "clusters": "clusters:clusters",
+        "similar": "similar:similar",
+        "sweep": "sweep:sweep",
+        "audit": "audit:audit",
+        "export-faces": "export_faces:export_faces",
+        "dead-letters": "dead_letters:dead_letters",
+    },
+    "Names": {
+        "label": "label:label",
+        "unlabel": "label:unlabel",
+        "reject": "label:reject",
+        "link": "link:link",
+        "separate": "link:separate",
+        "undo": "undo:undo",
+        "history": "history:history",
+        "show": "show:show",
+        "people": "people:people",
+        "suggest": "suggest:suggest",
+        "candidates": "candidates:candidates",
+        "next": "next:next_",
+        "orphans": "orphans:orphans",
+    },
+    "One consumer (they run together under `run`)": {
+        "detect": "consume:detect",
+        "index": "consume:index",
+        "cluster": "consume:cluster",
+        "catalogue": "consume:catalogue",
+    },
+}
+"""Panel to command to `module:function`, the module in this package."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A command and its function, as `module:function`."""
+
+    name: str
+    target: str
+    panel: str
+
+    def load(self) -> Callable[..., Any]:
+        """Import the command's function."""
+        module, function = self.target.split(":")
+        loaded: Callable[..., Any] = getattr(import_module(f"cli.{module}"), function)
+        return loaded
+
+    def help(self) -> str:
+        """The docstring of the command's function, without importing its module."""
+        module, function = self.target.split(":")
+        source = Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.FunctionDef) and node.name == function:
+                return ast.get_docstring(node) or ""
+        raise LookupError(f"cli.{module} has no function {function}")
+
+
+COMMANDS = {
+    name: Entry(name, target, panel) for panel, commands in _PANELS.items() for name, target in commands.items()
+}
+"""Each command by its name."""
