@@ -52,7 +52,7 @@ def label(
 
 
 def unlabel(face_id: FaceId, author: Author, note: Note = None, data: Data = None, json_: Json = False) -> None:
-    """Take back the name of a face, whoever gave it."""
+    """Remove the name of a face, whoever gave it."""
 
     def make(context: DecisionContext, fields: CommonFields) -> Decision:
         return NameTakenBack(**fields, face_id=context.face_id(face_id))

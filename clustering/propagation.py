@@ -52,7 +52,7 @@ def propagate(weights: csr_array, hard: Slots, rejected: Mask) -> Probabilities:
 
     A face with a name has it with probability 1. A rejection ends a walk that looks for the rejected name, as another
     name would. So rows may sum to less than 1, and the rest is the probability of none of these names. A face from
-    which no walk leads to a name has only zeros. Cost: some passes over the weights.
+    which no walk leads to a name has only zeros. Cost: some products with the weights.
     """
     probabilities = np.zeros(rejected.shape, dtype=np.float64)
     named = np.flatnonzero(hard >= 0)

@@ -1,4 +1,4 @@
-"""Fixtures that more than one room's tests use."""
+"""Fixtures that the tests of several packages use."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _end(number: int, _: FrameType | None) -> None:
 
 @pytest.fixture(autouse=True)
 def logging_of_its_own() -> Iterator[None]:
-    """What a command that was called here has said of log lines does not hold for the next test."""
+    """The logging that a command configured here does not hold for the next test."""
     yield
     structlog.reset_defaults()
 

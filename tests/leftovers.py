@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-# How long what is ending may take before it counts as left behind, and what was told to stop before it is killed.
+# Seconds until an ending process counts as left behind, and until one that got SIGTERM is killed.
 _END_WITHIN_S = 20.0
 _STOP_WITHIN_S = 5.0
 

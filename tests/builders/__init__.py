@@ -1,1 +1,1 @@
-"""What tests of several rooms make, start and compare with; a file for each subject. No test stands in here."""
+"""Builders that the tests of several packages share: a file for each subject, and no tests."""

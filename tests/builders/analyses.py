@@ -1,4 +1,4 @@
-"""Analyses to index, and the neighbourhoods computed anew from all vectors of what is live."""
+"""Analyses to index, and the neighbourhoods computed directly from all vectors of live faces."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def true_edges(entries: Sequence[Analysed], eps_max: float = 0.5) -> Edges:
 def edges_in(records: Iterable[NeighboursFound | Tombstone], entries: Sequence[Analysed]) -> Edges:
     """What a reader of `neighbours` knows: of the last record of each key the edges whose two ends are live.
 
-    An edge with two distances is a ValueError: whoever tells of it has to give the same one.
+    An edge with two distances is a ValueError: both records must give the same one.
     """
     last = {record.key: record for record in records}
     ends = {(face.face_id, entry.analysis) for entry in entries for face in entry.scan.faces}
@@ -173,7 +173,7 @@ def in_batches(log: Sequence[Analysed | Withdrawn], size: int) -> list[Sequence[
 
 
 def random_log(rng: random.Random, steps: int) -> Log:
-    """A history of scans with up to four faces: published, analysed anew (faces keep their ids), withdrawn."""
+    """A history of scans with up to four faces: published, analysed again (faces keep their ids), withdrawn."""
     log: Log = []
     minutes = [rng.randrange(4) for _ in range(_RANDOM_SCANS)]
     for analysis in range(steps):

@@ -52,7 +52,7 @@ def publish_record(kafka: KafkaSettings, topic: Topic, record: Record) -> None:
 
 @contextmanager
 def running(settings: Settings, *runs: Run) -> Iterator[list[Future[None]]]:
-    """Consumers in threads, stopped at the end; what one of them died of is raised then."""
+    """Consumers in threads, stopped at the end; the error that ended one of them is raised then."""
     stop = threading.Event()
     with ThreadPoolExecutor(len(runs)) as pool:
         futures = [pool.submit(run, settings, "0", stop, now) for run in runs]

@@ -31,7 +31,7 @@ POOR = {"exact_below": 10, "m": 2, "ef_construction": 8, "ef": 8}
 
 
 def random_history(length: int, seed: int) -> list[ScanAnalysed | Tombstone]:
-    """Scans that come, are analysed anew and are withdrawn: so many messages."""
+    """A number of messages: scans that come, are analysed again and are withdrawn."""
     chance = random.Random(seed)
     vectors = people(length, a_person=12, seed=seed)
     messages: list[ScanAnalysed | Tombstone] = []
@@ -77,7 +77,7 @@ class Consumers:
         wait_until(takes_part, f"{name} {member} does not take part", within_s, every_s=0.02)
 
     def owner(self, name: str, within_s: float = 60) -> str:
-        """The one member that takes part, once all others have said that they stand by."""
+        """The one member that takes part, once all others have logged that they stand by."""
         wait_until(lambda: self._owner(name), lambda: f"{name}: {self._roles(name)}", within_s)
         return str(self._owner(name))
 

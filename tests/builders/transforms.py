@@ -38,7 +38,7 @@ def scan(scan_id: str, collection: str = "c") -> ScanPublished:
 def running_transform(
     kafka: KafkaSettings, group: str, restore_step: RestoreStep, member: str = "0", max_records: int = 10
 ) -> Iterator[Future[None]]:
-    """A transform of `scans` in a thread, told to stop at the end."""
+    """A transform of `scans` in a thread, stopped at the end."""
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(

@@ -1,4 +1,4 @@
-"""`facestream sweep` refuses what makes no sense; what it prints is held against DBSCAN."""
+"""`facestream sweep` refuses impossible ranges; what it prints is compared with DBSCAN."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What others rely on: events, topics, tables and settings are those that were recorded.
 
-A change that is meant is recorded anew: `python -m tests.contract.test_recorded` (see CONTRIBUTING.md).
+Record a change that is meant again: `python -m tests.contract.test_recorded` (see CONTRIBUTING.md).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def events() -> dict[str, Any]:
 
 
 def topics() -> dict[str, Any]:
-    """What a broker is told of each topic, and which events it carries."""
+    """The configuration of each topic, and the events it carries."""
     return {
         topic.name: {
             "key": topic.key,

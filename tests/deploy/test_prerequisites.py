@@ -1,4 +1,4 @@
-"""What is said on a machine that lacks something."""
+"""What is printed on a machine that lacks something."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An archivist at work on the running system: a few decisions, what the system proposes, and everything taken back."""
+"""An archivist at work on the running system: a few decisions, what the system suggests, and everything undone."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_a_few_decisions_name_everybody_and_taking_them_back_leaves_no_trace(arc
     assert savage[2] not in {row["face_id"] for row in archivist.ask("candidates", "John Savage")}
     assert decided[-1] in archivist.assert_refused("link", savage[0], savage[2])
 
-    # Separated faces are never in one cluster, until that is taken back.
+    # Separated faces are never in one cluster, until that is undone.
     apart = archivist.decide("separate", simm[1], simm[2])
     assert archivist.cluster_of(simm[1]) != archivist.cluster_of(simm[2])
     assert apart in archivist.assert_refused("link", simm[1], simm[2])

@@ -97,7 +97,7 @@ def test_an_interrupted_run_ends_cleanly_and_is_taken_up_again(sample: Path, tmp
     data, count = tmp_path / "data", 30
     arguments = ["run", str(sample), "--data", str(data), "--upsample", "0"]
     command = [sys.executable, "-m", "cli.main", *arguments, "--json"]
-    # One process of dlib's own engine analyses eight scans in some 15 seconds, and only then tells of them.
+    # One process of dlib's own engine analyses eight scans in some 15 seconds, and only then reports them.
     slow = os.environ | {"FACESTREAM_MODELS__ENGINE": "dlib", "FACESTREAM_MODELS__PROCESSES": "1"}
     first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=slow)
     try:

@@ -1,4 +1,4 @@
-"""`facestream run` for whoever has no scans: the sample archive, held against its known truth."""
+"""`facestream run` without scans: the sample archive, compared with its known truth."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def test_a_withdrawn_scan_is_gone_everywhere(start: StartSystem, sample: Path) -
             assert {str(scan_id) for (scan_id,) in running.rows(f"SELECT DISTINCT scan_id FROM {table}")} == left
         with connect(running.settings.database) as connection:
             successor = reader.current_cluster(connection, gone_face)
-        assert successor in faces_left, "the id that gave way does not lead to what is left of the cluster"
+        assert successor in faces_left, "the superseded id does not lead to the rest of the cluster"
         assert facestream("withdraw", gone, "--data", data).returncode == 1
     settings = running.settings
     index = index_snapshot.load(data / "snapshots" / "index", Parameters(**settings.index.model_dump()))

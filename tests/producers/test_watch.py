@@ -16,7 +16,7 @@ Watch = Callable[[Path], "Queue[Path]"]
 
 @pytest.fixture
 def watching() -> Iterator[Watch]:
-    """Starts watching a folder in a thread; complete files come out of the queue. It must end when told to."""
+    """Starts watching a folder in a thread; complete files come out of the queue. It must end when it is stopped."""
     stop, threads = threading.Event(), []
 
     def start(folder: Path) -> Queue[Path]:
