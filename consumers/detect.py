@@ -62,9 +62,9 @@ def run(settings: Settings, member: str, stop: threading.Event, clock: Callable[
         processes, worker_threads = models.processes or min(cores, _MOST_PROCESSES), 1
         threads = max(1, cores // processes)
         max_records = _SCANS_PER_PROCESS * processes
-    parameters = EngineParameters(**models.model_dump(exclude={"processes"}), threads=threads)
+    parameters = EngineParameters(**models.model_dump(exclude={"processes", "decode_deadline_s"}), threads=threads)
     # Entering raises Fatal where the weights or the provider cannot be used.
-    with Workers(parameters, processes, worker_threads) as workers:
+    with Workers(parameters, processes, worker_threads, models.decode_deadline_s) as workers:
         transform(
             settings.kafka,
             GROUP,

@@ -63,7 +63,8 @@ def on_white(colours: RgbImage, alpha: npt.NDArray[np.uint8], *, premultiplied: 
     """
     opacity = alpha.astype(np.uint16)[:, :, None]
     weighted = colours.astype(np.uint16) if premultiplied else (colours.astype(np.uint16) * opacity + 127) // 255
-    return np.minimum(weighted + (255 - opacity), 255).astype(np.uint8)
+    mixed: RgbImage = np.minimum(weighted + (255 - opacity), 255).astype(np.uint8)
+    return mixed
 
 
 def rgb_of_lab(lab: npt.NDArray[np.float32]) -> RgbImage:
@@ -71,7 +72,7 @@ def rgb_of_lab(lab: npt.NDArray[np.float32]) -> RgbImage:
     y = (lab[:, :, 0] + 16) / 116
     cubes = np.stack([y + lab[:, :, 1] / 500, y, y - lab[:, :, 2] / 200], axis=2)
     linear = np.where(cubes > 6 / 29, cubes**3, (cubes - 4 / 29) * (3 * (6 / 29) ** 2))
-    rgb = np.clip((linear * _D50) @ _RGB_OF_XYZ.T, 0, 1)
+    rgb: npt.NDArray[np.float32] = np.clip((linear * _D50) @ _RGB_OF_XYZ.T, 0, 1)
     encoded = np.where(rgb <= 0.0031308, rgb * 12.92, 1.055 * rgb ** (1 / 2.4) - 0.055)
     eight: RgbImage = (encoded * 255).round().astype(np.uint8)
     return eight

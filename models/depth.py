@@ -17,9 +17,9 @@ _MOST_HIGHLIGHTS = 0.01
 _FEWEST_BITS = 4
 
 
-def to_eight_bits(values: npt.NDArray[np.generic], bits: int, *, scale: tuple[float, float] | None = None) -> (
-    npt.NDArray[np.uint8]
-):
+def to_eight_bits(
+    values: npt.NDArray[np.generic], bits: int, *, scale: tuple[float, float] | None = None
+) -> npt.NDArray[np.uint8]:
     """Samples (height, width) or (height, width, channels) as uint8 of the same shape.
 
     bits: the declared depth of a sample. scale: the values that become 0 and 255; by default as `scale_of` finds them.
@@ -41,7 +41,7 @@ def scale_of(values: npt.NDArray[np.generic], bits: int) -> tuple[float, float]:
     if values.size == 0 or values.dtype == np.bool_:
         return 0.0, 1.0
     if np.issubdtype(values.dtype, np.floating):
-        return _scale_of_floats(values)
+        return _scale_of_floats(values.view())  # type: ignore[arg-type]
     low, high = int(values.min()), int(values.max())
     if low < 0:
         # Signed samples: the middle of the scale is 0.
@@ -62,7 +62,7 @@ def _used_bits(largest: int, bits: int) -> int:
     return bits if largest >= 2 ** (bits - 2) else max(_FEWEST_BITS, largest.bit_length())
 
 
-def _scale_of_floats(values: npt.NDArray[np.generic]) -> tuple[float, float]:
+def _scale_of_floats(values: npt.NDArray[np.floating]) -> tuple[float, float]:
     finite = values[np.isfinite(values)] if not np.isfinite(values).all() else values
     if finite.size == 0:
         return 0.0, 1.0

@@ -78,5 +78,5 @@ def _only_image(page: pypdfium2.PdfPage, number: int, area: float) -> pypdfium2.
     (image,) = images
     left, bottom, right, top = image.get_bounds()
     if abs((right - left) * (top - bottom)) < _LEAST_COVER * area:
-        raise UnreadableImage(f"page {number} of this PDF is more than one image; only pages made of one image are read")
+        raise UnreadableImage(f"page {number} of this PDF shows more than its image; only pages made of one are read")
     return image

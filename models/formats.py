@@ -33,8 +33,12 @@ TIFF = ImageFormat("TIFF", dict.fromkeys((".tif", ".tiff", ".ptif", ".btf"), "im
 JPEG_2000 = ImageFormat(
     "JPEG 2000",
     {
-        **{".jp2": "image/jp2", ".j2k": "image/j2c", ".j2c": "image/j2c", ".jpc": "image/j2c"},
-        **{".jpf": "image/jpx", ".jpx": "image/jpx"},
+        ".jp2": "image/jp2",
+        ".j2k": "image/j2c",
+        ".j2c": "image/j2c",
+        ".jpc": "image/j2c",
+        ".jpf": "image/jpx",
+        ".jpx": "image/jpx",
     },
 )
 WEBP = ImageFormat("WebP", {".webp": "image/webp"})
@@ -47,12 +51,24 @@ PDF = ImageFormat("PDF", {".pdf": "application/pdf"})
 CAMERA_RAW = ImageFormat(
     "camera raw",
     {
-        **{".dng": "image/x-adobe-dng", ".nef": "image/x-nikon-nef", ".nrw": "image/x-nikon-nrw"},
-        **{".cr2": "image/x-canon-cr2", ".cr3": "image/x-canon-cr3", ".crw": "image/x-canon-crw"},
-        **{".arw": "image/x-sony-arw", ".sr2": "image/x-sony-sr2", ".srf": "image/x-sony-srf"},
-        **{".orf": "image/x-olympus-orf", ".rw2": "image/x-panasonic-rw2", ".raf": "image/x-fuji-raf"},
-        **{".pef": "image/x-pentax-pef", ".srw": "image/x-samsung-srw", ".3fr": "image/x-hasselblad-3fr"},
-        **{".iiq": "image/x-phaseone-iiq", ".mrw": "image/x-minolta-mrw", ".x3f": "image/x-sigma-x3f"},
+        ".dng": "image/x-adobe-dng",
+        ".nef": "image/x-nikon-nef",
+        ".nrw": "image/x-nikon-nrw",
+        ".cr2": "image/x-canon-cr2",
+        ".cr3": "image/x-canon-cr3",
+        ".crw": "image/x-canon-crw",
+        ".arw": "image/x-sony-arw",
+        ".sr2": "image/x-sony-sr2",
+        ".srf": "image/x-sony-srf",
+        ".orf": "image/x-olympus-orf",
+        ".rw2": "image/x-panasonic-rw2",
+        ".raf": "image/x-fuji-raf",
+        ".pef": "image/x-pentax-pef",
+        ".srw": "image/x-samsung-srw",
+        ".3fr": "image/x-hasselblad-3fr",
+        ".iiq": "image/x-phaseone-iiq",
+        ".mrw": "image/x-minolta-mrw",
+        ".x3f": "image/x-sigma-x3f",
     },
 )
 

@@ -1,4 +1,4 @@
-"""JPEG 2000: by imagecodecs, whose OpenJPEG applies channel definitions, palettes and sYCC; by Pillow what it refuses."""
+"""JPEG 2000: by imagecodecs, which applies channel definitions, palettes and sYCC; by Pillow what that refuses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def decode_jpeg2000(data: bytes) -> RgbImage:
     bits = _checked_depth(data)
     try:
         values = imagecodecs.jpeg2k_decode(data, planar=False)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - it is raised below
         # Components of different sizes, say. Pillow reads some of them.
         try:
             with opened(io.BytesIO(data), ["JPEG2000"]) as image:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ _EXIF_ORIENTATION = 0x0112
 _WITH_ALPHA = {"RGBA", "LA", "PA", "RGBa", "La"}
 
 
-def opened(file: io.RawIOBase | io.BytesIO, formats: list[str] | tuple[str, ...]) -> Image.Image:
+def opened(file: IO[bytes], formats: list[str] | tuple[str, ...]) -> Image.Image:
     """Open an image with Pillow, without decoding it. The size is checked by our limit instead of Pillow's own."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -66,8 +66,8 @@ def _alpha_was_never_filled_in(image: Image.Image) -> bool:
     """Whether the alpha channel is zero everywhere above colours that make a picture: that picture is opaque."""
     if image.mode not in _WITH_ALPHA:
         return False
-    *colours, alpha = image.getextrema()
-    return alpha == (0, 0) and any(low != high for low, high in colours)
+    *colours, alpha = [image.getchannel(number).getextrema() for number in range(len(image.getbands()))]
+    return alpha == (0, 0) and any(extrema != (extrema[0], extrema[0]) for extrema in colours)
 
 
 _Convert = Callable[[Image.Image], npt.NDArray[np.uint8]]
@@ -132,16 +132,14 @@ def rgb_of_samples(samples: Samples) -> RgbImage:
         to_rgb = transform_of(samples.profile, "RGB")
         transform = None if to_rgb is None else lambda gray: to_rgb(gray.convert("RGB"))
     alpha = samples.alpha
-    if alpha is not None and not alpha.any() and np.ptp(samples.colours) > 0:
+    if alpha is not None and not alpha.any() and (samples.colours != samples.colours[:1, :1]).any():
         alpha = None  # It was never filled in.
     if transform is None and alpha is None and samples.mode == "RGB":
         return np.ascontiguousarray(samples.colours)
     rgb = np.empty((height, width, 3), dtype=np.uint8)
     for rows in bands(width, height):
         band = samples.colours[rows]
-        if transform is None and channels == 1:
-            rgb[rows] = band
-        elif transform is None and samples.mode == "RGB":
+        if (transform is None and channels == 1) or (transform is None and samples.mode == "RGB"):
             rgb[rows] = band
         else:
             image = Image.frombytes(samples.mode, (width, band.shape[0]), np.ascontiguousarray(band).tobytes())

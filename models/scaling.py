@@ -30,9 +30,7 @@ def scaled(image: RgbImage, scale: float) -> RgbImage:
         whole = Image.fromarray(image)
         return np.asarray(whole.resize(size, Image.Resampling.BOX, reducing_gap=_REDUCING_GAP))
     # As Image.resize does with a reducing gap.
-    across, down = (
-        int(side / wanted / _REDUCING_GAP) or 1 for side, wanted in zip((width, height), size, strict=True)
-    )
+    across, down = (int(side / wanted / _REDUCING_GAP) or 1 for side, wanted in zip((width, height), size, strict=True))
     reduced = Image.fromarray(_reduced(image, across, down))
     return np.asarray(reduced.resize(size, Image.Resampling.BOX, box=(0, 0, width / across, height / down)))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
-from typing import Any
+from typing import IO, Any, cast
 
 import imagecodecs
 import numpy as np
@@ -41,15 +41,23 @@ def decode_page(data: bytes, directory: Directory) -> RgbImage:
     """The image of one page, upright. Raises UnreadableImage, and whatever the libraries raise for damaged files."""
     if directory.broken:
         raise UnreadableImage(f"the image is damaged: {directory.broken}")
-    width, height = directory.size
-    check_size(width, height)
+    _check_kind(directory)
+    check_size(*directory.size)
     if _is_plain(directory):
         return _by_pillow_or_tifffile(data, directory)
-    if directory.value(tiff_pages.COMPRESSION) in _LIBTIFF_ONLY or _photometric(directory) in (_LOG_L, _LOG_LUV):
-        return _by_libtiff(data, directory)
-    if _photometric(directory) == _YCBCR and directory.value(tiff_pages.COMPRESSION, _NONE) in _PLAIN_COMPRESSIONS - {_JPEG}:
+    photometric, compression = _photometric(directory), directory.value(tiff_pages.COMPRESSION, _NONE)
+    is_subsampled = photometric == _YCBCR and compression in _PLAIN_COMPRESSIONS - {_JPEG}
+    if is_subsampled or compression in _LIBTIFF_ONLY or photometric in (_LOG_L, _LOG_LUV):
         return _by_libtiff(data, directory)
     return _by_tifffile(data, directory)
+
+
+def _check_kind(directory: Directory) -> None:
+    photometric, compression = _photometric(directory), directory.value(tiff_pages.COMPRESSION, _NONE)
+    if compression not in tifffile.COMPRESSION._value2member_map_:
+        raise UnreadableImage(f"a TIFF of a kind that is not read (compression {compression})")
+    if photometric not in tifffile.PHOTOMETRIC._value2member_map_:
+        raise UnreadableImage(f"a TIFF of a kind that is not read (colours {photometric})")
 
 
 def _photometric(directory: Directory) -> int:
@@ -60,15 +68,17 @@ def _photometric(directory: Directory) -> int:
 def _is_plain(directory: Directory) -> bool:
     """Whether Pillow reads this kind right: 1 or 8 bits, pixel by pixel, in the usual colours and compressions."""
     photometric, compression = _photometric(directory), directory.value(tiff_pages.COMPRESSION, _NONE)
+    by_pixel = directory.value(tiff_pages.PLANAR, 1) == 1 or directory.value(tiff_pages.SAMPLES, 1) == 1
+    if photometric == _YCBCR and compression == _JPEG:
+        return by_pixel
     return (
-        set(directory.tags.get(tiff_pages.BITS, (1,))) in ({1}, {8})
+        by_pixel
+        and set(directory.tags.get(tiff_pages.BITS, (1,))) in ({1}, {8})
         and set(directory.tags.get(tiff_pages.SAMPLE_FORMAT, (1,))) == {1}
-        and (directory.value(tiff_pages.PLANAR, 1) == 1 or directory.value(tiff_pages.SAMPLES, 1) == 1)
         and directory.value(tiff_pages.FILL_ORDER, 1) == 1
         and tiff_pages.EXTRA_SAMPLES not in directory.tags
         and compression in _PLAIN_COMPRESSIONS
-        and (photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _INKS))
-        or (photometric == _YCBCR and compression == _JPEG and directory.value(tiff_pages.PLANAR, 1) == 1)
+        and photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _INKS)
     )
 
 
@@ -78,7 +88,7 @@ def _by_pillow_or_tifffile(data: bytes, directory: Directory) -> RgbImage:
     first, second = (_by_tifffile, _by_pillow) if width * height > _LARGE else (_by_pillow, _by_tifffile)
     try:
         return first(data, directory)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - it is raised below
         try:
             return second(data, directory)
         except Exception:  # noqa: BLE001 - the first one's reason is as good
@@ -86,7 +96,7 @@ def _by_pillow_or_tifffile(data: bytes, directory: Directory) -> RgbImage:
 
 
 def _by_pillow(data: bytes, directory: Directory) -> RgbImage:
-    with opened(Redirected(data, tiff_pages.redirected_header(data, directory)), ["TIFF"]) as image:
+    with opened(_as_file(data, directory), ["TIFF"]) as image:
         return rgb_of_pillow(image)
 
 
@@ -130,12 +140,17 @@ def _by_tifffile(data: bytes, directory: Directory) -> RgbImage:
 
 
 def _page(data: bytes, directory: Directory) -> tifffile.TiffPage:
-    with tifffile.TiffFile(Redirected(data, tiff_pages.redirected_header(data, directory)), name="scan") as tiff:
+    with tifffile.TiffFile(_as_file(data, directory), name="scan") as tiff:
         page = tiff.pages.first
         if not isinstance(page, tifffile.TiffPage):
             raise UnreadableImage("the image is damaged: it has no directory")
     # The file object is not closed: it is ours, and the page reads from it.
     return page
+
+
+def _as_file(data: bytes, directory: Directory) -> IO[bytes]:
+    """The file as if this directory were its first."""
+    return cast("IO[bytes]", Redirected(data, tiff_pages.redirected_header(data, directory)))
 
 
 def _check_complete(page: tifffile.TiffPage, size: int) -> None:
@@ -148,9 +163,7 @@ def _check_complete(page: tifffile.TiffPage, size: int) -> None:
 
 def _stored(page: tifffile.TiffPage, data: bytes) -> list[memoryview]:
     view = memoryview(data)
-    return [
-        view[offset : offset + count] for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)
-    ]
+    return [view[offset : offset + count] for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
 
 
 def _name(member: Any) -> str:  # noqa: ANN401

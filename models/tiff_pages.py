@@ -96,7 +96,7 @@ def pages(data: bytes) -> list[Directory]:
     # All are marked as reduced: the picture is in a SubIFD, or the largest is all there is.
     below = [sub for directory in chain for sub in sub_directories(data, directory)]
     whole = [sub for sub in below if not sub.broken and not _is_marked(sub) and min(sub.size) > 0]
-    reduced = [directory for directory in chain if not directory.broken and not directory.value(NEW_SUBFILE_TYPE) & _MASK]
+    reduced = [entry for entry in chain if not entry.broken and not entry.value(NEW_SUBFILE_TYPE) & _MASK]
     return found + (whole or sorted(reduced, key=lambda directory: -directory.size[0] * directory.size[1])[:1])
 
 
@@ -151,7 +151,7 @@ def _read(data: bytes, layout: _Layout, offset: int) -> tuple[Directory, int]:
     end = begin + count * layout.entry.size
     if not 0 < count <= _MOST_ENTRIES or end > len(data):
         return Directory(offset, broken=f"its directory has {count:,} entries"), 0
-    tags = {}
+    tags: dict[int, Sequence[int]] = {}
     for position in range(begin, end, layout.entry.size):
         tag, kind, values, inline = layout.entry.unpack_from(data, position)
         if tag in _WANTED and kind in _INTEGERS and 0 < values <= _MOST_VALUES:

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from errors import UserError
 from models.fetching import UnavailableImage, UnknownStore, fetch
-from models.formats import MEDIA_TYPES, TIFF_MEDIA_TYPE
+from models.formats import MEDIA_TYPES, PAGED_MEDIA_TYPES
 from models.images import UnreadableImage, inspect
 from producers.manifest import SUFFIXES as MANIFEST_SUFFIXES
 from producers.manifest import Row, read_manifest
@@ -34,7 +34,7 @@ _SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 @dataclass(frozen=True)
 class Source:
-    """A file to publish: one scan, or one for each page of a multi-page TIFF when `page` is None.
+    """A file to publish: one scan, or one for each page of a file with several pages when `page` is None.
 
     `media_type`, `sha256`, `page` and `metadata` are the manifest's; None (or no metadata) where it has none.
     """
@@ -75,14 +75,14 @@ def list_sources(paths: Iterable[Path | str], collection: str | None = None) -> 
 
 
 def scans_of(source: Source, now: Callable[[], datetime]) -> Iterator[ScanPublished]:
-    """The scans of one file, published at the time `now()`: one for each page of a multi-page TIFF.
+    """The scans of one file, published at the time `now()`: one for each page of a file with several pages.
 
     A file that cannot be read is published too, with the sha256 of its manifest, or else UNREADABLE_SHA256. Raises
     UserError when this installation has no driver for the uri.
     """
     media_type, sha256, pages = source.media_type, source.sha256, 1
     # The file is not read when the manifest has everything already.
-    if not (media_type and sha256 and (source.page or media_type != TIFF_MEDIA_TYPE)):
+    if not (media_type and sha256 and (source.page or media_type not in PAGED_MEDIA_TYPES)):
         data = _read(source.uri)
         if data is not None:
             detected_type, pages = _inspect(data)
