@@ -13,7 +13,17 @@ import tifffile
 
 from models.images import UnreadableImage, decode, inspect
 from models.pixels import RgbImage
-from tests.builders.tiffs import BITS, COMPRESSION, PHOTOMETRIC, PLANAR, SAMPLES, Directory, packed, sgilog_literal, tiff
+from tests.builders.tiffs import (
+    BITS,
+    COMPRESSION,
+    PHOTOMETRIC,
+    PLANAR,
+    SAMPLES,
+    Directory,
+    packed,
+    sgilog_literal,
+    tiff,
+)
 
 _ROWS, _COLUMNS = np.mgrid[0:40, 0:60]
 GRAY = ((_ROWS * 3 + _COLUMNS * 2) % 256).astype(np.uint8)
@@ -73,7 +83,9 @@ def test_colours_of_every_depth_packed(bits: int, planar: bool) -> None:
     full = 2**bits - 1
     values = np.round(COLOURS * (full / 255.0)).astype(np.int64)
     strips = (
-        [packed(values[:, :, channel], bits) for channel in range(3)] if planar else [packed(values.reshape(40, -1), bits)]
+        [packed(values[:, :, channel], bits) for channel in range(3)]
+        if planar
+        else [packed(values.reshape(40, -1), bits)]
     )
     tags = {BITS: [bits] * 3, PHOTOMETRIC: [2], SAMPLES: [3], PLANAR: [2 if planar else 1], 278: [40]}
     data = tiff(Directory(60, 40, strips, tags))
@@ -239,7 +251,13 @@ def test_the_lowest_bit_first() -> None:
 
 
 def test_tiles_big_endian_and_bigtiff() -> None:
-    for options in ({"tile": (16, 16)}, {"byteorder": ">"}, {"bigtiff": True}, {"rowsperstrip": 7}, {"predictor": True}):
+    for options in (
+        {"tile": (16, 16)},
+        {"byteorder": ">"},
+        {"bigtiff": True},
+        {"rowsperstrip": 7},
+        {"predictor": True},
+    ):
         if "predictor" in options:
             options["compression"] = "lzw"
         assert_shows(written(COLOURS.astype(np.uint16) * 257, **options), COLOURS)
