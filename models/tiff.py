@@ -34,6 +34,8 @@ _ICC_PROFILE = 34675
 _PLAIN_COMPRESSIONS = {1, 2, 3, 4, 5, _JPEG, 8, 32773, 32946, 50000, 50001}
 # Larger pages are read without Pillow, which needs 4 bytes a pixel of its own.
 _LARGE = 50_000_000
+# The bytes of strips that are read before they are decoded.
+_READ_AT_ONCE = 2**24
 _LIBTIFF_ONLY = {_OLD_JPEG, _THUNDERSCAN, 32908, 34676, 34677}
 
 
@@ -125,7 +127,7 @@ def _by_tifffile(data: bytes, directory: Directory) -> RgbImage:
     _check_complete(page, len(data))
     kind = f"{page.bitspersample}-bit, {_name(page.photometric)}, {_name(page.compression)}"
     try:
-        values = page.asarray(maxworkers=1)
+        values = page.asarray(maxworkers=1, buffersize=_READ_AT_ONCE)
     except (ValueError, NotImplementedError, ImportError) as error:
         # tifffile refuses kinds it does not know before it reads their data.
         if "not supported" in str(error) or "cannot decode" in str(error) or isinstance(error, ImportError):

@@ -35,13 +35,11 @@ def pictures() -> dict[str, bytes]:
     colours = (np.stack([rows * 5, columns * 4, rows + columns], axis=2) % 256).astype(np.uint8)
     colours[::7, ::5] = random.integers(0, 256, colours[::7, ::5].shape)
     picture = Image.fromarray(colours)
-    found = {
-        kind: encoded(picture, kind)
-        for kind in ("JPEG", "PNG", "WEBP", "JPEG2000", "AVIF", "BMP", "GIF", "PDF", "TIFF")
-    }
+    kinds = ("JPEG", "PNG", "WEBP", "JPEG2000", "AVIF", "BMP", "GIF", "PDF", "TIFF")
+    found = {kind: encoded(picture, kind) for kind in kinds}
     found["progressive JPEG"] = encoded(picture, "JPEG", progressive=True, icc_profile=profile_with_swapped_colours())
-    found["PNG of 16 bits"] = imagecodecs.png_encode(colours.astype(np.uint16) * 257)
-    found["JXL"] = imagecodecs.jpegxl_encode(colours)
+    found["PNG of 16 bits"] = bytes(imagecodecs.png_encode(colours.astype(np.uint16) * 257))
+    found["JXL"] = bytes(imagecodecs.jpegxl_encode(colours))
     found["HEIC"] = HEIC
     found["DNG"] = dng(np.zeros((96, 160, 3), np.uint8), random.integers(0, 4000, (48, 64)).astype(np.uint16))
     for name, data in _tiffs(colours):

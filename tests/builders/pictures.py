@@ -25,12 +25,12 @@ HEIC = base64.b64decode(
 def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
     """A picture in a format that Pillow writes."""
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)  # type: ignore[arg-type]
+    picture.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
 def dng(preview: npt.NDArray[np.uint8], sensor: npt.NDArray[np.uint16], orientation: int = 1) -> bytes:
-    """A camera raw: a JPEG preview (height, width, 3; Y, Cb, Cr), and below it what the sensor saw, one colour a pixel."""
+    """A camera raw: a JPEG preview (height, width, 3; Y, Cb, Cr), and what the sensor saw, one colour a pixel."""
     buffer = io.BytesIO()
     matrix = (1, 1, 0, 1, 0, 1, 0, 1, 1, 1, 0, 1, 0, 1, 0, 1, 1, 1)
     tags = [
@@ -46,7 +46,7 @@ def dng(preview: npt.NDArray[np.uint8], sensor: npt.NDArray[np.uint16], orientat
     pattern = [(33421, 3, 2, (2, 2), True), (33422, 1, 4, b"\x00\x01\x01\x02", True), (50717, 4, 1, 65535, True)]
     with tifffile.TiffWriter(buffer) as writer:
         as_jpeg = {"photometric": "ycbcr", "compression": "jpeg", "rowsperstrip": preview.shape[0]}
-        writer.write(preview, subfiletype=1, metadata=None, subifds=1, extratags=tags, **as_jpeg)  # type: ignore[arg-type]
+        writer.write(preview, subfiletype=1, metadata=None, subifds=1, extratags=tags, **as_jpeg)
         writer.write(sensor, photometric=32803, subfiletype=0, metadata=None, extratags=pattern)
     return buffer.getvalue()
 

@@ -47,7 +47,7 @@ def test_a_file_of_every_format_is_read_and_its_media_type_is_in_the_table(known
 
 
 def test_formats_that_pillow_does_not_write_are_recognised() -> None:
-    assert format_of(imagecodecs.jpegxl_encode(np.zeros((8, 8, 3), np.uint8))) is JPEG_XL
+    assert format_of(bytes(imagecodecs.jpegxl_encode(np.zeros((8, 8, 3), np.uint8)))) is JPEG_XL
     assert format_of(b"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00mif1heic") is HEIC
     assert format_of(b"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00mif1avif") is AVIF
     assert format_of(b"\x00\x00\x00\x18ftypcrx \x00\x00\x00\x01crx isom") is CAMERA_RAW

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -21,6 +22,8 @@ _ROWS, _COLUMNS = np.mgrid[0:64, 0:96]
 COLOURS = np.stack([_ROWS * 4 % 256, _COLUMNS * 2, 255 - _ROWS * 3], axis=2).astype(np.uint8)
 GRAY = np.ascontiguousarray(COLOURS[:, :, 1])
 COLOURS[0, 0], GRAY[0, 0] = 255, 255
+# Typed as returning bytes or a bytearray.
+codecs: Any = imagecodecs
 QUARTERS = np.zeros((64, 96, 3), dtype=np.uint8)
 QUARTERS[:32, :48], QUARTERS[:32, 48:], QUARTERS[32:, :48] = (200, 30, 30), (30, 200, 30), (30, 30, 200)
 
@@ -49,7 +52,7 @@ def test_avif_gif_bmp_and_jpeg_xl() -> None:
     for values in (COLOURS, COLOURS.astype(np.uint16) * 257, GRAY):
         expected = COLOURS if values.ndim == 3 else np.repeat(GRAY[:, :, None], 3, axis=2)
         for container in (False, True):
-            data = imagecodecs.jpegxl_encode(values, lossless=True, usecontainer=container)
+            data = codecs.jpegxl_encode(values, lossless=True, usecontainer=container)
             assert inspect(data).media_type == "image/jxl"
             assert_shows(data, expected)
             with pytest.raises(UnreadableImage, match="damaged"):
@@ -70,19 +73,19 @@ def test_png_and_jpeg_2000_of_many_depths(bits: int, gray: bool) -> None:
     picture = GRAY if gray else COLOURS
     values = np.round(picture * ((2**bits - 1) / 255)).astype(np.uint16)
     expected = np.repeat(GRAY[:, :, None], 3, axis=2) if gray else COLOURS
-    assert_shows(imagecodecs.png_encode(values), expected)
+    assert_shows(codecs.png_encode(values), expected)
     if bits > 8:
-        assert_shows(imagecodecs.jpeg2k_encode(values, level=0, bitspersample=bits), expected)
-        assert_shows(imagecodecs.jpeg2k_encode(values, level=0), expected)
+        assert_shows(codecs.jpeg2k_encode(values, level=0, bitspersample=bits), expected)
+        assert_shows(codecs.jpeg2k_encode(values, level=0), expected)
 
 
 @pytest.mark.parametrize("deep", [False, True])
 def test_an_alpha_channel_that_is_zero_everywhere_hides_nothing(deep: bool) -> None:
     values = np.dstack([COLOURS, np.zeros((64, 96), np.uint8)])
     deep_values = values.astype(np.uint16) * 257
-    assert_shows(imagecodecs.png_encode(deep_values if deep else values), COLOURS)
+    assert_shows(codecs.png_encode(deep_values if deep else values), COLOURS)
     gray = np.dstack([GRAY, np.zeros((64, 96), np.uint8)])
-    assert_shows(imagecodecs.png_encode(gray.astype(np.uint16) * 257 if deep else gray), np.dstack([GRAY] * 3))
+    assert_shows(codecs.png_encode(gray.astype(np.uint16) * 257 if deep else gray), np.dstack([GRAY] * 3))
     if not deep:
         assert_shows(encoded(Image.fromarray(values), "WEBP", lossless=True, exact=True), COLOURS)
         assert_shows(encoded(Image.fromarray(values), "JPEG2000"), COLOURS)
@@ -93,7 +96,7 @@ def test_an_alpha_channel_that_is_zero_everywhere_hides_nothing(deep: bool) -> N
 def test_half_transparent_is_half_white(mode: str, deep: bool) -> None:
     pixel = [100, 128] if mode == "LA" else [100, 100, 100, 128]
     values = np.broadcast_to(np.array(pixel, np.uint8), (40, 60, len(pixel)))
-    png = imagecodecs.png_encode(np.ascontiguousarray(values.astype(np.uint16) * 257 if deep else values))
+    png = codecs.png_encode(np.ascontiguousarray(values.astype(np.uint16) * 257 if deep else values))
     assert_shows(png, np.full((40, 60, 3), 177, np.uint8))
 
 
@@ -103,7 +106,7 @@ def test_channel_definitions_and_sycc_of_jpeg_2000() -> None:
     luma = rgb @ (0.299, 0.587, 0.114)
     blue, red = (rgb[:, :, 2] - luma) / 1.772 + 128, (rgb[:, :, 0] - luma) / 1.402 + 128
     stored = np.round(np.dstack([red, blue, luma])).clip(0, 255).astype(np.uint8)
-    codestream = imagecodecs.jpeg2k_encode(stored, level=0, codecformat="j2k", mct=False)
+    codestream = codecs.jpeg2k_encode(stored, level=0, codecformat="j2k", mct=False)
     definitions = struct.pack(">H9H", 3, *(0, 0, 3), *(1, 0, 2), *(2, 0, 1))
     header = (
         _box(b"ihdr", struct.pack(">LLHBBBB", 64, 96, 3, 7, 7, 0, 0))
@@ -123,7 +126,11 @@ def _box(kind: bytes, content: bytes) -> bytes:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "JPEG2000", "AVIF"])
 def test_profiles_are_applied(kind: str) -> None:
-    options = {"JPEG": {"quality": 100, "subsampling": 0}, "WEBP": {"lossless": True}, "AVIF": {"quality": 100}}
+    options: dict[str, dict[str, Any]] = {
+        "JPEG": {"quality": 100, "subsampling": 0},
+        "WEBP": {"lossless": True},
+        "AVIF": {"quality": 100},
+    }
     red = Image.new("RGB", (40, 30), (220, 20, 30))
     data = encoded(red, kind, icc_profile=profile_with_swapped_colours(), **options.get(kind, {}))
     if kind == "JPEG2000":
@@ -215,7 +222,7 @@ def test_large_jpegs_have_the_pixels_of_small_ones(
 def test_too_many_pixels_are_refused_with_the_limit(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pixels, "MAX_PIXELS", 2_000)
     picture = Image.fromarray(QUARTERS)
-    special = {"JXL": imagecodecs.jpegxl_encode(QUARTERS), "HEIC": HEIC}
+    special = {"JXL": codecs.jpegxl_encode(QUARTERS), "HEIC": HEIC}
     data = special[kind] if kind in special else encoded(picture, kind)
     with pytest.raises(UnreadableImage, match=r"\d+ x \d+ pixels, at most 2,000 are taken"):
         decode(data)
@@ -227,7 +234,7 @@ def test_too_many_pixels_are_refused_with_the_limit(kind: str, monkeypatch: pyte
 def test_the_size_of_a_jpeg_xl_is_read_before_its_pixels(
     width: int, height: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = imagecodecs.jpegxl_encode(np.zeros((height, width), np.uint8))
+    data = codecs.jpegxl_encode(np.zeros((height, width), np.uint8))
     monkeypatch.setattr(pixels, "MAX_PIXELS", 0)
     with pytest.raises(UnreadableImage, match=f"^{width} x {height} pixels"):
         decode(data)

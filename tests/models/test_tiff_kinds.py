@@ -250,17 +250,18 @@ def test_the_lowest_bit_first() -> None:
     assert_shows(data, in_colour(GRAY // 255 * 255))
 
 
-def test_tiles_big_endian_and_bigtiff() -> None:
-    for options in (
+@pytest.mark.parametrize(
+    "options",
+    [
         {"tile": (16, 16)},
         {"byteorder": ">"},
         {"bigtiff": True},
         {"rowsperstrip": 7},
-        {"predictor": True},
-    ):
-        if "predictor" in options:
-            options["compression"] = "lzw"
-        assert_shows(written(COLOURS.astype(np.uint16) * 257, **options), COLOURS)
+        {"predictor": True, "compression": "lzw"},
+    ],
+)
+def test_tiles_big_endian_and_bigtiff(options: dict[str, Any]) -> None:
+    assert_shows(written(COLOURS.astype(np.uint16) * 257, **options), COLOURS)
 
 
 @pytest.mark.parametrize(
