@@ -7,34 +7,13 @@ import io
 import numpy as np
 import rawpy
 
-from models import tiff_pages
 from models.jpeg import decode_jpeg
 from models.pixels import RgbImage, UnreadableImage, check_size, oriented
 
-# Values of PhotometricInterpretation (DNG 1.6) and Compression (Nikon, Sony, Pentax, Samsung) of sensor data.
-_SENSOR_COLOURS = {32803, 34892}
-_SENSOR_COMPRESSIONS = {34713, 32767, 32769, 32770, 65535}
 # A preview whose longer side is below this many pixels is a thumbnail: the raw is developed instead.
 _SMALLEST_PREVIEW = 640
 # LibRaw's flip as an EXIF orientation.
 _ORIENTATIONS = {3: 3, 5: 8, 6: 6}
-
-
-def is_raw(data: bytes) -> bool:
-    """Whether a TIFF is a camera raw: it has sensor data, or is a DNG."""
-    if data[8:10] == b"CR":
-        return True
-    try:
-        directories = tiff_pages.directories(data, most=4)
-        below = [sub for directory in directories for sub in tiff_pages.sub_directories(data, directory)]
-    except UnreadableImage:
-        return False
-    return any(
-        tiff_pages.DNG_VERSION in directory.tags
-        or directory.value(tiff_pages.PHOTOMETRIC) in _SENSOR_COLOURS
-        or directory.value(tiff_pages.COMPRESSION) in _SENSOR_COMPRESSIONS
-        for directory in (*directories, *below)
-    )
 
 
 def decode_raw(data: bytes) -> RgbImage:

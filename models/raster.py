@@ -9,11 +9,11 @@ from typing import IO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from models.colour import on_white, transform_of
 from models.depth import to_eight_bits
-from models.pixels import RgbImage, bands, check_size, oriented
+from models.pixels import RgbImage, UnreadableImage, bands, check_size, oriented
 
 # Pillow's own limit is lower than models.pixels.MAX_PIXELS, which is checked instead before anything is decoded.
 Image.MAX_IMAGE_PIXELS = None
@@ -25,7 +25,10 @@ def opened(file: IO[bytes], formats: list[str] | tuple[str, ...]) -> Image.Image
     """Open an image with Pillow, without decoding it. The size is checked by our limit instead of Pillow's own."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        image = Image.open(file, formats=formats)
+        try:
+            image = Image.open(file, formats=formats)
+        except UnidentifiedImageError as error:
+            raise UnreadableImage("the image is damaged: its beginning cannot be read") from error
     check_size(image.width, image.height)
     return image
 

@@ -279,10 +279,6 @@ class Redirected(io.RawIOBase):
         self._position = max(0, begin + offset)
         return self._position
 
-    def tell(self) -> int:
-        """See io.IOBase."""
-        return self._position
-
     def readable(self) -> bool:
         """See io.IOBase."""
         return True

@@ -27,6 +27,9 @@ _MOST_VALUES = 64
 _MOST_ENTRIES = 4096
 _MOST_PAGES = 65_536
 
+# Values of PhotometricInterpretation (DNG 1.6) and Compression (Nikon, Sony, Pentax, Samsung) of sensor data.
+_SENSOR_COLOURS = {32803, 34892}
+_SENSOR_COMPRESSIONS = {34713, 32767, 32769, 32770, 65535}
 _REDUCED, _MASK = 1, 4
 # The longer side of a thumbnail, in pixels, that is recognised without a mark.
 _LARGEST_THUMBNAIL = 256
@@ -100,9 +103,21 @@ def pages(data: bytes) -> list[Directory]:
     return found + (whole or sorted(reduced, key=lambda directory: -directory.size[0] * directory.size[1])[:1])
 
 
-def directories(data: bytes, most: int) -> list[Directory]:
-    """The first directories of the file, pages or not. Raises UnreadableImage where there is none."""
-    return list(islice(_chain(data, _layout(data)), most))
+def is_camera_raw(data: bytes) -> bool:
+    """Whether a TIFF is a camera raw: it has sensor data, or is a DNG."""
+    if data[8:10] == b"CR":
+        return True
+    try:
+        first = list(islice(_chain(data, _layout(data)), 4))
+        below = [sub for directory in first for sub in sub_directories(data, directory)]
+    except (UnreadableImage, struct.error):
+        return False
+    return any(
+        DNG_VERSION in directory.tags
+        or directory.value(PHOTOMETRIC) in _SENSOR_COLOURS
+        or directory.value(COMPRESSION) in _SENSOR_COMPRESSIONS
+        for directory in (*first, *below)
+    )
 
 
 def sub_directories(data: bytes, directory: Directory) -> list[Directory]:

@@ -16,9 +16,10 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from errors import UserError
+from models.contents import inspect
 from models.fetching import UnavailableImage, UnknownStore, fetch
 from models.formats import MEDIA_TYPES, PAGED_MEDIA_TYPES
-from models.images import UnreadableImage, inspect
+from models.pixels import UnreadableImage
 from producers.manifest import SUFFIXES as MANIFEST_SUFFIXES
 from producers.manifest import Row, read_manifest
 from schemas.scans import ScanPublished
