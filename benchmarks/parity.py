@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.photographs import photographs
-from models.analyse import Engine, EngineParameters, load_engine, scaled_down
+from models.analyse import Engine, EngineParameters, load_engine
 from models.images import RgbImage, UnreadableImage, decode
 from models.protocols import Detection
+from models.scaling import scaled_down
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,12 @@ from rich.table import Table
 
 from benchmarks.photographs import photographs
 from models import onnx_convert, weights
-from models.analyse import Engine, EngineParameters, load_engine, scaled_down
+from models.analyse import Engine, EngineParameters, load_engine
 from models.images import RgbImage, decode
 from models.onnx_engine import OnnxDetector, OnnxEmbedder
 from models.onnx_session import Execution, session
 from models.protocols import Chip, Detection
+from models.scaling import scaled_down
 from schemas.defaults import UPSAMPLE
 
 _BATCH = 16

@@ -47,10 +47,10 @@ def run(settings: Settings, member: str, stop: threading.Event, clock: Callable[
         processes, worker_threads = models.processes or min(cores, _MOST_PROCESSES), 1
         threads = max(1, cores // processes)
         max_records = _SCANS_PER_PROCESS * processes
-    parameters = EngineParameters(**models.model_dump(exclude={"processes"}), threads=threads)
+    parameters = EngineParameters(**models.model_dump(exclude={"processes", "decode_deadline_s"}), threads=threads)
     stores = StoreParameters.of(settings.stores.model_dump(), settings.data)
     # Entering raises Fatal where the weights or the provider cannot be used.
-    with Workers(parameters, processes, worker_threads, stores) as workers:
+    with Workers(parameters, processes, worker_threads, stores, models.decode_deadline_s) as workers:
 
         def restore_step(_: Positions) -> RestoredStep:
             # Scans that waited are read again: their offsets are not committed.

@@ -16,11 +16,13 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from types import TracebackType
 from typing import Self
 
+from consumers.deadline import Deadline
 from errors import Fatal
 from models.analyse import Engine, EngineParameters, analyse_scans, load_engine
 from models.images import RgbImage, UnreadableImage, decode
@@ -29,13 +31,14 @@ from models.stores.errors import Cause, StoreUnavailable, UnavailableImage
 from models.stores.parameters import StoreParameters
 from models.stores.stores import Fetch, Stores
 from models.weights import WeightsError
+from schemas import defaults
 from schemas.faces import ScanAnalysed
 from schemas.scans import ScanPublished
 from schemas.uris import without_credentials
 
 # Tasks for each process in a batch, so that a process with small scans takes over work from one with large scans.
 _TASKS = 2
-# Failures that one scan causes for all that are analysed with it. They are then analysed one by one, to find it.
+# Failures after which the processes are restarted.
 _FAILURES = (BrokenProcessPool, NetworkFailed, MemoryError)
 # A fetch that failed after so many seconds is not repeated with the next scan of its store.
 _SLOW_S = 2.0
@@ -64,15 +67,22 @@ Outcome = ScanAnalysed | Unusable | Unreached
 class Workers:
     """A pool of analysing processes. Use it as a context: they end with it, and with this process however it ends.
 
-    `threads` is the number of worker threads in each process, each of which analyses scans. Entering raises
-    errors.Fatal where the networks cannot be loaded.
+    `threads` is the number of worker threads in each process, each of which analyses scans. A process in which an image
+    is not decoded within `decode_deadline_s` seconds is ended. Entering raises errors.Fatal where the networks cannot
+    be loaded.
     """
 
     def __init__(
-        self, parameters: EngineParameters, processes: int, threads: int = 1, stores: StoreParameters | None = None
+        self,
+        parameters: EngineParameters,
+        processes: int,
+        threads: int = 1,
+        stores: StoreParameters | None = None,
+        decode_deadline_s: float = defaults.DECODE_DEADLINE_S,
     ) -> None:
         self._parameters = parameters
         self._stores = stores or StoreParameters()
+        self._decode_deadline_s = decode_deadline_s
         self._processes = processes
         self._threads = threads
         self._pool = self._start()
@@ -83,17 +93,31 @@ class Workers:
         try:
             futures = [self._pool.submit(_analyse_in_threads, share, self._threads) for share in shares]
             return [outcome for future in futures for outcome in future.result()]
-        except _FAILURES:
-            self._restart()
+        except Exception as failure:  # noqa: BLE001 - whatever it is, each scan shows whether it is the cause
+            self._recover(failure)
             return [self._analyse_alone(scan) for scan in scans]
 
     def _analyse_alone(self, scan: ScanPublished) -> Outcome:
+        began = time.monotonic()
         try:
             return self._pool.submit(_analyse, [scan]).result()[0]
-        except _FAILURES as failure:
+        except Exception as failure:  # noqa: BLE001 - an error that nobody foresaw is a dead letter as well
+            self._recover(failure)
+            return Unusable(f"analysing {without_credentials(scan.uri)} {self._reason(failure, time.monotonic() - began)}")
+
+    def _reason(self, failure: Exception, seconds: float) -> str:
+        if isinstance(failure, BrokenProcessPool):
+            if seconds >= self._decode_deadline_s:
+                return f"was stopped: the image was not decoded within {self._decode_deadline_s:g} seconds"
+            return "ended its process, most likely for want of memory"
+        if isinstance(failure, (NetworkFailed, MemoryError)):
+            return f"failed ({failure}), most likely for want of memory"
+        return f"failed twice ({type(failure).__name__}: {failure})"
+
+    def _recover(self, failure: Exception) -> None:
+        """New processes, where the old ones ended or may have little memory left."""
+        if isinstance(failure, _FAILURES):
             self._restart()
-            why = "ended its process" if isinstance(failure, BrokenProcessPool) else f"failed ({failure})"
-            return Unusable(f"analysing {without_credentials(scan.uri)} {why}, most likely for want of memory")
 
     def _restart(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -110,7 +134,8 @@ class Workers:
             raise Fatal("the analysing processes do not start, the reason is printed above") from error
 
     def _start(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self._processes, get_context("spawn"), _load, (self._parameters, self._stores))
+        arguments = (self._parameters, self._stores, self._decode_deadline_s)
+        return ProcessPoolExecutor(self._processes, get_context("spawn"), _load, arguments)
 
     def __enter__(self) -> Self:
         try:
@@ -134,12 +159,14 @@ def _split(scans: Sequence[ScanPublished], shares: int) -> list[Sequence[ScanPub
 
 _engine: Engine | WeightsError | EngineError | None = None
 _stores = Stores(StoreParameters())
+_deadline: Deadline | None = None
 
 
-def _load(parameters: EngineParameters, stores: StoreParameters) -> None:
+def _load(parameters: EngineParameters, stores: StoreParameters, decode_deadline_s: float) -> None:
     """Load the networks: the initializer of each worker process."""
-    global _engine, _stores
+    global _engine, _stores, _deadline
     _stores = Stores(stores)
+    _deadline = Deadline(decode_deadline_s)
     # The consumer ends its workers itself, when the batch is done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -229,4 +256,5 @@ def _image(scan: ScanPublished, fetch: Fetch) -> RgbImage:
     if hashlib.sha256(data).hexdigest() != scan.sha256:
         shown = without_credentials(scan.uri)
         raise UnavailableImage(f"{shown} has another sha256 than it was published with: publish it again as it is now")
-    return decode(data, scan.page)
+    with _deadline.watched() if _deadline else nullcontext():
+        return decode(data, scan.page)

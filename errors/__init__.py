@@ -16,7 +16,7 @@ defined elsewhere has its module before its meaning.
     │   └── CatalogueUnavailable        catalogue.errors: PostgreSQL does not answer now
     ├── UnavailableImage                models.stores.errors: the image of a scan is not there, or must not be read
     │   └── UnknownStore                models.stores.errors: uris of this scheme are not read
-    ├── UnreadableImage                 models.images: the bytes are not an image that can be read
+    ├── UnreadableImage                 models.pixels: the bytes are not an image that can be read
     ├── WeightsError                    models.weights: a weight file is missing, or is not the one that is expected
     └── EngineError                     models.onnx_session: the networks cannot be loaded here
         └── NetworkFailed               models.onnx_session: a network failed while it computed

@@ -10,23 +10,26 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 from scipy import ndimage
 
 from models import weights
 from models.dlib_engine import DlibDetector, DlibEmbedder, DlibLandmarks
 from models.face_ids import face_ids
-from models.images import RgbImage
 from models.jitter import jittered
 from models.onnx_engine import OnnxDetector, OnnxEmbedder
 from models.onnx_session import Execution
+from models.pixels import RgbImage
 from models.protocols import Chip, Detection, Detector, Embedder, LandmarkPredictor, Points
+from models.search import FoundFace, find_faces
+from models.turns import align_turned
 from schemas import defaults
 from schemas.faces import Face, Provenance, Quality, ScanAnalysed
 from schemas.scans import Box, ScanPublished
 
 # ITU-R BT.601 luma of red, green, blue.
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+# Quarters as the degrees that are published.
+_DEGREES: tuple[Literal[0, 90, 180, 270], ...] = (0, 90, 180, 270)
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,10 @@ class EngineParameters:
     provider, threads: ONNX Runtime's provider, and the threads of one call (0: as many as there are cores). upsample:
     how many times an image is doubled before detection. max_size: the longest side in pixels that is searched; larger
     images are scaled down. threshold: the score above which a detection is a face. jitter: how many jittered versions
-    of a chip are embedded and averaged (0: the chip itself). Paths are weight files; None is the published one.
+    of a chip are embedded and averaged (0: the chip itself). turns: when faces are looked for in the other three turns
+    of a scan. negatives: whether a scan without faces is searched as a negative too. min_face_px: the smallest face
+    wanted, in pixels of the scan (0: what max_size and upsample find). Paths are weight files; None is the published
+    one.
     """
 
     engine: Literal["onnx", "dlib"] = defaults.ENGINE
@@ -46,6 +52,9 @@ class EngineParameters:
     max_size: int = defaults.MAX_SIZE
     threshold: float = defaults.THRESHOLD
     jitter: int = defaults.JITTER
+    turns: Literal["fallback", "never", "always"] = defaults.TURNS
+    negatives: bool = defaults.NEGATIVES
+    min_face_px: int = defaults.MIN_FACE_PX
     detector_path: Path | None = None
     landmarks_path: Path | None = None
     embedder_path: Path | None = None
@@ -75,6 +84,9 @@ def load_engine(parameters: EngineParameters) -> Engine:
         max_size=parameters.max_size,
         threshold=parameters.threshold,
         jitter=parameters.jitter,
+        turns=parameters.turns,
+        negatives=parameters.negatives,
+        min_face_px=parameters.min_face_px,
     )
     # Both engines use dlib for landmarks and chips: these take about a millisecond per face.
     predictor = DlibLandmarks(landmarks)
@@ -91,12 +103,12 @@ def load_engine(parameters: EngineParameters) -> Engine:
 
 @dataclass(frozen=True)
 class _DetectedScan:
-    """The faces of a scan before they are embedded. Detections and landmarks are in pixels of the scan."""
+    """The faces of a scan before they are embedded. Faces and landmarks are in pixels of the scan."""
 
     scan: ScanPublished
     width: int
     height: int
-    detections: Sequence[Detection]
+    faces: Sequence[FoundFace]
     landmarks: Sequence[Points]
     chips: Sequence[Chip]
 
@@ -121,32 +133,35 @@ def _detect_batch(engine: Engine, remaining: Iterator[tuple[ScanPublished, RgbIm
     Faces are searched on images scaled down to max_size, and aligned on the images as they are.
     """
     scans = list(islice(remaining, engine.detector.batch_size))
-    small = [scaled_down(image, engine.provenance.max_size) for _, image in scans]
-    detections_of = engine.detector.detect(small, engine.provenance.upsample)
+    found = find_faces(engine.detector, [image for _, image in scans], engine.provenance)
     batch: list[_DetectedScan] = []
-    for (scan, image), searched, on_searched in zip(scans, small, detections_of, strict=True):
-        detections = [_scaled_up(detection, searched, image) for detection in on_searched]
-        aligned = [engine.predictor.align(image, detection) for detection in detections]
+    for (scan, image), faces in zip(scans, found, strict=True):
+        aligned = [
+            align_turned(engine.predictor, image, face.detection, face.turn, negative=face.negative) for face in faces
+        ]
         landmarks, chips = [points for points, _ in aligned], [chip for _, chip in aligned]
-        batch.append(_DetectedScan(scan, image.shape[1], image.shape[0], detections, landmarks, chips))
+        batch.append(_DetectedScan(scan, image.shape[1], image.shape[0], faces, landmarks, chips))
     return batch
 
 
 def _analysis(engine: Engine, detected: _DetectedScan, embeddings: Sequence[npt.NDArray[np.float32]]) -> ScanAnalysed:
     scan, width, height = detected.scan, detected.width, detected.height
-    boxes = [_relative(detection, width, height) for detection in detected.detections]
-    ids = face_ids(scan, detected.detections, boxes, embeddings, engine.provenance.embedder)
+    detections = [face.detection for face in detected.faces]
+    boxes = [_relative(detection, width, height) for detection in detections]
+    ids = face_ids(scan, detections, boxes, embeddings, engine.provenance.embedder)
     faces = [
         Face(
             face_id=face_id,
             box=box,
             landmarks=tuple((x / width, y / height) for x, y in points.tolist()),
-            score=detection.score,
-            quality=_quality(detection, chip),
+            score=face.detection.score,
+            quality=_quality(face.detection, chip),
             embedding=embedding.astype("<f4").tobytes(),
+            turn=_DEGREES[face.turn],
+            negative=face.negative,
         )
-        for face_id, box, detection, points, chip, embedding in zip(
-            ids, boxes, detected.detections, detected.landmarks, detected.chips, embeddings, strict=True
+        for face_id, box, face, points, chip, embedding in zip(
+            ids, boxes, detected.faces, detected.landmarks, detected.chips, embeddings, strict=True
         )
     ]
     return ScanAnalysed(
@@ -157,28 +172,6 @@ def _analysis(engine: Engine, detected: _DetectedScan, embeddings: Sequence[npt.
         height=height,
         provenance=engine.provenance,
         faces=tuple(faces),
-    )
-
-
-def scaled_down(image: RgbImage, max_size: int) -> RgbImage:
-    """The image that is searched for faces: its longer side is at most `max_size` pixels. Never larger than `image`."""
-    height, width = image.shape[:2]
-    scale = min(1.0, max_size / max(height, width))
-    if scale == 1.0:
-        return image
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX, reducing_gap=2.0))
-
-
-def _scaled_up(face: Detection, searched: RgbImage, image: RgbImage) -> Detection:
-    """A detection in pixels of the searched image as one in pixels of the scan."""
-    (height, width), (rows, columns) = image.shape[:2], searched.shape[:2]
-    return Detection(
-        round(face.left * width / columns),
-        round(face.top * height / rows),
-        round(face.right * width / columns),
-        round(face.bottom * height / rows),
-        face.score,
     )
 
 

@@ -9,7 +9,7 @@ import dlib
 import numpy as np
 import numpy.typing as npt
 
-from models.images import RgbImage
+from models.pixels import RgbImage
 from models.protocols import CHIP_SIZE, Chip, Detection, Points
 from models.weights import WeightFile
 from schemas.faces import EMBEDDING_DIMENSIONS

@@ -25,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models import onnx_convert, planes, pyramid
-from models.images import RgbImage
 from models.onnx_session import Execution, accelerated, run, session
+from models.pixels import RgbImage
 from models.planes import Grid, Pixels
 from models.protocols import Chip, Detection
 from models.pyramid import Boxes

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from models.images import RgbImage
+from models.pixels import RgbImage
 
 CHIP_SIZE = 150
 """The side of a chip in pixels, which the embedder was trained on."""

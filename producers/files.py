@@ -16,8 +16,9 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from errors import UserError
-from models.formats import MEDIA_TYPES, TIFF_MEDIA_TYPE
-from models.images import UnreadableImage, inspect
+from models.contents import inspect
+from models.formats import MEDIA_TYPES, PAGED_MEDIA_TYPES
+from models.pixels import UnreadableImage
 from models.stores.errors import UnavailableImage, UnknownStore
 from models.stores.stores import Fetch
 from producers.folders import Excluded, SkipKind, Skipped, Unreadable, counted_by_kind, find_images, is_image, printable
@@ -37,7 +38,7 @@ _SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 @dataclass(frozen=True)
 class Source:
-    """A file to publish: one scan, or one for each page of a multi-page TIFF when `page` is None.
+    """A file to publish: one scan, or one for each page of a file with several pages when `page` is None.
 
     `media_type`, `sha256`, `page` and `metadata` are the manifest's; None (or no metadata) where it has none. is_named:
     whether the manifest gives the scan's id. is_described: whether a manifest has its metadata, which may be none.
@@ -99,14 +100,14 @@ def list_sources(
 
 
 def scans_of(source: Source, now: Callable[[], datetime], fetch: Fetch) -> Iterator[ScanPublished]:
-    """The scans of one file, published at the time `now()`: one for each page of a multi-page TIFF.
+    """The scans of one file, published at the time `now()`: one for each page of a file with several pages.
 
     A file that cannot be read is published too, with the sha256 of its manifest, or else UNREADABLE_SHA256. Raises
     UserError when scans of the uri's scheme are not read here, and StoreUnavailable.
     """
     media_type, sha256, pages = source.media_type, source.sha256, 1
     # The file is not read when the manifest has everything already.
-    if not (media_type and sha256 and (source.page or media_type != TIFF_MEDIA_TYPE)):
+    if not (media_type and sha256 and (source.page or media_type not in PAGED_MEDIA_TYPES)):
         data = _read(source.uri, fetch)
         if data is not None:
             detected_type, pages = _inspect(data)

@@ -32,3 +32,10 @@ JITTER = 0
 SCHEMES = ("file", "http", "https", "s3")
 MAX_BYTES = 2_000_000_000
 DEADLINE_S = 60.0
+TURNS: Literal["fallback"] = "fallback"
+NEGATIVES = False
+# In pixels of the scan; 0: as small as max_size and upsample allow.
+MIN_FACE_PX = 0
+
+# The seconds that a picture may take to be decoded.
+DECODE_DEADLINE_S = 300.0

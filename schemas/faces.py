@@ -6,7 +6,7 @@ highest number of a scan is its live analysis. A tombstone: the scan was withdra
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -36,7 +36,9 @@ class Face(Value):
     """One face of an analysis.
 
     box, landmarks: relative to the scan (see Box); five landmarks, each x and y, in the order of models.protocols.
-    score: the detector's, without a unit. embedding: EMBEDDING_DIMENSIONS little-endian float32.
+    score: the detector's, without a unit. embedding: EMBEDDING_DIMENSIONS little-endian float32. turn: the degrees by
+    which the scan has to be turned clockwise for the face to be upright (0, 90, 180 or 270); box and landmarks are in
+    the frame of the scan as it is. negative: the face was found on the scan's negative.
     """
 
     face_id: str
@@ -45,6 +47,8 @@ class Face(Value):
     score: float
     quality: Quality
     embedding: Float32Vector
+    turn: Literal[0, 90, 180, 270] = 0
+    negative: bool = False
 
     @property
     def vector(self) -> npt.NDArray[np.float32]:
@@ -66,6 +70,9 @@ class Provenance(Value):
     max_size: int
     threshold: float = 0.0
     jitter: int = 0
+    turns: Literal["fallback", "never", "always"] = "never"
+    negatives: bool = False
+    min_face_px: int = 0
 
 
 class ScanAnalysed(Event):

@@ -62,6 +62,14 @@ class ModelSettings(Group):
     threshold: float = defaults.THRESHOLD
     # Embeddings are averaged over this many slightly moved versions of each face; 0 uses the face as it is.
     jitter: int = Field(default=defaults.JITTER, ge=0, le=100)
+    # Whether faces are looked for in the other three turns of a scan: where upright none is found, or always.
+    turns: Literal["fallback", "never", "always"] = defaults.TURNS
+    # Whether a scan without faces is searched as a negative too.
+    negatives: bool = defaults.NEGATIVES
+    # The smallest face wanted, in pixels of the scan; large scans are searched in tiles for it. 0: what the above find.
+    min_face_px: int = Field(default=defaults.MIN_FACE_PX, ge=0)
+    # Seconds that a picture may take to be decoded, before its process is ended and the scan becomes a dead letter.
+    decode_deadline_s: float = Field(default=defaults.DECODE_DEADLINE_S, gt=0)
     detector_path: Path | None = None
     landmarks_path: Path | None = None
     embedder_path: Path | None = None

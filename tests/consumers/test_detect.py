@@ -8,7 +8,9 @@ import resource
 import signal
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -133,7 +135,48 @@ def test_a_picture_that_memory_is_too_short_for_costs_only_itself(
         outcomes = workers.analyse([pictures[0], scan(path), pictures[1]])
     assert [type(outcome) for outcome in outcomes] == [ScanAnalysed, Unusable, ScanAnalysed]
     assert isinstance(outcomes[1], Unusable)
-    assert "for want of memory" in outcomes[1].reason or "damaged" in outcomes[1].reason
+    assert "for want of memory" in outcomes[1].reason or "more memory than there is" in outcomes[1].reason
+
+
+@pytest.mark.weights
+@pytest.mark.slow
+def test_an_image_that_is_not_decoded_in_time_costs_only_itself(pictures: list[ScanPublished], tmp_path: Path) -> None:
+    path = tmp_path / "endless.png"
+    Image.new("RGB", (16_000, 16_000)).save(path)
+    with Workers(EngineParameters(upsample=0), 1, decode_deadline_s=0.4) as workers:
+        outcomes = workers.analyse([pictures[0], scan(path), pictures[1]])
+    assert [type(outcome) for outcome in outcomes] == [ScanAnalysed, Unusable, ScanAnalysed]
+    assert isinstance(outcomes[1], Unusable)
+    assert "was stopped: the image was not decoded within 0.4 seconds" in outcomes[1].reason
+
+
+class InThreads(Workers):
+    """Workers without processes and networks."""
+
+    def _start(self) -> Any:  # noqa: ANN401
+        return ThreadPoolExecutor(1)
+
+    def _await_ready(self) -> None:
+        pass
+
+
+def test_an_error_that_nobody_foresaw_is_tried_once_more_alone_and_then_a_dead_letter(
+    pictures: list[ScanPublished], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[list[str]] = []
+
+    def analyse(scans: Sequence[ScanPublished]) -> list[Outcome]:
+        tries.append([one.scan_id for one in scans])
+        if pictures[1] in scans:
+            raise LookupError("what is this?")
+        return [Unusable("well") for _ in scans]
+
+    monkeypatch.setattr("consumers.workers._analyse", analyse)
+    with InThreads(EngineParameters(), 1) as workers:
+        outcomes = workers.analyse(pictures)
+    reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, Unusable)]
+    assert reasons == ["well", f"analysing {pictures[1].uri} failed twice (LookupError: what is this?)", "well"]
+    assert tries.count([pictures[1].scan_id]) == 1
 
 
 def test_networks_that_cannot_be_loaded_are_reported_in_one_line(tmp_path: Path) -> None:

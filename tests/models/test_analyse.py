@@ -5,7 +5,6 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -19,23 +18,7 @@ from models.onnx_session import EngineError
 from models.protocols import Chip
 from schemas.faces import ScanAnalysed
 from schemas.scans import Box, KeptFace, ScanPublished
-
-
-def scan(*keep: KeptFace) -> ScanPublished:
-    return ScanPublished(
-        scan_id="album/1",
-        uri="file:///album/1.jpg",
-        sha256="0" * 64,
-        media_type="image/jpeg",
-        collection="album",
-        published_at=datetime(2026, 1, 2, tzinfo=UTC),
-        keep=keep,
-    )
-
-
-def analyse(engine: Engine, scan: ScanPublished, image: RgbImage) -> ScanAnalysed:
-    (analysed,) = analyse_scans(engine, [(scan, image)])
-    return analysed
+from tests.builders.scans import analyse, scan
 
 
 @pytest.fixture(scope="module")
