@@ -82,19 +82,19 @@ def publication_of(delta: Delta) -> Publication:
     removed = [Tombstone(ASSIGNMENTS, face_id) for face_id in delta.removed]
 
     def former(output: Event | Tombstone) -> Headers:
-        return ((FORMER, _as_header(delta.former.get(output.key))),)
+        return ((FORMER, former_header(delta.former.get(output.key))),)
 
     return Publication([*delta.assignments, *removed], delta.changes, headers=former)
 
 
-def _as_header(place: Place | None) -> bytes:
+def former_header(place: Place | None) -> bytes:
     """A place as the role and, after a space, the cluster's id. Empty: no assignment."""
     if place is None:
         return b""
     return f"{place.role.value} {place.cluster_id or ''}".encode()
 
 
-def _from_header(header: bytes) -> Place | None:
+def place_of(header: bytes) -> Place | None:
     role, _, cluster_id = header.decode().partition(" ")
     return Place(cluster_id or None, Role(role)) if role else None
 
@@ -117,7 +117,7 @@ def published_in(kafka: KafkaSettings, assignments: Topic, unfinished: Unfinishe
     def see(face_id: str, record: Record) -> None:
         headers = dict(record.headers)
         if headers.get(DELTA) == unfinished.delta.encode():
-            former[face_id] = _from_header(headers[FORMER])
+            former[face_id] = place_of(headers[FORMER])
 
     return Published(latest_values(kafka, assignments, see), former, unfinished.logged)
 

@@ -144,12 +144,12 @@ class Subscriber:
         for change in delta.changes:
             assert change.successor is None or change.successor in self.sizes
             assert set(change.parts) <= self.sizes.keys()
-        _assert_splits_are_true(before, self.assignments, delta)
+        assert_splits_are_true(before, self.assignments, delta)
         sizes = Counter(one.cluster_id for one in self.assignments.values() if one.cluster_id is not None)
         assert self.sizes == sizes
 
 
-def _assert_splits_are_true(before: dict[str, FaceAssigned], after: dict[str, FaceAssigned], delta: Delta) -> None:
+def assert_splits_are_true(before: dict[str, FaceAssigned], after: dict[str, FaceAssigned], delta: Delta) -> None:
     """A split is reported of each cluster whose cores are in several now, and of no other.
 
     An id whose cores are all in others now, and that still exists, is retired and created again.
