@@ -1,4 +1,4 @@
-"""Decisions through the real clusterer: they take effect, are published, and outlive restarts, replays and other eps."""
+"""Decisions through the real clusterer: they take effect, are published, and survive restarts, replays, another eps."""
 
 from __future__ import annotations
 
