@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from clustering.clustering import Clustering, Delta
 from clustering.reconciliation import Published
 from clustering.redirects import Redirects
-from consumers.cluster import FORMER, place_of, difference
+from consumers.cluster import FORMER, difference, place_of
 from schemas.clusters import Change, ClusterChanged, FaceAssigned
 from schemas.codec import encoded
 from schemas.topics import Tombstone
