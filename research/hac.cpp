@@ -7,7 +7,7 @@
 using namespace std;
 struct Agg{double s; float mn; int cnt;};
 struct Ev{double L; int a,b; int va,vb; bool operator<(const Ev&o)const{ if(L!=o.L) return L>o.L; if(a!=o.a) return a>o.a; return b>o.b;}};
-extern "C" int hac(int n,int64_t m,const int*ei,const int*ej,const float*d,double c,double tau,double T,double touch,int mode,double p1,const uint8_t*full,int k,int*lab,double rho,int rmin){ vector<double> in(n,0.0);
+extern "C" int hac(int n,int64_t m,const int*ei,const int*ej,const float*d,double c,double tau,double T,double touch,int mode,double p1,const uint8_t*full,int k,int*lab,double rho,int rmin,double r1,double rs){ vector<double> in(n,0.0);
   vector<unordered_map<int,Agg>> adj(n); vector<int> sz(n,1),ver(n,0),par(n);
   for(int i=0;i<n;i++)par[i]=i;
   for(int64_t e=0;e<m;e++){ if(ei[e]==ej[e])continue; Agg g{c-d[e],d[e],1}; adj[ei[e]][ej[e]]=g; adj[ej[e]][ei[e]]=g;}
@@ -18,7 +18,8 @@ extern "C" int hac(int n,int64_t m,const int*ei,const int*ej,const float*d,doubl
     double pairs=A*B;
     if(k>0 && A+B>k) pairs*= k/(A+B);       // bounded lists
     double s=g.s/pairs; double av=c-s;
-    if(rho>0 && sz[a]>=rmin && sz[b]>=rmin){ double wa=in[a]/(A*(A-1)/2), wb=in[b]/(B*(B-1)/2); if(s<rho*(wa<wb?wa:wb)) return 1e9; }
+    if(rho>0){ double wa=sz[a]>1?in[a]/(A*(A-1)/2):1e9, wb=sz[b]>1?in[b]/(B*(B-1)/2):1e9, w=wa<wb?wa:wb, mn=A<B?A:B;
+      if(mn>=2){ if(s<(rho+r1/sqrt(mn))*w) return 1e9; } else if(A+B>2 && s<rs*w) return 1e9; }
     double pen=0, D=T-tau;
     if(mode==0) pen=0;                       // plain average
     else if(mode==1) pen=D*0.5*(1/A+1/B);    // both ends

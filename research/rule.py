@@ -12,12 +12,12 @@ import numpy as np
 BANKS, LARGEST_BANK, SMALLEST_BANK = 2, 640, 320
 RANK, SKIP = 5, 1             # offset: mean of the 2nd to 6th nearest of a bank, averaged over banks
 STRANGERS = 2e-3              # quantile of reference pairs that pins the scale
-REACH, SINGLE, JOIN = -0.01, -0.10, -0.01   # edges up to; two single faces join up to; big groups' mean up to (+ clipping)
-RELATIVE = 0.35               # cross similarity at least this share of the weaker group's inner one
+REACH, EVIDENCE = -0.015, 0.10   # edges up to reach0 + REACH; summed (reach - d) of two groups / sqrt(pairs) must be EVIDENCE
+RELATIVE, RELATIVE_SINGLE = 0.25, 0.15   # cross similarity at least this share of the weaker group's inner one; of a group's, for one face
 EDGES = 64
 PER_E_FOLD = 0.018            # how far the stranger quantile moves when N grows e-fold
 BASE = 5325                   # N at which the shift is 0 (below: none)
-FIRST_M, FIRST_GROUPS, FIRST_REACH = 2048, 8, 0.015
+RAW_SINGLE, RAW_STRICTER = 0.12, 0.06
 
 def distances(A, B):
     m = A.mean(0, dtype=np.float64); A = (A - m).astype(np.float32); B = (B - m).astype(np.float32)
@@ -55,12 +55,12 @@ def edges(E, o, reach, k=EDGES, block=1000):
     _, u = np.unique(a * n + b, return_index=True)
     return a[u].astype(int), b[u].astype(int), e[u, 2]
 
-def group(n, one, other, d, reach, single, join, power=0.5, relative=RELATIVE, linked=(), separated=()):
+def group(n, one, other, d, reach, single, join, power=0.5, relative=RELATIVE, alone=RELATIVE_SINGLE, linked=(), separated=()):
     """The parts of faces 0..n-1 (0 = smallest id): constrained agglomeration, best pair first, ties by smallest members.
 
     Similarity of two groups: the sum of (reach - d) over their edges, over ALL pairs of members (a missing edge is 0).
-    They may join while reach - similarity + (join - single) / (|A||B|)^power <= join, and, where both have two faces or
-    more, similarity >= relative * the smaller of their inner mean similarities. must-links join first; cannot-links forbid.
+    They may join while reach - similarity + (join - single) / (|A||B|)^power <= join (with join = reach: evidence, i.e. summed
+    similarity / sqrt(pairs), >= EVIDENCE), and similarity >= relative * the smaller of their inner means (alone *, for one face). must-links join first; cannot-links forbid.
     """
     parent = list(range(n)); size = [1] * n; inner = [0.0] * n; version = [0] * n
     near = [dict() for _ in range(n)]; foes = [set() for _ in range(n)]
@@ -73,6 +73,9 @@ def group(n, one, other, d, reach, single, join, power=0.5, relative=RELATIVE, l
         if b in foes[a]: return
         if size[a] > 1 and size[b] > 1:
             if s < relative * min(inner[a] / (size[a] * (size[a] - 1) / 2), inner[b] / (size[b] * (size[b] - 1) / 2)): return
+        elif pairs > 1:
+            g = a if size[a] > 1 else b
+            if s < alone * inner[g] / (size[g] * (size[g] - 1) / 2): return
         cost = reach - s + (join - single) * pairs ** -power
         if cost <= join:
             if least[a] > least[b]: a, b = b, a
@@ -114,33 +117,51 @@ def banks_of(parts, order, lo=SMALLEST_BANK, hi=LARGEST_BANK, banks=BANKS):
         out.append(order[o[start[pick] + b % s[pick]]])
     return out
 
+def quantile(E, o, r, share=STRANGERS):
+    """The calibrated distance that this share of the pairs of these faces is within."""
+    C = distances(E[r], E[r]) - (o[r][:, None] + o[r][None]) / 2
+    v = np.sort(C[np.triu_indices(len(r), 1)]); return float(v[int(len(v) * share)])
+
+def firsts(parts, order):
+    l = parts[order]; _, f = np.unique(l, return_index=True); f.sort(); return order[f]
+
+def union(a, b):
+    """The finest partition coarser than both."""
+    from scipy.sparse import coo_array; from scipy.sparse.csgraph import connected_components
+    n = len(a); a = np.unique(a, return_inverse=True)[1]; b = np.unique(b, return_inverse=True)[1]
+    i = np.r_[np.arange(n), np.arange(n)]; j = np.r_[n + a, n + a.max() + 1 + b]; m = n + a.max() + b.max() + 2
+    return connected_components(coo_array((np.ones(len(i)), (i, j)), (m, m)), directed=False)[1][:n]
+
 def calibrate(E, order, group=group):
-    """The reference of (a sample of at most ~10,000 faces of) an archive: four rounds, each the clusters of the one before."""
-    n = len(E); rng = np.random.default_rng(0); mu = E.mean(0); parts = None
-    for skip in (None, 4, 2, SKIP, None):
-        if parts is None:       # round 0: moment-keeping mixtures of 8 random faces, so that nobody's own face is among them
-            R = np.stack([mu + (E[order[rng.choice(n, FIRST_GROUPS, False)]] - mu).sum(0) / np.sqrt(FIRST_GROUPS) for _ in range(FIRST_M)])
-            o = nearest_mean(distances(E, R), RANK, 0); reach0 = FIRST_REACH; reach, single, join, rel = reach0, reach0 - .10, reach0 - .02, RELATIVE
-        elif skip is None:
-            break
-        else:
-            cal = Calibration(tuple(E[r] for r in refs), 0.0); o = offsets(E, cal, skip); q = []
-            for r in refs:
-                C = distances(E[r], E[r]) - (o[r][:, None] + o[r][None]) / 2; v = np.sort(C[np.triu_indices(len(r), 1)]); q.append(v[int(len(v) * STRANGERS)])
-            reach0 = float(np.mean(q)); reach, single, join, rel = reach0, reach0 - .09, reach0 - .015, RELATIVE
+    """The reference of (a sample of at most ~10,000 faces of) an archive. No labels; a function of the faces alone.
+
+    1. Three rounds on the Euclidean distance (offset 0). The reach is the STRANGERS quantile of one face a group. Same-person
+       pairs in it only make it stricter, so it opens by itself as groups form: a person of 7 % of the archive is found here.
+    2. A stricter Euclidean partition: what is in one group there counts as one person for the reference for ever after.
+    3. Four rounds with banks: groups of the round before, united with 2; skip 4, 2, 2, then 1.
+    """
+    n = len(E); parts = np.arange(n); zero = np.zeros(n)
+    for _ in range(3):
+        q = quantile(E, zero, firsts(parts, order)[:2000]); parts = group(n, *edges(E, zero, q), q, q - RAW_SINGLE, q, relative=.35, alone=0.)
+    q = quantile(E, zero, firsts(parts, order)[:2000]) - RAW_STRICTER
+    sure = group(n, *edges(E, zero, q), q, q - RAW_SINGLE, q, relative=.5, alone=0.)
+    refs = banks_of(parts, order)
+    for skip in (4, 2, 2, SKIP):
+        cal = Calibration(tuple(E[r] for r in refs), 0.0); o = offsets(E, cal, skip)
+        reach0 = float(np.mean([quantile(E, o, r) for r in refs]))
         if skip != SKIP:
-            parts = group(n, *edges(E, o, reach), reach, single, join, relative=rel); refs = banks_of(parts, order)
+            R = reach0 - 0.01; parts = group(n, *edges(E, o, R), R, R - 0.09, R, relative=.35, alone=0.); refs = banks_of(union(sure, parts), order)
     return Calibration(cal.banks, reach0)
 
 def cluster(E, cal, n_archive=None, group=group, **decisions):
     o = offsets(E, cal); s = cal.reach0 + shift(n_archive or len(E))
     e = edges(E, o, s + REACH)
-    return group(len(E), *e, s + REACH, s + SINGLE, s + JOIN, **decisions), e
+    return group(len(E), *e, s + REACH, s + REACH - EVIDENCE, s + REACH, **decisions), e
 
-def fast(n, one, other, d, reach, single, join, power=.5, relative=RELATIVE):
+def fast(n, one, other, d, reach, single, join, power=.5, relative=RELATIVE, alone=RELATIVE_SINGLE):
     """The same in C++ (hac.cpp), for experiments; no decisions."""
     from g import hac
-    return hac(n, (one.astype(np.int32), other.astype(np.int32), d.astype(np.float32)), reach, single, join, 9, 2, power, rho=relative)
+    return hac(n, (one.astype(np.int32), other.astype(np.int32), d.astype(np.float32)), reach, single, join, 9, 2, power, rho=relative, rs=alone)
 
 if __name__ == "__main__":
     import time

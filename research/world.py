@@ -65,7 +65,7 @@ class World:
         w *= np.where(rng.random(n) < .5, 1, -1)[:, None]
         return (C[y] + w * (sc[y] * self.wscale)[:, None]).astype(np.float32), y
 
-def fit(E, y, donor=None, m=4, seed=0, tries=50, n=5000, verbose=False):
+def fit(E, y, donor=None, m=2, seed=1, tries=60, n=5000, verbose=False):
     rng = np.random.default_rng(seed); E = E.astype(np.float64)
     We, Wy = (E, y) if donor is None else donor
     We = We.astype(np.float64); cnt = np.bincount(Wy); res = []; sc = []
