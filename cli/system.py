@@ -101,7 +101,7 @@ class System:
                 stderr.print(f"waiting: {waiting.line}", markup=False, highlight=False, soft_wrap=True)
         for store in self._waits.keys() - now.keys():
             stderr.print(f"no scan waits any more for {store}", markup=False, highlight=False, soft_wrap=True)
-        self._waits = {store: wait.reason for store, waiting in now.items()}
+        self._waits = {store: waiting.reason for store, waiting in now.items()}
 
 
 @contextmanager

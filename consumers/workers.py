@@ -103,7 +103,8 @@ class Workers:
             return self._pool.submit(_analyse, [scan]).result()[0]
         except Exception as failure:  # noqa: BLE001 - an error that nobody foresaw is a dead letter as well
             self._recover(failure)
-            return Unusable(f"analysing {without_credentials(scan.uri)} {self._reason(failure, time.monotonic() - began)}")
+            reason = self._reason(failure, time.monotonic() - began)
+            return Unusable(f"analysing {without_credentials(scan.uri)} {reason}")
 
     def _reason(self, failure: Exception, seconds: float) -> str:
         if isinstance(failure, BrokenProcessPool):

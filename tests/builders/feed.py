@@ -18,6 +18,7 @@ from schemas.topics import SCANS
 from settings import KafkaSettings
 from stream.reading import read_to_end
 from tests.builders.clock import NOON
+from tests.builders.stores import fetch_anywhere
 
 
 def scan(collection: str, name: str = "a.jpg", *, minute: int = 0, **changed: Any) -> ScanPublished:  # noqa: ANN401
@@ -46,7 +47,7 @@ def feed_files(kafka: KafkaSettings, path: Path, collection: str | None = None, 
     """Publish a folder, file or manifest as the commands do, at noon, and give the account of it."""
     with Feed(kafka, lambda: NOON, replacing=replacing) as feed:
         for source in feed.sources_in_order(list_sources([path], collection).sources):
-            feed.publish_file(source, lambda: NOON)
+            feed.publish_file(source, lambda: NOON, fetch_anywhere)
     return feed.summary
 
 

@@ -27,6 +27,7 @@ from stream.reading import read_to_end
 from tests.builders.clock import NOON
 from tests.builders.feed import SilentReports, analysis, box, feed_files, feed_scans, kept, published_scans, scan
 from tests.builders.kafka import publish
+from tests.builders.stores import patient_stores
 
 
 def picture(path: Path, collection: str, number: int = 0) -> None:
@@ -181,7 +182,15 @@ def test_a_watched_folder_is_published_as_files_come_and_once_only(
         late = threading.Timer(20, stop.set)
         late.start()
         with Feed(kafka, lambda: NOON) as feed:
-            watch(feed, tmp_path, stop, lambda: NOON, Reporting(), Options(collection, settle_s=0.2))
+            watch(
+                feed,
+                tmp_path,
+                patient_stores(stop),
+                stop,
+                lambda: NOON,
+                Reporting(),
+                Options(collection, settle_s=0.2),
+            )
         late.cancel()
         late.join()
     assert reports == [
