@@ -253,7 +253,7 @@ class _PatientOnce:
 
 def _image(scan: ScanPublished, fetch: Fetch) -> RgbImage:
     data = fetch(scan.uri)
-    # The digest is not in the reason: it would tell whoever may publish scans what is in a file.
+    # The digest is not in the reason: whoever may publish scans could learn from it what is in a file.
     if hashlib.sha256(data).hexdigest() != scan.sha256:
         shown = without_credentials(scan.uri)
         raise UnavailableImage(f"{shown} has another sha256 than it was published with: publish it again as it is now")

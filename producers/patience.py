@@ -24,16 +24,16 @@ _LONGEST_WAIT_S = 0.5
 class PatientStores:
     """Fetches for a feed, and lets it wait for stores that are unavailable.
 
-    tell: is called with a line for a person whenever a store is waited for, and when it answers again. clock: seconds,
-    monotonic.
+    report: is called with a line for a person whenever a store is waited for, and when it answers again. clock:
+    seconds, monotonic.
     """
 
     def __init__(
-        self, stores: Stores, stop: Event, tell: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+        self, stores: Stores, stop: Event, report: Callable[[str], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._stores = stores
         self._stop = stop
-        self._tell = tell
+        self._report = report
         self._clock = clock
         self._outages = Outages()
         self._given_up: dict[str, str] = {}
@@ -62,7 +62,7 @@ class PatientStores:
                         self._failed(source, attempts, error)
                     else:
                         if self._outages.delivered(attempts.store, now):
-                            self._tell(f"{attempts.store} answers again")
+                            self._report(f"{attempts.store} answers again")
                         yield result
                         continue
                 postponed.append((source, attempts))
@@ -81,4 +81,4 @@ class PatientStores:
             self._given_up[source.uri] = error.reason
         elif self._outages.is_due(attempts.store, self._clock()):
             delay = self._outages.postpone(attempts.store, self._clock())
-            self._tell(f"waiting for {attempts.store}: {error.reason} (next attempt in {delay:g} s)")
+            self._report(f"waiting for {attempts.store}: {error.reason} (next attempt in {delay:g} s)")

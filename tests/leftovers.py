@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+_TRACKER = "multiprocessing.resource_tracker"
 # Seconds until an ending process counts as left behind, and until one that got SIGTERM is killed.
 _END_WITHIN_S = 20.0
 _STOP_WITHIN_S = 5.0
@@ -64,11 +65,15 @@ class Leftovers:
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:
-    """All processes but this one whose TMPDIR is this folder or below it."""
+    """All processes but this one whose TMPDIR is this folder or below it.
+
+    Python's own resource tracker of this process is none of them: it ends with this process, and not before.
+    """
     return [
         process
-        for process in psutil.process_iter(["environ", "cmdline"])
+        for process in psutil.process_iter(["environ", "cmdline", "ppid"])
         if process.pid != os.getpid()
+        and not (process.info["ppid"] == os.getpid() and _TRACKER in " ".join(process.info["cmdline"] or ()))
         and Path((process.info["environ"] or {}).get("TMPDIR", "/")).is_relative_to(folder)
     ]
 

@@ -19,13 +19,13 @@ class DeadlinePassed(Exception):
 class Deadline:
     """The time by which a fetch has to be done, and how far it is.
 
-    answered: whether the store has begun to deliver the scan. received: how many bytes have come.
+    received: how many bytes have come.
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.answered = False
         self.received = 0
+        self._answered = self._expired = False
         self._end = time.monotonic() + seconds
         self._at_expiry: list[Callable[[], object]] = []
 
@@ -41,9 +41,19 @@ class Deadline:
         """Call this when the time is up, so that the call does not go on for nobody: closes a connection, say."""
         self._at_expiry.append(unblock)
 
+    @property
+    def answered(self) -> bool:
+        """Whether the store began to deliver the scan while there was time."""
+        return self._answered
+
+    def answer(self) -> None:
+        """Set `answered`, but not after the time is up: a connection that was closed then looks like an answer."""
+        self._answered = self._answered or not self._expired
+
     def expire(self) -> None:
         """End what `at_expiry` was given."""
         self._end = 0.0
+        self._expired = True
         for unblock in list(self._at_expiry):
             with contextlib.suppress(OSError):
                 unblock()

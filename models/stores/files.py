@@ -127,7 +127,7 @@ def _refuse_irregular(uri: str, mode: int) -> None:
 
 
 def _read(uri: str, file: int, max_bytes: int, deadline: Deadline) -> bytes:
-    deadline.answered = True
+    deadline.answer()
     data = BytesIO()
     while chunk := os.read(file, _CHUNK):
         _ = deadline.remaining

@@ -136,7 +136,7 @@ def _body(
     if headers.get("content-encoding", "identity") != "identity":
         encoding = headers["content-encoding"]
         raise UnavailableImage(f"{shown} comes with the content encoding {encoding}, which is not read")
-    deadline.answered = True
+    deadline.answer()
     body = BytesIO()
     try:
         # read1 returns what has come: a server that trickles is not waited for beyond the deadline.

@@ -46,7 +46,7 @@ def read(uri: str, max_bytes: int, deadline: Deadline) -> bytes:
 
 
 def _read(file: BytesIO, uri: str, max_bytes: int, deadline: Deadline) -> bytes:
-    deadline.answered = True
+    deadline.answer()
     data = BytesIO()
     while chunk := file.read(_CHUNK):
         _ = deadline.remaining

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,7 +40,10 @@ def files_in(folder: Path) -> list[str]:
 
 
 @pytest.fixture
-def album(write: WriteMessages, scan: Callable[..., ScanPublished]) -> None:
+def album(
+    write: WriteMessages, scan: Callable[..., ScanPublished], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACESTREAM_STORES__ROOTS", json.dumps([str(tmp_path)]))
     write("scans", scan("one", RED), scan("two", BLUE))
     outside = Box(left=2, top=2, right=3, bottom=3)
     write("faces", analysed("one", face("f1", box=BOX), face("n1", box=BOX), face("out", box=outside)))

@@ -222,10 +222,12 @@ class TestIngest:
     def test_it_says_what_it_published_and_the_second_time_that_it_is_there(
         self, kafka: KafkaSettings, collection: str, tmp_path: Path
     ) -> None:
-        picture(tmp_path / "a.png", collection)
-        (tmp_path / "broken.jpg").write_bytes(b"")
-        (tmp_path / "notes.txt").write_text("x")
-        arguments = (str(tmp_path), "--collection", collection, "--data", str(tmp_path / "data"))
+        album = tmp_path / "album"
+        album.mkdir()
+        picture(album / "a.png", collection)
+        (album / "broken.jpg").write_bytes(b"")
+        (album / "notes.txt").write_text("x")
+        arguments = (str(album), "--collection", collection, "--data", str(tmp_path / "data"))
         first = self.run(*arguments)
         assert first.exit_code == 0, first.output
         assert first.stdout == (

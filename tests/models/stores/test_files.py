@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import threading
@@ -181,7 +182,13 @@ def test_a_drive_that_hangs_is_left_at_the_deadline_and_then_left_alone(
 ) -> None:
     """os.open stands for what the system does not return from."""
     hangs = threading.Event()
-    monkeypatch.setattr("models.stores.files.os.open", lambda *_, **__: hangs.wait(30))
+
+    def hanging(*_: object, **__: object) -> int:
+        # No descriptor is returned: the thread that was left behind would close it, whatever it is by then.
+        hangs.wait(30)
+        raise OSError(errno.EIO, "the drive is gone")
+
+    monkeypatch.setattr("models.stores.files.os.open", hanging)
     reader = Stores(StoreParameters(roots=(scans,), deadline_s=0.1))
     for _ in range(4):
         with pytest.raises(StoreUnavailable, match=r"no answer within 0\.1 s"):

@@ -1,4 +1,4 @@
-"""http: every way in which a server fails is told apart, addresses are checked, and no secret is repeated."""
+"""http: every way in which a server fails is distinguished, addresses are checked, and no secret is repeated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""S3, against moto's server: found by AWS's own settings, read within the limits, failures told apart."""
+"""S3, against moto's server: found by AWS's own settings, read within the limits, failures distinguished."""
 
 from __future__ import annotations
 
