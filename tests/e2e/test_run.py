@@ -150,7 +150,7 @@ def test_the_number_of_skipped_files_is_printed(tmp_path: Path) -> None:
     album = tmp_path / "album"
     album.mkdir()
     Image.new("RGB", (120, 120), "white").save(album / "white.png")
-    for name in ("list.txt", "list.pdf"):
+    for name in ("list.txt", "list.doc"):
         (album / name).write_text("a list of the photographs in this box")
     done = facestream("run", album, "--data", tmp_path / "data", "--upsample", "0", "--json")
     assert done.returncode == 0, done.stderr
