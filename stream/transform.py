@@ -32,7 +32,7 @@ from schemas.topics import DEAD_LETTERS, Record, Tombstone, Topic, of_generation
 from settings import KafkaSettings
 from stream import clients
 from stream.dead_letters import dead_letter_record
-from stream.failures import FENCED, kafka_errors_are_fatal
+from stream.failures import is_fenced, kafka_errors_are_fatal
 from stream.member import Batch, Member, as_offsets
 from stream.records import Output, Positions, Rejected, RestoredStep
 
@@ -191,11 +191,11 @@ class _Loop:
             offsets = as_offsets(positions or self._committed, metadata)
             self._producer.send_offsets_to_transaction(offsets, group_metadata)
             self._producer.commit_transaction()
-        except FENCED:
-            raise
         except MessageSizeTooLargeError as error:
             raise Fatal(f"{self._group} made a record that is larger than the topic takes ({error})") from error
         except KafkaError as error:
+            if is_fenced(error):
+                raise
             log.warning("commit failed, starting again from the last one", consumer=self._group, reason=str(error))
             self._producer.abort_transaction()
             self._member.invalidate()
