@@ -6,7 +6,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaTimeoutError, RequestTimedOutError
+
+
+# A timeout is what was raised, not its cause. It also ends the attempt that is under way when the time is up.
+_TIMEOUTS = (KafkaTimeoutError, RequestTimedOutError)
 
 
 class LastError(logging.Filter):
@@ -20,8 +24,7 @@ class LastError(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Keep the exception that a record contains; whether the record is logged."""
         for argument in record.args if isinstance(record.args, tuple) else ():
-            # A timeout is what was raised, not its cause.
-            if isinstance(argument, Exception) and not isinstance(argument, KafkaTimeoutError):
+            if isinstance(argument, Exception) and not isinstance(argument, _TIMEOUTS):
                 self.last = argument
         return record.levelno >= self._level
 
