@@ -8,7 +8,6 @@ from contextlib import contextmanager
 
 from kafka.errors import KafkaTimeoutError, RequestTimedOutError
 
-
 # A timeout is what was raised, not its cause. It also ends the attempt that is under way when the time is up.
 _TIMEOUTS = (KafkaTimeoutError, RequestTimedOutError)
 
