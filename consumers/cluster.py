@@ -95,6 +95,7 @@ def former_header(place: Place | None) -> bytes:
 
 
 def place_of(header: bytes) -> Place | None:
+    """The place that `former_header` wrote; None where there was no assignment."""
     role, _, cluster_id = header.decode().partition(" ")
     return Place(cluster_id or None, Role(role)) if role else None
 

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 import pytest
 
@@ -39,7 +40,7 @@ def scan(name: str, analysis: int, first_edges: list[Edge], distance: float = 0.
     """A scan with a chain of faces, the first of which has these edges."""
     names = [f"{name}{number:02}" for number in range(_FACES)]
     edges = {names[0]: first_edges}
-    for before, face in zip(names, names[1:], strict=False):
+    for before, face in pairwise(names):
         edges[face] = [(before, analysis, distance)]
     return record(name, analysis, edges, shards=1, eps_max=0.5)
 
