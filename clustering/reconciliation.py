@@ -83,16 +83,15 @@ def _compared(clustering: Clustering, published: Published) -> tuple[list[_Face]
     live = clustering.live_nodes()
     ages = clustering.graph.nodes.published_at[live].tolist()
     for assignment, published_at in zip(clustering.assignments(), ages, strict=True):
-        face_id, cluster_id = assignment.face_id, assignment.cluster_id
-        value = values.pop(face_id, None)
+        value = values.pop(assignment.face_id, None)
         differs = value != encoded(assignment)
-        if differs or face_id in unseen:
-            present = Place(cluster_id, assignment.role)
+        if differs or assignment.face_id in unseen:
+            present = Place(assignment.cluster_id, assignment.role)
             place = _place(value) if differs else present
-            faces.append(_Face(face_id, published_at, place, present, assignment if differs else None))
-            unseen.pop(face_id, None)
-        elif cluster_id is not None and assignment.role is Role.CORE:
-            steady.add(cluster_id)
+            faces.append(_Face(assignment.face_id, published_at, place, present, assignment if differs else None))
+            unseen.pop(assignment.face_id, None)
+        elif assignment.cluster_id is not None and assignment.role is Role.CORE:
+            steady.add(assignment.cluster_id)
     while values:
         face_id, value = values.popitem()
         faces.append(_Face(face_id, _UNKNOWN_TIME, _place(value), None, None))
