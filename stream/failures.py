@@ -10,8 +10,22 @@ from kafka.errors import FencedInstanceIdError, InvalidProducerEpochError, Kafka
 from errors import Fatal
 from settings import KafkaSettings
 
-FENCED = (FencedInstanceIdError, ProducerFencedError, InvalidProducerEpochError)
-"""Another process has joined with the same member name or transactional id: the broker refuses the older one."""
+_FENCED = (FencedInstanceIdError, ProducerFencedError, InvalidProducerEpochError)
+
+
+def is_fenced(error: BaseException | None) -> bool:
+    """Whether another process has joined with the same member name or transactional id: the broker refuses the older.
+
+    A producer that was refused once answers every later call with a plain KafkaError. The first refusal is then among
+    its arguments, behind it, or only named in its text, whichever method was called.
+    """
+    if error is None:
+        return False
+    if isinstance(error, _FENCED) or any(isinstance(argument, _FENCED) for argument in error.args):
+        return True
+    if isinstance(error, KafkaError) and any(refusal.__name__ in str(error) for refusal in _FENCED):
+        return True
+    return is_fenced(error.__cause__) or is_fenced(error.__context__)
 
 
 @contextmanager
@@ -19,7 +33,8 @@ def kafka_errors_are_fatal(kafka: KafkaSettings, group: str, member_name: str) -
     """Raise Fatal instead of Kafka's errors: where this member was fenced, and where the broker is lost."""
     try:
         yield
-    except FENCED as error:
-        raise Fatal(f"another {group} has taken over as member {member_name!r}: give each its own --member") from error
     except KafkaError as error:
+        if is_fenced(error):
+            line = f"another {group} has taken over as member {member_name!r}: give each its own --member"
+            raise Fatal(line) from error
         raise Fatal(f"{group} lost the Kafka broker at {kafka.bootstrap_servers} ({error})") from error

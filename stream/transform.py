@@ -39,7 +39,7 @@ from settings import KafkaSettings
 from stream import clients
 from stream.chunks import chunks
 from stream.dead_letters import dead_letter_record
-from stream.failures import FENCED, kafka_errors_are_fatal
+from stream.failures import is_fenced, kafka_errors_are_fatal
 from stream.member import Batch, Member, as_offsets
 from stream.records import Headers, Output, Positions, Publication, Rejected, RestoredStep, Unfinished
 
@@ -247,11 +247,11 @@ class _Loop:
             beside = uncommitted.as_metadata() if uncommitted else metadata
             self._producer.send_offsets_to_transaction(as_offsets(committed, beside), group_metadata)
             self._producer.commit_transaction()
-        except FENCED:
-            raise
         except MessageSizeTooLargeError as error:
             raise Fatal(f"{self._group} made a record that is larger than the topic takes ({error})") from error
         except KafkaError as error:
+            if is_fenced(error):
+                raise
             log.warning("commit failed, starting again from the last one", consumer=self._group, reason=str(error))
             self._producer.abort_transaction()
             self._member.invalidate()
