@@ -29,7 +29,7 @@ Watched = dict[str, tuple[str | None, str | None]]
 """By face id: its cluster, and its hard or soft label."""
 
 _TIMEOUT_S = 1800.0
-_STATES = {"merged", "retired"}
+_ENDS = {"merged", "retired"}
 
 
 class ClusterProcess(AbstractContextManager["ClusterProcess"]):
@@ -100,7 +100,8 @@ class Subscriber(AbstractContextManager["Subscriber"]):
         self._reader.assign(self._partitions)
         self.faces: Watched = {}
         self.sizes: Counter[str] = Counter()
-        self._delta, self._is_complete = b"", True
+        self._complete: set[bytes] = set()
+        self._open: set[bytes] = set()
         self.begin()
 
     def begin(self) -> None:
@@ -134,16 +135,19 @@ class Subscriber(AbstractContextManager["Subscriber"]):
 
     @property
     def is_complete(self) -> bool:
-        """Whether the delta that was read last is complete: its last chunk was read, or it has only one."""
-        return self._is_complete
+        """Whether a record of the last chunk of each delta was read."""
+        return not self._open
 
     def _follow(self, headers: dict[str, bytes]) -> None:
-        delta = headers.get(DELTA, b"")
-        if delta != self._delta:
-            self._delta, self._is_complete = delta, not delta
-        if delta:
-            number, _, count = headers[CHUNK].partition(b"/")
-            self._is_complete |= number == count
+        delta = headers.get(DELTA)
+        if delta is None or delta in self._complete:
+            return
+        number, _, count = headers[CHUNK].partition(b"/")
+        if number == count:
+            self._complete.add(delta)
+            self._open.discard(delta)
+        else:
+            self._open.add(delta)
 
     def _assign(self, face_id: str, value: bytes | None) -> None:
         if value is None:
@@ -156,7 +160,7 @@ class Subscriber(AbstractContextManager["Subscriber"]):
 
     def _log(self, change: dict[str, object]) -> None:
         cluster_id, size = str(change["cluster_id"]), int(str(change["size"]))
-        if change["change"] in _STATES:
+        if change["change"] in _ENDS:
             del self.sizes[cluster_id]
         else:
             self.sizes[cluster_id] = size
@@ -211,7 +215,7 @@ class Run:
 
     def figures(self, right: Watched) -> tuple[float, float | None, int, int, int, int, float]:
         """seconds, restart, records, transactions, repeated, wrong, peak_mib. Raises RuntimeError where the log of
-        clusters comes to other sizes, or the delta is not complete."""
+        clusters comes to other sizes, or a delta is not complete."""
         subscriber = self._subscriber
         sizes = Counter(cluster_id for cluster_id, _ in right.values() if cluster_id is not None)
         if subscriber.sizes != sizes or not subscriber.is_complete:

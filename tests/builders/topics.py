@@ -22,8 +22,8 @@ from tests.builders.oracle import assert_splits_are_true
 class Topics:
     """What a broker holds: values and headers by face, the change log, and what the group has committed.
 
-    Every transaction is checked: no assignment is published twice, and the log leads to the sizes whenever a delta is
-    complete.
+    Every transaction is checked: no assignment is published twice, or after the changes of its delta, and the log leads
+    to the sizes whenever a delta is complete.
     """
 
     values: dict[str, FaceAssigned | None] = field(default_factory=dict)
@@ -49,6 +49,8 @@ class Topics:
     def commit(self, chunk: Chunk, positions: Positions) -> None:
         """One transaction."""
         self.transactions += 1
+        is_log_only = all(isinstance(output, ClusterChanged) for output, _ in chunk.outputs)
+        assert is_log_only or not self.changes, "an assignment after changes of clusters"
         for output, headers in chunk.outputs:
             if isinstance(output, ClusterChanged):
                 self._log(output)

@@ -23,7 +23,7 @@ from settings import Settings
 from stream.chunks import CHUNK, DELTA, chunks
 from stream.lag import lag_reader
 from stream.reading import read_to_end
-from stream.records import Unfinished
+from stream.records import Received, Unfinished
 from tests.builders.decisions import named
 from tests.builders.kafka import publish
 from tests.builders.neighbours import Edge, record
@@ -126,8 +126,47 @@ def test_killed_between_and_within_transactions_nothing_is_lost_or_published_twi
     live.apply([A, C, NAMED])
     assert assert_nothing_repeated(settings) == assigned(live) == last_assigned(settings)
     assert assert_consistent_sizes(settings) == live.sizes()
+    assert unfinished_deltas(settings) == set()
     if rng is None:
         assert_chunks_are_numbered(settings)
+
+
+@pytest.mark.process
+def test_a_subscriber_sees_which_delta_is_not_complete_yet_and_when_it_is(settings: Settings) -> None:
+    publish(settings.kafka, [A])
+    run_until_done(settings, _EPS, None)
+    assert unfinished_deltas(settings) == set()
+    publish(settings.kafka, [NAMED])
+    with consumer(settings, _EPS, 1, "after") as process:
+        assert is_killed(process, settings)
+    (delta,) = unfinished_deltas(settings)
+    named_faces = {one.record.key for one in read_to_end(settings.kafka, ASSIGNMENTS) if is_of(one, delta)}
+    assert len(named_faces) == _OUTPUTS
+    with consumer(settings, _EPS, 1, "after") as process:
+        assert is_killed(process, settings)
+    assert unfinished_deltas(settings) == {delta}
+    run_until_done(settings, _EPS, None)
+    assert unfinished_deltas(settings) == set()
+    named_faces = {one.record.key for one in read_to_end(settings.kafka, ASSIGNMENTS) if is_of(one, delta)}
+    assert len(named_faces) == _FACES
+
+
+def unfinished_deltas(settings: Settings) -> set[bytes]:
+    """The deltas that are not complete: no record of their last chunk can be read."""
+    seen: set[bytes] = set()
+    complete: set[bytes] = set()
+    for topic in (ASSIGNMENTS, CLUSTERS):
+        for received in read_to_end(settings.kafka, topic):
+            headers = dict(received.record.headers)
+            if DELTA in headers:
+                seen.add(headers[DELTA])
+                number, _, count = headers[CHUNK].partition(b"/")
+                complete |= {headers[DELTA]} if number == count else set()
+    return seen - complete
+
+
+def is_of(received: Received, delta: bytes) -> bool:
+    return dict(received.record.headers).get(DELTA) == delta
 
 
 def assert_chunks_are_numbered(settings: Settings) -> None:
