@@ -47,7 +47,7 @@ _KILLS = 2
 class Row:
     """One measurement, from publishing a record until the consumer has committed the offset after it.
 
-    restart: the longest time from a start after a kill until the next record was read. records: of `assignments`.
+    restart: the longest time from a start after a kill until the consumer took part again. records: of `assignments`.
     repeated: those of a face that was published already since the record. wrong: faces whose last assignment is not
     the right one. peak_mib: the most memory that the consumer had resident.
     """

@@ -73,8 +73,13 @@ class ClusterProcess(AbstractContextManager["ClusterProcess"]):
         return time.perf_counter() - started
 
     def wait_until_taking_part(self) -> None:
-        """Until its state is restored."""
-        self._child.wait_until(lambda: self._taking_part() > self._started_in_log, within=_TIMEOUT_S)
+        """Wait until `takes_part`."""
+        self._child.wait_until(lambda: self.takes_part, within=_TIMEOUT_S)
+
+    @property
+    def takes_part(self) -> bool:
+        """Whether its state is restored and compared with what is published."""
+        return self._taking_part() > self._started_in_log
 
     def watch(self) -> None:
         """Note its memory. Raises RuntimeError when it has ended by itself."""
@@ -197,7 +202,7 @@ class Run:
         while time.perf_counter() < self._started + _TIMEOUT_S:
             count = self._subscriber.poll()
             self._consumer.watch()
-            if count and restarted is not None:
+            if restarted is not None and self._consumer.takes_part:
                 self._restarts.append(time.perf_counter() - restarted)
                 restarted = None
             read = len(self._subscriber.seen)
