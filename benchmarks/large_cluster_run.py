@@ -194,7 +194,7 @@ class Run:
         self._started = time.perf_counter()
 
     def until_done(self, kills: int, faces: int) -> None:
-        """Read until the consumer has no lag. Kill it as often, each time when another share of the faces is read.
+        """Read until the consumer has no lag. Kill it so many times, each time when another share of the faces is read.
 
         Raises RuntimeError after half an hour.
         """
@@ -206,17 +206,21 @@ class Run:
                 self._restarts.append(time.perf_counter() - restarted)
                 restarted = None
             read = len(self._subscriber.seen)
-            if self.kills < kills and faces * (self.kills + 1) / (kills + 1) <= read < faces:
+            is_due = self.kills < kills and faces * (self.kills + 1) / (kills + 1) <= read < faces
+            if is_due and restarted is None and self._has_lag():
                 self._consumer.kill()
                 self.kills += 1
                 restarted = time.perf_counter()
                 self._consumer.start()
-            if not count and not any(self._lags.lags({CLUSTER: STAGES[CLUSTER]}).values()):
+            if not count and restarted is None and not self._has_lag():
                 self._seconds = time.perf_counter() - self._started
                 while self._subscriber.poll() or not self._subscriber.is_at_end:
                     pass
                 return
         raise RuntimeError(f"not done within {_TIMEOUT_S:.0f} s")
+
+    def _has_lag(self) -> bool:
+        return any(self._lags.lags({CLUSTER: STAGES[CLUSTER]}).values())
 
     def figures(self, right: Watched) -> tuple[float, float | None, int, int, int, int, float]:
         """seconds, restart, records, transactions, repeated, wrong, peak_mib. Raises RuntimeError where the log of
