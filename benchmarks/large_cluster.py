@@ -1,9 +1,10 @@
 """One cluster of very many faces through Kafka, with kills: `python -m benchmarks.large_cluster --faces 900000`.
 
 Two halves of the faces are in a cluster each. A bridge, the oldest face, merges them; the cluster is named; the bridge
-is withdrawn, and the cluster splits. Each of these changes the assignment of every face. They are measured while
-the cluster consumer is killed (SIGKILL) and started again between the transactions, and again undisturbed. A subscriber reads
-all records and counts those that repeat an assignment, and the faces whose assignment is missing or wrong in the end.
+is withdrawn, and the cluster splits. Each of these changes the assignment of every face. They are measured while the
+cluster consumer is killed (SIGKILL) and started again between the transactions, and again undisturbed. A subscriber
+reads all records and counts those that repeat an assignment, and the faces whose assignment is missing or wrong in the
+end.
 """
 
 from __future__ import annotations
