@@ -69,9 +69,9 @@ def transform(
     clock: Callable[[], datetime],
     generation: str | None = None,
 ) -> None:
-    """Run a step over topics until `stop` is set; the current batch is then completed. Of a batch with
-    many outputs the rest is left to the next start.
+    """Run a step over topics until `stop` is set; the current transaction is then completed.
 
+    Of a publication that takes several transactions the rest is left to the next start.
     `restore_step` is called whenever partitions are assigned or revoked: it returns a step whose state stands for all
     records before the positions it is called with. Each batch has at most `max_records` records. Outputs are published
     to the topics of the clustering `generation`; `dead-letters` is the same for all generations. Raises Fatal.
