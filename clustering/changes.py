@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from clustering.cluster_changes import Moves, Place
 from clustering.columns.arrays import Names, Slots
 from clustering.graph import Graph
 from clustering.labelling import Labels
 from clustering.nodes import Nodes
 from clustering.published_clusters import PublishedClusters
-from schemas.clusters import Change, ClusterChanged, FaceAssigned, Role, Suggestion
+from schemas.clusters import ClusterChanged, FaceAssigned, Role, Suggestion
 
 Roles = npt.NDArray[np.uint8]
 
-_ROLES = (None, Role.CORE, Role.BORDER, Role.NOISE)
+# By the numbers of the roles; 0, unpublished, stands for no role.
+_ROLES = (Role.NOISE, Role.CORE, Role.BORDER, Role.NOISE)
 _UNPUBLISHED, _CORE, _BORDER, _NOISE = range(4)
 
 
@@ -27,22 +28,14 @@ class Delta:
     """What a batch changed, relative to the state before it, and nothing else.
 
     changes are ordered by cluster id, those of clusters that existed before ahead of created ones. assignments, and
-    removed, the ids of faces that have none any more, are ordered by face id.
+    removed, the ids of faces that have none any more, are ordered by face id. former: where the faces of both were
+    before, by face id, without those that had no assignment.
     """
 
     changes: tuple[ClusterChanged, ...] = ()
     assignments: tuple[FaceAssigned, ...] = ()
     removed: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _FormerMember:
-    """A face that left a cluster, or has another role in it, and its cluster now."""
-
-    face_id: str
-    published_at: int
-    stayed_core: bool
-    cluster_id: str
+    former: Mapping[str, Place] = field(default_factory=dict, compare=False, repr=False)
 
 
 def delta_of(graph: Graph, clusters: PublishedClusters, nodes: Slots, removed: Slots) -> Delta:
@@ -58,15 +51,20 @@ def delta_of(graph: Graph, clusters: PublishedClusters, nodes: Slots, removed: S
     changed |= table.labels[live] != table.published_labels[live]
     live, cluster_ids, roles = live[changed], cluster_ids[changed], roles[changed]
     removed = removed[table.published_role[removed] != _UNPUBLISHED]
-    former = _former_members(table, live, cluster_ids, roles, removed)
+    former = _former_places(table, live, removed)
     assignments = sorted(assignments_of(graph, live, cluster_ids, roles), key=lambda assignment: assignment.face_id)
     # A face that was analysed again loses a node and gets another: it is assigned, not removed.
     assigned = {assignment.face_id for assignment in assignments}
     removed_faces = sorted(set(table.face_id[removed].tolist()) - assigned)
+    moves = _moves(table, live, cluster_ids, roles, former)
+    changes = moves.changes(
+        clusters.sizes_before(), clusters.sizes_after(), lambda cluster_id: _keeps_core(graph, clusters, cluster_id)
+    )
+    delta = Delta(tuple(changes), tuple(assignments), tuple(removed_faces), former)
     mark_published(table, live, cluster_ids, roles)
     table.published_role[removed], table.published_cluster[removed] = _UNPUBLISHED, None
     table.published_labels[removed] = None
-    return Delta(tuple(_cluster_changes(clusters, former)), tuple(assignments), tuple(removed_faces))
+    return delta
 
 
 def mark_published(table: Nodes, live: Slots, cluster_ids: Names, roles: Roles) -> None:
@@ -115,59 +113,39 @@ def _suggestions(labels: Labels | None) -> tuple[Suggestion, ...]:
     return tuple(Suggestion(label_id=label_id, probability=value) for label_id, value in labels.distribution)
 
 
-def _former_members(
-    table: Nodes, live: Slots, cluster_ids: Names, roles: Roles, removed: Slots
-) -> dict[str, list[_FormerMember]]:
-    """By id of the cluster before: its faces whose assignment changed, and that are in a cluster still.
+def _former_places(table: Nodes, live: Slots, removed: Slots) -> dict[str, Place]:
+    """The last published places of the faces of these nodes, by face id.
 
-    `live` are the nodes whose assignment changed. A face that was analysed again is the same face: its former cluster
-    is that of its removed node.
+    A face that was analysed again is the same face: its place is that of its removed node.
     """
-    removed_published = zip(
-        table.published_role[removed].tolist(), table.published_cluster[removed].tolist(), strict=True
-    )
-    published_of_removed = dict(zip(table.face_id[removed].tolist(), removed_published, strict=True))
-    former: dict[str, list[_FormerMember]] = defaultdict(list)
-    columns = (
-        table.face_id[live].tolist(),
-        table.published_at[live].tolist(),
-        table.published_role[live].tolist(),
-        table.published_cluster[live].tolist(),
-        cluster_ids.tolist(),
-        roles.tolist(),
-    )
-    for face_id, published_at, former_role, former_cluster, cluster_id, role in zip(*columns, strict=True):
-        if former_role == _UNPUBLISHED:
-            former_role, former_cluster = published_of_removed.get(face_id, (_UNPUBLISHED, None))
-        if former_cluster is not None and cluster_id is not None:
-            stayed_core = former_role == role == _CORE
-            former[former_cluster].append(_FormerMember(face_id, published_at, stayed_core, cluster_id))
+    nodes = np.concatenate([live, removed])
+    nodes = nodes[table.published_role[nodes] != _UNPUBLISHED]
+    columns = table.face_id[nodes], table.published_cluster[nodes], table.published_role[nodes]
+    # Most faces share their places with others.
+    known: dict[tuple[str | None, int], Place] = {}
+    former: dict[str, Place] = {}
+    for face_id, cluster_id, role in zip(*(column.tolist() for column in columns), strict=True):
+        key = (cluster_id, role)
+        if key not in known:
+            known[key] = Place(cluster_id, _ROLES[role])
+        former[face_id] = known[key]
     return former
 
 
-def _cluster_changes(clusters: PublishedClusters, former: dict[str, list[_FormerMember]]) -> Iterator[ClusterChanged]:
-    before, after = clusters.sizes_before(), clusters.sizes_after()
-    for cluster_id in sorted(before):
-        yield from _changes_of(cluster_id, before[cluster_id], after.get(cluster_id, 0), former.get(cluster_id, []))
-    for cluster_id in sorted(after.keys() - before.keys()):
-        yield ClusterChanged(cluster_id=cluster_id, change=Change.CREATED, size=after[cluster_id])
+def _moves(table: Nodes, live: Slots, cluster_ids: Names, roles: Roles, former: Mapping[str, Place]) -> Moves:
+    """The moves of these nodes' faces from their former places to the present ones."""
+    moves = Moves()
+    columns = table.face_id[live], table.published_at[live], cluster_ids, roles
+    for face_id, published_at, cluster_id, role in zip(*(column.tolist() for column in columns), strict=True):
+        moves.add(face_id, published_at, former.get(face_id), Place(cluster_id, _ROLES[role]))
+    return moves
 
 
-def _changes_of(cluster_id: str, before: int, after: int, former: list[_FormerMember]) -> Iterator[ClusterChanged]:
-    """The changes of a cluster that existed before, from its sizes: of its cores and size, then of its id."""
-    parts = {member.cluster_id for member in former if member.stayed_core} | ({cluster_id} if after else set())
-    if len(parts) > 1:
-        yield ClusterChanged(cluster_id=cluster_id, change=Change.SPLIT, size=after, parts=tuple(sorted(parts)))
-    elif after > before:
-        yield ClusterChanged(cluster_id=cluster_id, change=Change.GROWN, size=after)
-    elif 0 < after < before:
-        yield ClusterChanged(cluster_id=cluster_id, change=Change.SHRUNK, size=after)
-    if not after:
-        # The id is that of the oldest face. Where this face still is in a cluster, an older one made the id change.
-        oldest = [member.cluster_id for member in former if member.face_id == cluster_id]
-        if oldest:
-            yield ClusterChanged(cluster_id=cluster_id, change=Change.MERGED, size=0, successor=oldest[0])
-        else:
-            heir = min(former, key=lambda member: (member.published_at, member.face_id), default=None)
-            successor = heir.cluster_id if heir else None
-            yield ClusterChanged(cluster_id=cluster_id, change=Change.RETIRED, size=0, successor=successor)
+def _keeps_core(graph: Graph, clusters: PublishedClusters, cluster_id: str) -> bool:
+    """Whether a cluster has a core that was published as core of the cluster of the same id."""
+    nodes = graph.nodes
+    # The id is that of a member.
+    named_after = np.fromiter(graph.node_index.live([cluster_id]).values(), np.int64)
+    members = clusters.members(int(clusters.keys_of(named_after)[0]))
+    cores = members[nodes.core[members] & (nodes.published_role[members] == _CORE)]
+    return bool((nodes.published_cluster[cores] == cluster_id).any())

@@ -58,7 +58,7 @@ class Clustering:
         clustering = cls(parameters)
         clustering.graph.restore(section(state, "graph"))
         clustering._membership.restore(section(state, "membership"))
-        nodes, live = clustering.graph.nodes, clustering._live()
+        nodes, live = clustering.graph.nodes, clustering.live_nodes()
         cluster_ids = clustering.published_clusters.cluster_ids_of(live)
         changes.mark_published(nodes, live, cluster_ids, changes.roles_of(nodes, live))
         return clustering
@@ -101,8 +101,8 @@ class Clustering:
         return delta
 
     def assignments(self) -> Iterator[FaceAssigned]:
-        """The assignment of every live face, in no particular order."""
-        nodes, live = self.graph.nodes, self._live()
+        """The assignment of every live face, in the order of `live_nodes`."""
+        nodes, live = self.graph.nodes, self.live_nodes()
         cluster_ids = self.published_clusters.cluster_ids_of(live)
         return changes.assignments_of(self.graph, live, cluster_ids, changes.roles_of(nodes, live))
 
@@ -110,6 +110,7 @@ class Clustering:
         """The number of faces of every cluster, by cluster id. Noise is in none."""
         return self.published_clusters.sizes()
 
-    def _live(self) -> Slots:
+    def live_nodes(self) -> Slots:
+        """The nodes of all live faces, ascending."""
         nodes = self.graph.nodes
         return np.flatnonzero(nodes.live[: nodes.used])

@@ -1,29 +1,34 @@
 """The cluster consumer: `neighbours` and `labels` in, `assignments` and `clusters` out. Its state is the graph.
 
 On a start the graph is restored from a snapshot, the records of `neighbours` since, and all of `labels`; nothing is
-searched. Then it is compared with what was published in `assignments`, and the difference is published. There is one
-after a change of parameters, and where compaction has deleted the tombstone that removed a face.
+searched. Then it is compared with what was published in `assignments`, and the difference is published: assignments,
+and the changes of clusters that lead there. There is one after a change of parameters, where a process was killed
+while it published a large delta, and where compaction has deleted the tombstone that removed a face.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from clustering import snapshot
+from clustering.cluster_changes import Place
 from clustering.clustering import Clustering, ClusteringInput, DecisionDeleted, Delta, NeighboursWithdrawn, Parameters
+from clustering.reconciliation import Published, reconcile
 from consumers import stages
 from consumers.resume import batches, batches_since, is_usable, snapshot_folder
 from errors import Fatal
-from schemas.clusters import FaceAssigned
-from schemas.codec import encoded
+from schemas.base import Event
+from schemas.clusters import Role
 from schemas.neighbours import parse_neighbours_key
-from schemas.topics import ASSIGNMENTS, CLUSTERS, LABELS, NEIGHBOURS, Tombstone, Topic, of_generation
+from schemas.topics import ASSIGNMENTS, CLUSTERS, LABELS, NEIGHBOURS, Record, Tombstone, Topic, of_generation
 from settings import ClusteringSettings, KafkaSettings, Settings
+from stream.chunks import DELTA
 from stream.reading import latest_values, read_to_end, read_until
-from stream.records import Output, Positions, Received, Rejected, RestoredStep
+from stream.records import Headers, Positions, Publication, Received, Rejected, RestoredStep, Unfinished
 from stream.topics import ensure_topics
 from stream.transform import transform
 
@@ -33,16 +38,19 @@ TOPICS = stages.STAGES[GROUP]
 
 _MAX_RECORDS = 256
 
+# CloudEvents attribute of the assignments of a delta that takes several transactions.
+FORMER = "ce_former"
+
 
 def parameters_of(settings: ClusteringSettings) -> Parameters:
     """The parameters of a clustering with these settings."""
     return Parameters(**settings.model_dump(exclude={"eps_max"}))
 
 
-def step(clustering: Clustering, batch: Sequence[Received]) -> list[Output]:
+def step(clustering: Clustering, batch: Sequence[Received]) -> Publication:
     """Apply neighbours and decisions to the clustering; what changed. Raises Fatal when eps is beyond eps_max."""
     inputs: list[ClusteringInput] = []
-    rejected: list[Output] = []
+    rejected: list[Rejected] = []
     for received in batch:
         message = received.message
         try:
@@ -56,7 +64,7 @@ def step(clustering: Clustering, batch: Sequence[Received]) -> list[Output]:
         delta = clustering.apply(inputs)
     except ValueError as error:
         raise Fatal(str(error)) from error
-    return [*rejected, *outputs(delta)]
+    return replace(publication_of(delta), rejected=rejected)
 
 
 def _deletion(tombstone: Tombstone) -> ClusteringInput:
@@ -65,9 +73,31 @@ def _deletion(tombstone: Tombstone) -> ClusteringInput:
     return NeighboursWithdrawn(*parse_neighbours_key(tombstone.key))
 
 
-def outputs(delta: Delta) -> list[Output]:
-    """A delta as it is published."""
-    return [*delta.changes, *delta.assignments, *(Tombstone(ASSIGNMENTS, face_id) for face_id in delta.removed)]
+def publication_of(delta: Delta) -> Publication:
+    """A delta as it is published.
+
+    Where it takes several transactions, each record of `assignments` has a header with the place of its face before the
+    delta. A process that is killed meanwhile loses nothing: its restart knows what was published before the delta.
+    """
+    removed = [Tombstone(ASSIGNMENTS, face_id) for face_id in delta.removed]
+
+    def former(output: Event | Tombstone) -> Headers:
+        return ((FORMER, former_header(delta.former.get(output.key))),)
+
+    return Publication([*delta.assignments, *removed], delta.changes, headers=former)
+
+
+def former_header(place: Place | None) -> bytes:
+    """A place as the role and, after a space, the cluster's id. Empty: no assignment."""
+    if place is None:
+        return b""
+    return f"{place.role.value} {place.cluster_id or ''}".encode()
+
+
+def place_of(header: bytes) -> Place | None:
+    """The place that `former_header` wrote; None where there was no assignment."""
+    role, _, cluster_id = header.decode().partition(" ")
+    return Place(cluster_id or None, Role(role)) if role else None
 
 
 def clustering_of(kafka: KafkaSettings, parameters: Parameters) -> Clustering:
@@ -79,13 +109,26 @@ def clustering_of(kafka: KafkaSettings, parameters: Parameters) -> Clustering:
     return clustering
 
 
-def difference(live: Iterable[FaceAssigned], published: dict[str, bytes]) -> list[Output]:
-    """What to publish so that `assignments` holds what is live. `published` is what it holds now: values by face id.
+def published_in(kafka: KafkaSettings, assignments: Topic, unfinished: Unfinished | None) -> Published:
+    """What `assignments` holds, and where the faces that an unfinished delta has published were before it."""
+    if unfinished is None:
+        return Published(latest_values(kafka, assignments))
+    former: dict[str, Place | None] = {}
 
-    The faces that are live are removed from `published`.
-    """
-    changed = [assignment for assignment in live if published.pop(assignment.face_id, None) != encoded(assignment)]
-    return [*changed, *(Tombstone(ASSIGNMENTS, face_id) for face_id in sorted(published))]
+    def see(face_id: str, record: Record) -> None:
+        headers = dict(record.headers)
+        if headers.get(DELTA) == unfinished.delta.encode():
+            former[face_id] = place_of(headers[FORMER])
+
+    return Published(latest_values(kafka, assignments, see), former, unfinished.logged)
+
+
+def difference(clustering: Clustering, published: Published, unfinished: Unfinished | None) -> list[Publication]:
+    """What to publish so that the topics hold what the clustering does, completing an unfinished delta first."""
+    deltas = list(reconcile(clustering, published))
+    if unfinished is None:
+        deltas = [delta for delta in deltas if delta != Delta()]
+    return [publication_of(delta) for delta in deltas]
 
 
 def run(
@@ -110,7 +153,9 @@ def run(
         clustering = _restored(settings, parameters, folder, positions, clock())
         return RestoredStep(
             lambda batch: step(clustering, batch),
-            difference(clustering.assignments(), latest_values(settings.kafka, assignments)),
+            lambda unfinished: difference(
+                clustering, published_in(settings.kafka, assignments, unfinished), unfinished
+            ),
             save=lambda positions: _save(clustering, folder, positions),
         )
 

@@ -12,6 +12,7 @@ from schemas.topics import Topic
 from settings import KafkaSettings
 from stream import clients
 from stream.reading import partitions_of
+from stream.records import Unfinished
 
 
 class LagReader:
@@ -26,7 +27,8 @@ class LagReader:
 
         Stages are queried in the order given. In the order of the data flow, with nothing published meanwhile, zeros
         for all mean that all is done: a stage commits its offsets and its outputs together, so its outputs are
-        counted when the next stage is queried.
+        counted when the next stage is queried. A publication that is unfinished counts too, as one record where the
+        group has read everything: so it is after a restart with other parameters.
         """
         return {group: self._lag(group, topics) for group, topics in stages.items()}
 
@@ -64,7 +66,9 @@ class LagReader:
             partition: committed[partition].offset if partition in committed else begins[partition]
             for partition in partitions
         }
-        return sum(max(0, ends[partition] - next_offsets[partition]) for partition in partitions)
+        lag = sum(max(0, int(ends[partition]) - int(next_offsets[partition])) for partition in partitions)
+        is_unfinished = any(Unfinished.from_metadata(one.metadata or "") for one in committed.values())
+        return max(lag, int(is_unfinished))
 
 
 @contextmanager

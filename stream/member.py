@@ -161,17 +161,18 @@ class Member:
         Raises what `call` raises. Once `stop` is set, Retriable is raised too.
         """
         future = self._worker.submit(self._retrying, call)
-        paused = False
         while not _done(future, _POLL_EVERY_S):
-            # Each time, since newly assigned partitions are not paused. Records that this poll returns of them are
-            # not lost: after a change of assignment, reading starts again at the committed offsets.
-            self._consumer.pause(*self._consumer.assignment())
-            paused = True
-            self._consumer.poll(timeout_ms=0)
-            self._resume_rejoining()
-        if paused:
-            self._consumer.resume(*self._consumer.assignment())
+            self.stay()
         return future.result()
+
+    def stay(self) -> None:
+        """Poll once without reading any record: a member that does not poll for minutes loses its partitions."""
+        # Newly assigned partitions are not paused. Records that this poll returns of them are not lost: after a change
+        # of assignment, reading starts again at the committed offsets.
+        self._consumer.pause(*self._consumer.assignment())
+        self._consumer.poll(timeout_ms=0)
+        self._resume_rejoining()
+        self._consumer.resume(*self._consumer.assignment())
 
     def _retrying(self, call: Callable[[], Result]) -> Result:
         retrying = Retrying(

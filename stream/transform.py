@@ -11,6 +11,11 @@ The order of a commit:
 
 Where 2 to 5 fail, the transaction is aborted, the state is discarded and restored at the committed offsets. A process
 that is killed leaves an open transaction, which its restart (same transactional id) aborts at once.
+
+A `Publication` of many outputs takes several transactions. Each but the last one commits the offsets of before, and
+beside them where the batch ends and that it is unfinished. The state is ahead of what is published until the last one.
+Where one of them fails, or the process ends, the state is restored at the end of the batch, and the step returns the
+outputs that are left; see chunks.py.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -31,10 +37,11 @@ from schemas.codec import encode
 from schemas.topics import DEAD_LETTERS, Record, Tombstone, Topic, of_generation, topic_of
 from settings import KafkaSettings
 from stream import clients
+from stream.chunks import chunks
 from stream.dead_letters import dead_letter_record
 from stream.failures import is_fenced, kafka_errors_are_fatal
 from stream.member import Batch, Member, as_offsets
-from stream.records import Output, Positions, Rejected, RestoredStep
+from stream.records import Headers, Output, Positions, Publication, Rejected, RestoredStep, Unfinished
 
 log = structlog.get_logger()
 
@@ -46,8 +53,8 @@ _SAVE_EVERY_S = 300.0
 # How long to wait for a record before calling `idle`, and between two calls of it that both found work.
 _WAIT_MS, _BUSY_WAIT_MS = 200, 10
 
-# A restored step may publish all of an archive: so many records in one transaction.
-_RESTORED_CHUNK = 10_000
+# A publication may be of all of an archive: so many outputs in one transaction, which takes about a second.
+CHUNK_OUTPUTS = 10_000
 
 
 def transform(
@@ -62,8 +69,9 @@ def transform(
     clock: Callable[[], datetime],
     generation: str | None = None,
 ) -> None:
-    """Run a step over topics until `stop` is set; the current batch is then completed.
+    """Run a step over topics until `stop` is set; the current transaction is then completed.
 
+    Of a publication that takes several transactions the rest is left to the next start.
     `restore_step` is called whenever partitions are assigned or revoked: it returns a step whose state stands for all
     records before the positions it is called with. Each batch has at most `max_records` records. Outputs are published
     to the topics of the clustering `generation`; `dead-letters` is the same for all generations. Raises Fatal.
@@ -75,7 +83,7 @@ def transform(
     try:
         with kafka_errors_are_fatal(kafka, group, member_name):
             producer.init_transactions()
-            _Loop(group, member, producer, restore_step, max_records, clock, generation).run(stop)
+            _Loop(group, member, producer, restore_step, max_records, stop, clock, generation).run()
     finally:
         member.close()
         producer.close(timeout=5)
@@ -89,6 +97,7 @@ class _Loop:
         producer: KafkaProducer,
         restore_step: Callable[[Positions], RestoredStep],
         max_records: int,
+        stop: threading.Event,
         clock: Callable[[], datetime],
         generation: str | None,
     ) -> None:
@@ -98,6 +107,7 @@ class _Loop:
         self._producer = producer
         self._restore_step = restore_step
         self._max_records = max_records
+        self._stop = stop
         self._clock = clock
         self._restored = _STANDBY
         self._committed: Positions = {}
@@ -106,8 +116,8 @@ class _Loop:
         self._saved: Positions = {}
         self._saved_at = time.monotonic()
 
-    def run(self, stop: threading.Event) -> None:
-        while not stop.is_set():
+    def run(self) -> None:
+        while not self._stop.is_set():
             try:
                 if self._member.reassigned:
                     self._restore()
@@ -129,29 +139,73 @@ class _Loop:
         self._save()
 
     def _restore(self) -> None:
-        """Restore the step at the committed offsets of the partitions that are assigned now."""
-        positions = self._member.take_assignment()
+        """Restore the step at the committed offsets of the partitions that are assigned now.
+
+        Where a publication is unfinished, at the end of its batch; what is left of it is published first.
+        """
+        committed = self._member.take_assignment()
         group_metadata = self._member.group_metadata
-        self._restored, self._committed, self._saved = _STANDBY, positions, positions
-        self._metadata = self._member.metadata
-        if not positions:
+        unfinished = Unfinished.from_metadata(self._member.metadata)
+        positions = {**committed, **unfinished.positions} if unfinished and committed else committed
+        self._restored, self._committed, self._saved = _STANDBY, committed, positions
+        self._metadata = unfinished.metadata if unfinished else self._member.metadata
+        if not committed:
             log.info("standing by", consumer=self._group)
             return
-        restored = self._member.work(lambda: self._restore_step(positions))
+        restored, publications = self._member.work(lambda: self._reconciled(positions, unfinished))
         if self._member.reassigned:
             return
         log.info("taking part", consumer=self._group, partitions=sorted(positions))
         self._member.seek(positions)
         self._restored = restored
-        for start in range(0, len(restored.outputs), _RESTORED_CHUNK):
-            if not self._member.reassigned:
-                self._commit(restored.outputs[start : start + _RESTORED_CHUNK], {}, group_metadata)
+        if unfinished and not publications:
+            publications = [Publication()]
+        for publication in publications:
+            self._publish(publication, positions, group_metadata, unfinished)
+            unfinished = None
+
+    def _reconciled(
+        self, positions: Positions, unfinished: Unfinished | None
+    ) -> tuple[RestoredStep, Sequence[Publication]]:
+        restored = self._restore_step(positions)
+        return restored, restored.reconcile(unfinished)
 
     def _process(self, batch: Batch) -> None:
         group_metadata = self._member.group_metadata
         outputs = self._member.work(lambda: self._restored.step(batch.received)) if batch.received else ()
-        if not self._member.reassigned:
-            self._commit([*batch.rejected, *outputs], self._restored.hold(batch.positions), group_metadata)
+        if self._member.reassigned:
+            return
+        if isinstance(outputs, Publication):
+            publication = replace(outputs, rejected=[*batch.rejected, *outputs.rejected])
+            self._publish(publication, batch.positions, group_metadata)
+        else:
+            positions = self._restored.hold(batch.positions)
+            self._commit([(output, ()) for output in (*batch.rejected, *outputs)], positions, group_metadata)
+
+    def _publish(
+        self,
+        publication: Publication,
+        positions: Positions,
+        group_metadata: Any,  # noqa: ANN401
+        resumed: Unfinished | None = None,
+    ) -> None:
+        """Publish the outputs of a step whose state stands for `positions`; the rest of them where it is resumed.
+
+        Once `stop` is set, the rest is left to the next start.
+        """
+        if self._member.reassigned:
+            return
+        unfinished = resumed or Unfinished(uuid4().hex, {**self._committed, **positions}, metadata=self._metadata)
+        for chunk in chunks(publication, unfinished, CHUNK_OUTPUTS, resumed=resumed is not None):
+            if chunk.unfinished is None:
+                self._commit(chunk.outputs, positions, group_metadata)
+                return
+            self._commit(chunk.outputs, {}, group_metadata, uncommitted=chunk.unfinished)
+            self._member.stay()
+            if self._stop.is_set():
+                self._member.invalidate()
+            if self._member.reassigned:
+                return
 
     def _idle(self) -> bool:
         """Let the step do work of its own; whether it had any."""
@@ -160,7 +214,7 @@ class _Loop:
         if (outputs or metadata != self._metadata) and not self._member.reassigned:
             # Records that were held may be done now.
             positions = self._restored.hold(self._member.positions()) if outputs else {}
-            self._commit(outputs, positions, group_metadata, metadata)
+            self._commit([(output, ()) for output in outputs], positions, group_metadata, metadata)
             return True
         return False
 
@@ -174,22 +228,27 @@ class _Loop:
 
     def _commit(
         self,
-        outputs: Sequence[Output],
+        outputs: Sequence[tuple[Output, Headers]],
         positions: Positions,
         group_metadata: Any,  # noqa: ANN401
         metadata: str | None = None,
+        uncommitted: Unfinished | None = None,
     ) -> None:
-        """Steps 2 to 5 of the order above. Without new checkpoint metadata, that of the last commit is kept."""
+        """Steps 2 to 5 of the order above. Without new checkpoint metadata, that of the last commit is kept.
+
+        `uncommitted`: the transaction is not the last one of a publication.
+        """
         metadata = self._metadata if metadata is None else metadata
+        # All offsets are sent, also where none has moved: they make the broker check the group metadata.
+        committed = {**self._committed, **positions}
         try:
             self._producer.begin_transaction()
             transaction, now = uuid4().hex, self._clock()
-            for number, output in enumerate(outputs):
+            for number, (output, headers) in enumerate(outputs):
                 topic, record = self._record(output, f"{transaction}-{number}", now)
-                self._producer.send(topic, value=record.value, key=record.key, headers=list(record.headers))
-            # Offsets are sent also where none has moved: they make the broker check the group metadata.
-            offsets = as_offsets(positions or self._committed, metadata)
-            self._producer.send_offsets_to_transaction(offsets, group_metadata)
+                self._producer.send(topic, value=record.value, key=record.key, headers=[*record.headers, *headers])
+            beside = uncommitted.as_metadata() if uncommitted else metadata
+            self._producer.send_offsets_to_transaction(as_offsets(committed, beside), group_metadata)
             self._producer.commit_transaction()
         except MessageSizeTooLargeError as error:
             raise Fatal(f"{self._group} made a record that is larger than the topic takes ({error})") from error
@@ -200,7 +259,7 @@ class _Loop:
             self._producer.abort_transaction()
             self._member.invalidate()
         else:
-            self._committed = {**self._committed, **positions}
+            self._committed = committed
             self._metadata = metadata
 
     def _commit_markers(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -122,6 +123,7 @@ class Subscriber:
 
     def assert_follows(self, delta: Delta) -> None:
         """Take in a delta, which has to follow from what was there and to repeat nothing of it."""
+        before = dict(self.assignments)
         for face_id in delta.removed:
             del self.assignments[face_id]
         for assignment in delta.assignments:
@@ -142,6 +144,29 @@ class Subscriber:
         for change in delta.changes:
             assert change.successor is None or change.successor in self.sizes
             assert set(change.parts) <= self.sizes.keys()
+        assert_splits_are_true(before, self.assignments, delta)
+        sizes = Counter(one.cluster_id for one in self.assignments.values() if one.cluster_id is not None)
+        assert self.sizes == sizes
+
+
+def assert_splits_are_true(before: dict[str, FaceAssigned], after: dict[str, FaceAssigned], delta: Delta) -> None:
+    """A split is reported of each cluster whose cores are in several now, and of no other.
+
+    An id whose cores are all in others now, and that still exists, is retired and created again.
+    """
+    cores: dict[str, set[str]] = {}
+    for face_id, old in before.items():
+        new = after.get(face_id)
+        if new is not None and old.cluster_id and new.cluster_id and old.role is new.role is Role.CORE:
+            cores.setdefault(old.cluster_id, set()).add(new.cluster_id)
+    splits = {one.cluster_id: set(one.parts) for one in delta.changes if one.change is Change.SPLIT}
+    assert splits == {cluster_id: parts for cluster_id, parts in cores.items() if len(parts) > 1}
+    exist = {one.cluster_id for one in after.values()}
+    kept_by_others = {cluster_id for cluster_id, parts in cores.items() if cluster_id in exist - parts}
+    retired = {one.cluster_id: one.successor for one in delta.changes if one.change is Change.RETIRED}
+    created = {one.cluster_id for one in delta.changes if one.change is Change.CREATED}
+    assert kept_by_others == created & retired.keys()
+    assert all(retired[cluster_id] in cores[cluster_id] for cluster_id in kept_by_others)
 
 
 def assigned(clustering: Clustering) -> dict[str, FaceAssigned]:

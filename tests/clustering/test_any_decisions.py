@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -16,22 +15,12 @@ from decisions.holding import DecisionDeleted
 from schemas.decisions import (
     Decision,
     DecisionUndone,
-    FaceNamed,
-    FacesLinked,
-    FacesSeparated,
-    NameRejected,
-    NameTakenBack,
 )
 from schemas.neighbours import NeighboursFound
-from tests.builders.clock import NOON
+from tests.builders.archive_history import SCANS, found, random_batch, random_decision
 from tests.builders.decisions import a_decision
-from tests.builders.neighbours import Held, hold, record
+from tests.builders.neighbours import Held, hold
 from tests.builders.oracle import Subscriber, assert_as_expected, assigned
-
-_SCANS = 4
-_FACES = [f"{scan}{letter}" for scan in range(_SCANS) for letter in "abc"]
-_LABELS = ["grace", "eileen", "marie"]
-_DISTANCES = (0.5, 1.0, 1.0, 1.5, 2.0, 2.0, 3.0)
 
 parameters_of_all_kinds = st.builds(
     Parameters,
@@ -39,39 +28,6 @@ parameters_of_all_kinds = st.builds(
     min_samples=st.sampled_from([1, 1, 2, 3]),
     min_sharpness=st.sampled_from([None, 50.0]),
 )
-
-
-def found(rng: random.Random, scan: int, version: int = 0) -> NeighboursFound:
-    """A scan whose faces lie near many others, so that there are clusters to decide on. Only its edges vary."""
-    names = [f"{scan}{letter}" for letter in "abc"]
-    edges = {name: [neighbour(rng) for _ in range(rng.choice([0, 1, 2, 2, 3]))] for name in names}
-    blurred = names[scan : scan + 1 + version]
-    return record(f"scan {scan}", version * _SCANS + scan, edges, minute=(2 * scan + version) % 3, blurred=blurred)
-
-
-def neighbour(rng: random.Random) -> tuple[str, int, float]:
-    scan, version = rng.randrange(_SCANS), rng.choice([0, 0, 0, 1])
-    return f"{scan}{rng.choice('abc')}", version * _SCANS + scan, rng.choice(_DISTANCES)
-
-
-def random_decision(rng: random.Random, number: int) -> Decision:
-    """About any faces, there or not; an undo of any other decision, made or not."""
-    one, other = rng.sample(_FACES, 2)
-    label = rng.choice(_LABELS)
-    at = NOON + timedelta(minutes=rng.randrange(8))
-    made: dict[str, object] = {"decision_id": f"{number:02}", "decided_at": at}
-    chance = rng.random()
-    if chance < 0.3:
-        return a_decision(FaceNamed, 0, face_id=one, label_id=label, name=label, **made)
-    if chance < 0.35:
-        return a_decision(NameTakenBack, 0, face_id=one, **made)
-    if chance < 0.45:
-        return a_decision(NameRejected, 0, face_id=one, label_id=label, **made)
-    if chance < 0.6:
-        return a_decision(FacesLinked, 0, face_id=one, other_face_id=other, **made)
-    if chance < 0.9:
-        return a_decision(FacesSeparated, 0, face_id=one, other_face_id=other, **made)
-    return a_decision(DecisionUndone, 0, undone_decision_id=f"{rng.randrange(20):02}", **made)
 
 
 @pytest.mark.slow
@@ -83,17 +39,7 @@ def test_after_every_batch_the_assignments_follow_from_records_and_decisions(
     clustering, subscriber, held = Clustering(parameters), Subscriber(), Held()
     decided: dict[str, Decision] = {}
     for size in sizes:
-        batch: list[ClusteringInput] = []
-        for _ in range(size):
-            chance = rng.random()
-            if chance < 0.5:
-                batch.append(random_decision(rng, rng.randrange(20)))
-            elif chance < 0.55:
-                batch.append(DecisionDeleted(f"{rng.randrange(20):02}"))
-            elif chance < 0.6:
-                batch.append(NeighboursWithdrawn(f"scan {rng.randrange(_SCANS)}", 0))
-            else:
-                batch.append(found(rng, rng.randrange(_SCANS), rng.choice([0, 0, 0, 1])))
+        batch = random_batch(rng, size)
         for it in batch:
             if isinstance(it, Decision):
                 decided[it.decision_id] = it
@@ -105,7 +51,7 @@ def test_after_every_batch_the_assignments_follow_from_records_and_decisions(
 
 
 def _of_faces_and_decisions(rng: random.Random) -> tuple[list[NeighboursFound], list[Decision]]:
-    return [found(rng, scan) for scan in range(_SCANS)], [
+    return [found(rng, scan) for scan in range(SCANS)], [
         random_decision(rng, number) for number in range(rng.randrange(20))
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from clustering import cluster_changes
 from clustering.clustering import Clustering, Delta, NeighboursWithdrawn, Parameters
 from clustering.redirects import Redirects
 from schemas.clusters import Change, ClusterChanged, Role
@@ -69,6 +70,41 @@ def test_without_its_oldest_face_a_cluster_goes_on_under_the_next() -> None:
     assert log(delta) == [("a", Change.RETIRED, 0), ("b", Change.CREATED, 2)]
     assert delta.changes[0].successor == "b"
     assert clusters(clustering) == {"b": "b", "c": "b"}
+
+
+def test_a_cluster_whose_oldest_face_takes_the_id_along_is_retired_and_not_split() -> None:
+    """The blurred b, the oldest face, is a border: first of a's cluster, then of that of c, which is nearer."""
+    clustering = Clustering(Parameters(eps=1.0, min_sharpness=50.0))
+    b = record("scan of b", 0, {"b": ()}, blurred=["b"])
+    clustering.apply([b, face("a", 1, ("b", 0, 0.9))])
+    assert clusters(clustering) == {"a": "b", "b": "b"}
+    delta = clustering.apply([face("c", 2, ("b", 0, 0.5))])
+    assert clusters(clustering) == {"a": "a", "b": "b", "c": "b"}
+    assert log(delta) == [("b", Change.RETIRED, 0), ("a", Change.CREATED, 1), ("b", Change.CREATED, 2)]
+    assert delta.changes[0].successor == "a"
+
+
+def test_a_cluster_that_splits_without_its_oldest_face_is_superseded_by_its_oldest_core() -> None:
+    clustering = Clustering(Parameters(eps=1.0, min_sharpness=50.0))
+    old = record("scan of old", 0, {"old": ()}, blurred=["old"])
+    left, right = face("left", 1, ("old", 0, 0.9)), face("right", 2)
+    clustering.apply([old, left, right, face("between", 3, ("left", 1, 0.9), ("right", 2, 0.9))])
+    assert clustering.sizes() == {"old": 4}
+    delta = clustering.apply([without("between"), face("new", 4, ("old", 0, 0.5))])
+    assert [(one.cluster_id, one.change, one.parts, one.successor) for one in delta.changes[:2]] == [
+        ("old", Change.SPLIT, ("left", "right"), None),
+        ("old", Change.RETIRED, (), "left"),
+    ]
+    assert log(delta)[2:] == [("left", Change.CREATED, 1), ("old", Change.CREATED, 2), ("right", Change.CREATED, 1)]
+
+
+def test_a_split_into_very_many_is_reported_in_several_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_changes, "MAX_PARTS", 2)
+    clustering = made(*(face(name, i) for i, name in enumerate("abcde")))
+    clustering.apply([face("hub", 5, *((name, i, 0.9) for i, name in enumerate("abcde")))])
+    delta = clustering.apply([without("hub")])
+    splits = [one.parts for one in delta.changes if one.change is Change.SPLIT]
+    assert splits == [("a", "b"), ("c", "d"), ("e",)]
 
 
 def test_the_last_face_of_a_cluster_retires_it_for_good() -> None:

@@ -30,7 +30,8 @@ def assignments_of(found: Sequence[NeighboursFound]) -> dict[str, FaceAssigned]:
         Received(NEIGHBOURS.name, 0, offset, encode(one, event_id="1", time=NOON), one)
         for offset, one in enumerate(found)
     ]
-    return {assigned.face_id: assigned for assigned in step(clustering, batch) if isinstance(assigned, FaceAssigned)}
+    outputs = step(clustering, batch).outputs
+    return {assigned.face_id: assigned for assigned in outputs if isinstance(assigned, FaceAssigned)}
 
 
 def test_without_gates_a_face_near_two_people_merges_their_clusters() -> None:

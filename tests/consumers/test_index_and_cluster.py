@@ -11,10 +11,9 @@ import pytest
 
 from consumers import cluster, index
 from errors import Fatal
-from schemas.clusters import FaceAssigned
-from schemas.codec import encode, encoded
+from schemas.codec import encode
 from schemas.neighbours import NeighboursFound
-from schemas.topics import ASSIGNMENTS, CLUSTERS, FACES, NEIGHBOURS, Tombstone, of_generation
+from schemas.topics import ASSIGNMENTS, CLUSTERS, FACES, NEIGHBOURS, of_generation
 from settings import Settings
 from stream.reading import read_to_end
 from stream.records import Received
@@ -145,17 +144,6 @@ def test_another_eps_takes_effect_on_a_restart(settings: Settings, embeddings: n
         while assignments(settings) != dbscan_clusters(embeddings[:200], 0.44):
             assert time.monotonic() < deadline, "the difference was not published"
             time.sleep(0.3)
-
-
-def test_the_difference_of_what_is_live_and_published_is_what_has_to_be_published() -> None:
-    def assignment(face_id: str, cluster_id: str) -> FaceAssigned:
-        fields = {"face_id": face_id, "scan_id": "s", "analysis": 1, "cluster_id": cluster_id, "role": "core"}
-        return FaceAssigned.model_validate(fields)
-
-    published = [assignment("same", "a"), assignment("moved", "a"), assignment("gone", "a")]
-    live = [assignment("same", "a"), assignment("moved", "b"), assignment("new", "b")]
-    outputs = cluster.difference(live, {one.face_id: encoded(one) for one in published})
-    assert outputs == [assignment("moved", "b"), assignment("new", "b"), Tombstone(ASSIGNMENTS, "gone")]
 
 
 def test_an_analysis_that_cannot_be_searched_becomes_a_dead_letter() -> None:

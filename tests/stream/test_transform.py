@@ -18,7 +18,7 @@ from settings import KafkaSettings
 from stream.lag import lag_reader
 from stream.member import Member
 from stream.reading import read_to_end, read_until
-from stream.records import Output, Positions, Received, RestoredStep
+from stream.records import Output, Positions, Publication, Received, RestoredStep
 from tests.builders.kafka import publish, publish_record
 from tests.builders.transforms import dead_letters, running_transform, scan, times_analysed, wait_until_scans_are_read
 from tests.stream import echo
@@ -148,7 +148,8 @@ def test_a_step_is_restored_at_the_committed_offsets(kafka: KafkaSettings) -> No
 
 def test_the_outputs_of_a_restored_step_are_published(kafka: KafkaSettings) -> None:
     publish(kafka, [scan("restored-1")])
-    with running_transform(kafka, "restored", lambda _: RestoredStep(echo.echo, [Tombstone(FACES, "reconciled")])):
+    publication = Publication([Tombstone(FACES, "reconciled")])
+    with running_transform(kafka, "restored", lambda _: RestoredStep(echo.echo, lambda _: [publication])):
         wait_until_scans_are_read(kafka, "restored")
     assert [received for received in read_to_end(kafka, FACES) if received.message == Tombstone(FACES, "reconciled")]
 
