@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from models.stores.deadline import Deadline
 from models.stores.errors import StoreUnavailable, UnavailableImage
 from models.stores.roots import Root, Roots, path_of
+from schemas.uris import without_credentials
 
 NO_ROOT = "files"
 """The store of a file that lies below no root."""
@@ -37,12 +38,11 @@ def root_name(roots: Roots, uri: str) -> str:
 
 def read(uri: str, roots: Roots, max_bytes: int, deadline: Deadline) -> bytes:
     """The bytes of a file. Raises UnavailableImage, StoreUnavailable and DeadlinePassed."""
-    parts = urlsplit(uri)
+    parts, path, uri = urlsplit(uri), _normal(path_of(uri)), without_credentials(uri)
     if parts.netloc not in ("", "localhost"):
         raise UnavailableImage(f"{uri}: a file uri names no host, and file:///folder/scan.jpg has three slashes")
     if parts.query or parts.fragment:
         raise UnavailableImage(f"{uri}: in a file uri ? and # are written %3F and %23")
-    path = _normal(path_of(uri))
     if not path.is_absolute():
         raise UnavailableImage(f"{uri}: a file uri has the whole path, as file:///folder/scan.jpg")
     if not roots.known():

@@ -69,6 +69,11 @@ class Stores:
                 reason = f"it did not arrive {within}, only {deadline.received:,} bytes came"
                 raise StoreUnavailable(store, reason, "scan") from error
             raise StoreUnavailable(store, f"no answer {within}", "unclear") from error
+        except (UnavailableImage, StoreUnavailable, MemoryError):
+            raise
+        except Exception as error:  # an error that nobody foresaw is due to the uri: it ends no command
+            shown = without_credentials(uri)
+            raise UnavailableImage(f"{shown} cannot be read ({type(error).__name__})") from error
 
     def _check(self, uri: str) -> None:
         shown = without_credentials(uri)
