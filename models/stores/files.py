@@ -58,6 +58,7 @@ def read(uri: str, roots: Roots, max_bytes: int, deadline: Deadline) -> bytes:
         _raise_if_away(root or Root(folder))
         raise UnavailableImage(f"nothing is at {uri}") from error
     except PermissionError as error:
+        _raise_if_away(root or Root(folder))  # a share may refuse everything, as when its login has expired
         raise UnavailableImage(f"{uri} must not be read by this user ({error.strerror})") from error
     except OSError as error:
         _raise_if_away(root or Root(folder))

@@ -132,9 +132,23 @@ def test_a_missing_file_is_missing_and_a_missing_root_is_an_outage(scans: Path) 
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_refused_and_a_root_without_it_is_an_outage(scans: Path) -> None:
+def test_a_file_without_permission_is_refused(scans: Path) -> None:
     (scans / "a.jpg").chmod(0)
     with pytest.raises(UnavailableImage, match="must not be read by this user"):
+        stores(scans).fetch((scans / "a.jpg").as_uri())
+
+
+def test_a_root_that_refuses_everything_is_an_outage(scans: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a network drive does when its login has expired. Simulated, since root may read everything."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("models.stores.files.os.open", refused)
+    with pytest.raises(UnavailableImage, match="must not be read by this user"):
+        stores(scans).fetch((scans / "a.jpg").as_uri())
+    monkeypatch.setattr("models.stores.files.os.scandir", refused)
+    with pytest.raises(StoreUnavailable, match=r"cannot be read \(Permission denied\)"):
         stores(scans).fetch((scans / "a.jpg").as_uri())
 
 
