@@ -20,6 +20,7 @@ NO_ROOT = "files"
 """The store of a file that lies below no root."""
 
 _CHUNK = 2**22
+_LONGEST_PATH = 4096
 _ALLOW = "allow its folder with FACESTREAM_STORES__ROOTS"
 # Errors of a disk or network drive, not of the file's name. EIO may be one bad sector.
 _OF_THE_DRIVE = {
@@ -45,6 +46,8 @@ def read(uri: str, roots: Roots, max_bytes: int, deadline: Deadline) -> bytes:
         raise UnavailableImage(f"{uri}: in a file uri ? and # are written %3F and %23")
     if not path.is_absolute():
         raise UnavailableImage(f"{uri}: a file uri has the whole path, as file:///folder/scan.jpg")
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise UnavailableImage(f"{uri} cannot be read (the path is too long)")
     if not roots.known():
         raise StoreUnavailable(NO_ROOT, "no folder may be read yet: set FACESTREAM_STORES__ROOTS", "store")
     root = roots.of(path)

@@ -262,3 +262,16 @@ def test_a_deadline_that_has_passed_stops_reading(scans: Path) -> None:
             files._read("file:///x", descriptor, 1000, Deadline(0))
     finally:
         os.close(descriptor)
+
+
+@pytest.mark.parametrize("length", [3_000, 12_000, 1_000_000])
+def test_a_path_that_is_too_long_is_refused_before_it_is_gone_through(scans: Path, length: int) -> None:
+    reader = stores(scans)
+    uri = f"{scans.as_uri()}/" + "a/" * (length // 2) + "b.jpg?token=secret"
+    reader.store_of(uri)
+    with pytest.raises(UnavailableImage) as caught:
+        reader.fetch(uri.partition("?")[0] if length < 10_000 else uri)
+    assert "secret" not in str(caught.value)
+    if length > 16_384:
+        assert "characters, at most 16,384 are read" in str(caught.value)
+        assert len(str(caught.value)) < 500
