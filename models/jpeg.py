@@ -35,7 +35,7 @@ def decode_jpeg(data: bytes, orientation: int = 1) -> RgbImage:
     `orientation` applies where the JPEG has none of its own.
     """
     bits, header = _checked(data)
-    # Pillow's plugin for JPEG reads MPO as well. It takes 8 bits only, but its header tells all that is needed here.
+    # Pillow's plugin for JPEG reads MPO as well. It takes 8 bits only, but its header has all that is needed here.
     with opened(io.BytesIO(header), ["JPEG"]) as image:
         own = image.getexif().get(_EXIF_ORIENTATION)
         large = image.width * image.height > _LARGE and image.mode in ("L", "RGB")
