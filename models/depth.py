@@ -15,6 +15,8 @@ from models.pixels import bands
 _MOST_HIGHLIGHTS = 0.01
 # A picture has at least this many gray levels: fewer are noise on black, which is left dark.
 _FEWEST_BITS = 4
+# Maps mark what was not measured by the lowest number of a float (GDAL's no-data value), or by none.
+_NO_DATA = 1e30
 
 
 def to_eight_bits(
@@ -50,7 +52,8 @@ def _from_any(band: npt.NDArray[np.generic], low: float, high: float) -> npt.NDA
     if np.issubdtype(band.dtype, np.floating):
         np.nan_to_num(scaled, copy=False, nan=low, posinf=high, neginf=low)
     scaled -= np.float32(low)
-    scaled *= np.float32(255.0 / (high - low)) if high > low else np.float32(0)
+    with np.errstate(over="ignore"):
+        scaled *= np.float32(255.0 / (high - low)) if high > low else np.float32(0)
     np.clip(scaled, 0, 255, out=scaled)
     return np.rint(scaled, out=scaled)
 
@@ -82,7 +85,8 @@ def _used_bits(largest: int, bits: int) -> int:
 
 
 def _scale_of_floats(values: npt.NDArray[np.floating]) -> tuple[float, float]:
-    finite = values[np.isfinite(values)] if not np.isfinite(values).all() else values
+    usable = np.abs(values) < min(_NO_DATA, float(np.finfo(values.dtype).max))
+    finite = values if usable.all() else values[usable]
     if finite.size == 0:
         return 0.0, 1.0
     low, high = float(finite.min()), float(finite.max())

@@ -67,6 +67,11 @@ def _in_bands(image: Image.Image) -> RgbImage:
 
 def _alpha_was_never_filled_in(image: Image.Image) -> bool:
     """Whether the alpha channel is zero everywhere above colours that make a picture: that picture is opaque."""
+    opacity = image.info.get("transparency")
+    if image.mode == "P" and isinstance(opacity, bytes):
+        # An opacity for each colour of the palette; those beyond it are opaque.
+        used = [number for number, count in enumerate(image.histogram()) if count]
+        return len(used) > 1 and all(number < len(opacity) and opacity[number] == 0 for number in used)
     if image.mode not in _WITH_ALPHA:
         return False
     *colours, alpha = [image.getchannel(number).getextrema() for number in range(len(image.getbands()))]
@@ -94,10 +99,11 @@ def _opaque(image: Image.Image) -> _Convert:
 
 def _ignoring_alpha(image: Image.Image) -> _Convert:
     def convert(band: Image.Image) -> npt.NDArray[np.uint8]:
+        if image.mode in ("P", "PA"):
+            band.info.pop("transparency", None)
+            return np.asarray(band.convert("RGB"))
         # Pillow would drop the colours of premultiplied pixels without opacity.
         channels = np.asarray(band)[:, :, :-1]
-        if image.mode == "PA":
-            return np.asarray(band.convert("RGB"))
         return np.asarray(np.repeat(channels, 3 // channels.shape[2], axis=2))
 
     return convert

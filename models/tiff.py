@@ -60,6 +60,8 @@ def _check_kind(directory: Directory) -> None:
         raise UnreadableImage(f"a TIFF of a kind that is not read (compression {compression})")
     if photometric not in tifffile.PHOTOMETRIC._value2member_map_:
         raise UnreadableImage(f"a TIFF of a kind that is not read (colours {photometric})")
+    if len(set(directory.tags.get(tiff_pages.SAMPLE_FORMAT, (1,)))) > 1:
+        raise UnreadableImage("a TIFF of a kind that is not read (samples of different formats)")
 
 
 def _photometric(directory: Directory) -> int:
@@ -80,7 +82,8 @@ def _is_plain(directory: Directory) -> bool:
         and directory.value(tiff_pages.FILL_ORDER, 1) == 1
         and tiff_pages.EXTRA_SAMPLES not in directory.tags
         and compression in _PLAIN_COMPRESSIONS
-        and photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _INKS)
+        # Pillow takes the colours of palettes for 16 bits, as they should be, and shows those of 8 bits as black.
+        and photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _INKS)
     )
 
 
@@ -112,7 +115,12 @@ def _by_libtiff(data: bytes, directory: Directory) -> RgbImage:
     # libtiff opens the file by its header. A copy of the file is needed unless the page is the first one.
     header = tiff_pages.redirected_header(data, directory)
     pointed = data if data.startswith(header) else header + data[len(header) :]
-    rgba = imagecodecs.tiff_decode(pointed, index=0, asrgb=True)
+    try:
+        rgba = imagecodecs.tiff_decode(pointed, index=0, asrgb=True)
+    except imagecodecs.TiffError as error:
+        if "can not handle" in str(error):
+            raise UnreadableImage(f"a TIFF of a kind that is not read ({_kind(page)})") from error
+        raise
     orientation = directory.value(tiff_pages.ORIENTATION, 1)
     # libtiff mirrors the image by its orientation, but does not turn it: undone here, since both are done below.
     if orientation in (2, 3, 6, 7):
@@ -125,7 +133,7 @@ def _by_libtiff(data: bytes, directory: Directory) -> RgbImage:
 def _by_tifffile(data: bytes, directory: Directory) -> RgbImage:
     page = _page(data, directory)
     _check_complete(page, len(data))
-    kind = f"{page.bitspersample}-bit, {_name(page.photometric)}, {_name(page.compression)}"
+    kind = _kind(page)
     try:
         values = page.asarray(maxworkers=1, buffersize=_READ_AT_ONCE)
     except (ValueError, NotImplementedError, ImportError) as error:
@@ -137,6 +145,8 @@ def _by_tifffile(data: bytes, directory: Directory) -> RgbImage:
         raise UnreadableImage("the image is damaged: no pixels are in it")
     if np.issubdtype(values.dtype, np.complexfloating):
         raise UnreadableImage(f"a TIFF of a kind that is not read (complex numbers, {kind})")
+    if page.bitspersample == 24 and page.parent.byteorder == ">" and values.dtype == np.uint32:
+        values >>= 8  # tifffile leaves these in the upper bytes
     samples = _channels_last(values, page)
     return oriented(_rgb_of_page(samples, page, kind), directory.value(tiff_pages.ORIENTATION, 1))
 
@@ -168,6 +178,10 @@ def _stored(page: tifffile.TiffPage, data: bytes) -> list[memoryview]:
     return [view[offset : offset + count] for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
 
 
+def _kind(page: tifffile.TiffPage) -> str:
+    return f"{page.bitspersample}-bit, {_name(page.photometric)}, {_name(page.compression)}"
+
+
 def _name(member: Any) -> str:  # noqa: ANN401
     """The name of one of tifffile's constants; a number that it does not know."""
     return str(getattr(member, "name", member))
@@ -187,9 +201,13 @@ def _rgb_of_page(samples: npt.NDArray[Any], page: tifffile.TiffPage, kind: str) 
     photometric = int(page.photometric)
     colours = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _PALETTE: 1, _RGB: 3, _YCBCR: 3, _INKS: 4, _CIELAB: 3, _ICCLAB: 3}
     count = colours.get(photometric)
+    if photometric == _CIELAB and samples.shape[2] in (1, 2):
+        # L* alone (TIFF 6.0, section 23): a* and b* are 0.
+        samples = np.dstack([samples[:, :, :1], np.zeros((*samples.shape[:2], 2), samples.dtype)])
     if count is None or samples.shape[2] < count:
         raise UnreadableImage(f"a TIFF of a kind that is not read ({kind}, {samples.shape[2]} samples a pixel)")
-    bits = int(page.bitspersample)
+    # Of samples of different depths tifffile makes bytes.
+    bits = 8 * samples.dtype.itemsize if isinstance(page.bitspersample, tuple) else int(page.bitspersample)
     if photometric in (_CIELAB, _ICCLAB):
         return _rgb_of_lab_samples(samples[:, :, :3], bits, signed=photometric == _CIELAB)
     if photometric == _PALETTE:
@@ -222,6 +240,7 @@ def _alpha(
 
 def _rgb_of_palette(numbers: npt.NDArray[Any], page: tifffile.TiffPage) -> RgbImage:
     colormap = page.colormap
+    numbers = numbers.astype(np.uint8) if numbers.dtype == np.bool_ else numbers
     if colormap is None or colormap.ndim != 2 or numbers.max(initial=0) >= colormap.shape[1]:
         raise UnreadableImage("the image is damaged: its palette lacks colours that it uses")
     # 16 bits a colour, but some writers use 8 of them.

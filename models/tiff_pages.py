@@ -8,7 +8,7 @@ the levels of a pyramid, and a thumbnail. Images in SubIFDs are never pages, unl
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -25,12 +25,15 @@ _WANTED = {
 _INTEGERS = {1: "B", 3: "H", 4: "L", 13: "L", 16: "Q", 18: "Q"}
 _MOST_VALUES = 64
 _MOST_ENTRIES = 4096
-_MOST_PAGES = 65_536
+_MOST_PAGES = 10_000
+# A thumbnail is compared with so many of the sizes before it: all with all would take hours in a hostile file.
+_MOST_COMPARED = 32
 
 # Values of PhotometricInterpretation (DNG 1.6) and Compression (Nikon, Sony, Pentax, Samsung) of sensor data.
 _SENSOR_COLOURS = {32803, 34892}
 _SENSOR_COMPRESSIONS = {34713, 32767, 32769, 32770, 65535}
 _REDUCED, _MASK = 1, 4
+_Kind = tuple[tuple[int, int], int, Sequence[int] | None]
 # The longer side of a thumbnail, in pixels, that is recognised without a mark.
 _LARGEST_THUMBNAIL = 256
 
@@ -89,11 +92,16 @@ def pages(data: bytes) -> list[Directory]:
     """
     layout = _layout(data)
     chain = list(_chain(data, layout))
-    found = [
-        directory
-        for number, directory in enumerate(chain)
-        if directory.broken or not (_is_marked(directory) or _is_smaller_copy(chain, number))
-    ]
+    found: list[Directory] = []
+    earlier: dict[_Kind, Directory] = {}
+    for number, directory in enumerate(chain):
+        if directory.broken or not (_is_marked(directory) or _is_smaller_copy(chain, number, earlier.values())):
+            found.append(directory)
+        # One of each kind, the latest last.
+        earlier.pop(_kind(directory), None)
+        earlier[_kind(directory)] = directory
+        if len(earlier) > _MOST_COMPARED:
+            del earlier[next(iter(earlier))]
     if any(not directory.broken for directory in found):
         return found
     # All are marked as reduced: the picture is in a SubIFD, or the largest is all there is.
@@ -146,7 +154,9 @@ def _chain(data: bytes, layout: _Layout) -> Iterator[Directory]:
     """The directories one after the other; a broken one ends the chain where the next cannot be found."""
     (offset,) = layout.offset.unpack_from(data, layout.first)
     seen: set[int] = set()
-    while offset and offset not in seen and len(seen) < _MOST_PAGES:
+    while offset and offset not in seen:
+        if len(seen) == _MOST_PAGES:
+            raise UnreadableImage(f"a TIFF of a kind that is not read (more than {_MOST_PAGES:,} pages)")
         # Some writers leave a number without meaning behind their only directory.
         if len(seen) == 1 and offset >= len(data):
             return
@@ -195,7 +205,7 @@ def _is_marked(directory: Directory) -> bool:
     return NEW_SUBFILE_TYPE not in directory.tags and directory.value(SUBFILE_TYPE) == 2
 
 
-def _is_smaller_copy(chain: Sequence[Directory], number: int) -> bool:
+def _is_smaller_copy(chain: Sequence[Directory], number: int, earlier: Iterable[Directory]) -> bool:
     """Whether a directory without a mark is a level of a pyramid, or a thumbnail, of the page before it.
 
     Both have the page's proportions and kind of samples. A level has half the size of the directory before it, and is
@@ -211,8 +221,7 @@ def _is_smaller_copy(chain: Sequence[Directory], number: int) -> bool:
         last += 1
     if levels > 0 and (TILE_WIDTH in directory.tags or last - first > 1):
         return True
-    page = next((other for other in reversed(chain[:number]) if _is_larger(other, directory)), None)
-    return page is not None and max(directory.size) <= _LARGEST_THUMBNAIL
+    return max(directory.size) <= _LARGEST_THUMBNAIL and any(_is_larger(page, directory) for page in earlier)
 
 
 def _halves(larger: Directory, smaller: Directory) -> bool:
@@ -231,6 +240,9 @@ def _is_larger(page: Directory, other: Directory) -> bool:
 
 
 def _same_kind(one: Directory, other: Directory) -> bool:
-    if one.broken or other.broken:
-        return False
-    return one.value(SAMPLES, 1) == other.value(SAMPLES, 1) and one.tags.get(BITS) == other.tags.get(BITS)
+    return not one.broken and not other.broken and _kind(one)[1:] == _kind(other)[1:]
+
+
+def _kind(directory: Directory) -> _Kind:
+    """Size, samples of a pixel, and their depths."""
+    return directory.size, directory.value(SAMPLES, 1), directory.tags.get(BITS)

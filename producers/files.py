@@ -25,7 +25,7 @@ from producers.folders import Excluded, SkipKind, Skipped, Unreadable, counted_b
 from producers.manifest import SUFFIXES as MANIFEST_SUFFIXES
 from producers.manifest import Row, read_manifest
 from schemas.scans import ScanPublished
-from schemas.uris import has_credentials, without_credentials
+from schemas.uris import CUT, has_credentials, without_credentials
 
 UNREADABLE_SHA256 = "0" * 64
 """The digest of a file that could not be read when it was published. `detect` reports the file missing instead."""
@@ -33,7 +33,8 @@ UNREADABLE_SHA256 = "0" * 64
 # The schema allows 1024; the rest is for "#page=N".
 _MAX_SCAN_ID = 1000
 _SUFFIXES = ", ".join(MEDIA_TYPES)
-_SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
+# A chain of uris counts as one, so that a login in it is found: it is refused later.
+_SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*::)*[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 
 @dataclass(frozen=True)
@@ -233,6 +234,8 @@ def _source_of_row(row: Row, folder: Path, collection: str | None) -> Source:
 
 
 def _refuse_credentials(uri: str) -> None:
+    if without_credentials(uri).endswith(f"://{CUT}"):
+        raise UserError(f"{without_credentials(uri)}: not a valid uri, or one that cannot be shown without a login")
     if has_credentials(uri):
         raise UserError(
             f"{without_credentials(uri)}: the uri has a login, or a signature, which everybody would see who reads the "

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 from enum import Enum, auto
 from functools import lru_cache
 from pathlib import Path
@@ -61,13 +62,16 @@ def is_same_file(uri: str, other: str) -> bool:
 
 
 def holds(uri: str, sha256: str) -> bool:
-    """Whether the file at this uri has this content. True where it is not gone and cannot be read."""
+    """Whether the file at this uri has this content. True where it is not gone and cannot be read.
+
+    Only regular files are opened: a pipe would wait for its writer, and some devices never end.
+    """
     path = path_of(uri)
     if path is None:
         return True
     try:
-        stat = path.stat()
-        return _digest(path, stat.st_size, stat.st_mtime_ns) == sha256
+        status = path.stat()
+        return stat.S_ISREG(status.st_mode) and _digest(path, status.st_size, status.st_mtime_ns) == sha256
     except ValueError:
         return False
     except OSError as error:
@@ -80,6 +84,8 @@ def why_unreadable(uri: str) -> str | None:
     if path is None:
         return None
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return "not a file"
         with path.open("rb") as file:
             file.read(1)
     except ValueError:

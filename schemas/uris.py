@@ -15,11 +15,17 @@ _SECRET = re.compile(
     r"sessionid|policy)$|api[-_]?key|access[-_]?key|subscription[-_]key|key[-_]pair[-_]id|accessid$",
     re.IGNORECASE,
 )
+# A login in a uri that is not the whole uri: in a chain of uris, or in the path of another one.
+_LOGIN = re.compile(r"(?<=:)//[^/?#@\s]*@")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
 
 
 def without_credentials(uri: str) -> str:
     """A uri without user and password, and with secret parameters cut. A malformed one loses all but its scheme."""
+    return _LOGIN.sub("//", _without_own_credentials(uri))
+
+
+def _without_own_credentials(uri: str) -> str:
     try:
         parts = urlsplit(uri)
         _ = parts.port

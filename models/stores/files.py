@@ -14,11 +14,13 @@ from urllib.parse import urlsplit
 from models.stores.deadline import Deadline
 from models.stores.errors import StoreUnavailable, UnavailableImage
 from models.stores.roots import Root, Roots, path_of
+from schemas.uris import without_credentials
 
 NO_ROOT = "files"
 """The store of a file that lies below no root."""
 
 _CHUNK = 2**22
+_LONGEST_PATH = 4096
 _ALLOW = "allow its folder with FACESTREAM_STORES__ROOTS"
 # Errors of a disk or network drive, not of the file's name. EIO may be one bad sector.
 _OF_THE_DRIVE = {
@@ -37,14 +39,15 @@ def root_name(roots: Roots, uri: str) -> str:
 
 def read(uri: str, roots: Roots, max_bytes: int, deadline: Deadline) -> bytes:
     """The bytes of a file. Raises UnavailableImage, StoreUnavailable and DeadlinePassed."""
-    parts = urlsplit(uri)
+    parts, path, uri = urlsplit(uri), _normal(path_of(uri)), without_credentials(uri)
     if parts.netloc not in ("", "localhost"):
         raise UnavailableImage(f"{uri}: a file uri names no host, and file:///folder/scan.jpg has three slashes")
     if parts.query or parts.fragment:
         raise UnavailableImage(f"{uri}: in a file uri ? and # are written %3F and %23")
-    path = _normal(path_of(uri))
     if not path.is_absolute():
         raise UnavailableImage(f"{uri}: a file uri has the whole path, as file:///folder/scan.jpg")
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise UnavailableImage(f"{uri} cannot be read (the path is too long)")
     if not roots.known():
         raise StoreUnavailable(NO_ROOT, "no folder may be read yet: set FACESTREAM_STORES__ROOTS", "store")
     root = roots.of(path)
@@ -58,6 +61,7 @@ def read(uri: str, roots: Roots, max_bytes: int, deadline: Deadline) -> bytes:
         _raise_if_away(root or Root(folder))
         raise UnavailableImage(f"nothing is at {uri}") from error
     except PermissionError as error:
+        _raise_if_away(root or Root(folder))  # a share may refuse everything, as when its login has expired
         raise UnavailableImage(f"{uri} must not be read by this user ({error.strerror})") from error
     except OSError as error:
         _raise_if_away(root or Root(folder))

@@ -36,17 +36,20 @@ _HEADERS = {"Accept": "image/*, */*;q=0.5", "Accept-Encoding": "identity", "User
 
 @dataclass(frozen=True)
 class Answer:
-    """A server's answer. body: the scan where the status is 200, else the beginning of the text."""
+    """A server's answer. body: the scan where the status is 200, else the beginning of the text.
+
+    code: S3's name for an error.
+    """
 
     status: int
-    reason: str
     headers: Mapping[str, str]
     body: bytes
+    code: str = ""
 
     @property
     def line(self) -> str:
-        """The status as a person reads it."""
-        return f"{self.status} {self.reason}".strip()
+        """The status as a person reads it; not in the words of the server, which may be any."""
+        return f"{self.status} {self.code or http.client.responses.get(self.status, '')}".strip()
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,10 @@ def get(uri: str, rules: Rules, deadline: Deadline, *, login: bool = True) -> An
     """The answer to one request. Raises UnavailableImage, StoreUnavailable and DeadlinePassed."""
     parts = _checked(uri)
     store, shown = origin(uri), without_credentials(uri)
-    connection = _Connection(parts, rules, deadline)
+    try:
+        connection = _Connection(parts, rules, deadline)
+    except http.client.InvalidURL as error:
+        raise UnavailableImage(f"{shown} is not a valid uri") from error
     try:
         try:
             connection.request("GET", _target(parts), headers=_HEADERS | (_login(parts, rules.netrc) if login else {}))
@@ -111,7 +117,7 @@ def get(uri: str, rules: Rules, deadline: Deadline, *, login: bool = True) -> An
             raise StoreUnavailable(store, f"no answer ({reason})", "unclear") from error
         headers = {name.lower(): value for name, value in response.getheaders()}
         body = _body(shown, store, response, headers, rules.max_bytes, deadline)
-        return Answer(response.status, response.reason, headers, body)
+        return Answer(response.status, headers, body)
     finally:
         connection.close()
 

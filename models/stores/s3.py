@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 from models.stores import http
 from models.stores.deadline import Deadline
 from models.stores.errors import StoreUnavailable, UnavailableImage
+from schemas.uris import without_credentials
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _SIGNED_FOR_S = 3600
-_CODE = re.compile(rb"<Code>(\w+)</Code>")
+_CODE = re.compile(rb"<Code>(\w{1,64})</Code>")
 _REGION = "x-amz-bucket-region"
 
 
@@ -40,7 +41,7 @@ class S3:
         store, bucket = bucket_name(uri), urlsplit(uri).netloc
         key = uri.partition("://")[2].partition("/")[2]
         if not _BUCKET.fullmatch(bucket) or not key:
-            raise UnavailableImage(f"{uri} is not of the form s3://bucket/key")
+            raise UnavailableImage(f"{without_credentials(uri)} is not of the form s3://bucket/key")
         # The operator's endpoint, whatever its address; a redirect of S3 is to another region of it.
         rules = http.Rules(private_hosts=None, max_bytes=max_bytes)
         answer = self._get(store, bucket, key, rules, deadline)
@@ -51,8 +52,8 @@ class S3:
         if answer.status == 200:
             return answer.body
         match = _CODE.search(answer.body)
-        code = match[1].decode() if match else answer.reason
-        answer = http.Answer(answer.status, code, answer.headers, b"")
+        code = match[1].decode() if match else ""
+        answer = http.Answer(answer.status, answer.headers, b"", code)
         if code == "NoSuchBucket":
             raise StoreUnavailable(store, "there is no such bucket", "store")
         if code in ("ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed"):

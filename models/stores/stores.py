@@ -19,6 +19,10 @@ Fetch = Callable[[str], bytes]
 
 # A store with so many calls that hang is left alone until one of them returns.
 _MOST_HANGING = 4
+# A path of 4,096 bytes, the longest that Linux opens, with an escape for each. What is longer is not looked at: a
+# megabyte of folders in a uri takes hours to go through.
+_LONGEST_URI = 16_384
+_TOO_LONG = "uris that are too long"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # fsspec's chains: one uri inside of another, or after a ::
 _CHAIN = re.compile(r"^[^/]*::|::[A-Za-z][A-Za-z0-9+.-]*://")
@@ -37,6 +41,8 @@ class Stores:
 
     def store_of(self, uri: str) -> str:
         """What fails together: the root of a file, the server of an http uri, a bucket. Reads nothing."""
+        if len(uri) > _LONGEST_URI:
+            return _TOO_LONG
         try:
             return self._store_of(uri)
         except ValueError:
@@ -69,8 +75,16 @@ class Stores:
                 reason = f"it did not arrive {within}, only {deadline.received:,} bytes came"
                 raise StoreUnavailable(store, reason, "scan") from error
             raise StoreUnavailable(store, f"no answer {within}", "unclear") from error
+        except (UnavailableImage, StoreUnavailable, MemoryError):
+            raise
+        except Exception as error:  # an error that nobody foresaw is due to the uri: it ends no command
+            shown = without_credentials(uri)
+            raise UnavailableImage(f"{shown} cannot be read ({type(error).__name__})") from error
 
     def _check(self, uri: str) -> None:
+        if len(uri) > _LONGEST_URI:
+            shown = without_credentials(uri[:200])
+            raise UnavailableImage(f"{shown}… has {len(uri):,} characters, at most {_LONGEST_URI:,} are read")
         shown = without_credentials(uri)
         scheme, separator, rest = uri.partition("://")
         if _CONTROL.search(uri):

@@ -61,7 +61,7 @@ def test_bad_scans_become_dead_letters_with_their_reason(start: StartSystem, tmp
         "album/empty.jpg": "the file is empty",
         "album/text.jpg": "not an image",
         "album/missing.jpg": "nothing is at file://",
-        "album/other.jpg": "has the sha256",
+        "album/other.jpg": "has another sha256",
         "album/garbage": "Invalid JSON",
         "album/foreign": "not a CloudEvent",
     }

@@ -120,6 +120,60 @@ def test_channel_definitions_and_sycc_of_jpeg_2000() -> None:
     assert inspect(codestream).media_type == "image/j2c"
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4, 6])
+def test_a_jpeg_2000_of_few_bits_uses_the_whole_scale(bits: int) -> None:
+    values = (GRAY >> (8 - bits)).astype(np.uint8)
+    expected = np.round(values * (255 / (2**bits - 1)))
+    assert_shows(codecs.jpeg2k_encode(values, level=0, bitspersample=bits), np.dstack([expected] * 3).astype(np.uint8))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("gray", [False, True])
+def test_a_profile_in_a_jpeg_2000_is_applied_once(bits: int, gray: bool) -> None:
+    values = (GRAY if gray else COLOURS).astype(np.uint8 if bits == 8 else np.uint16) * (1 if bits == 8 else 257)
+    channels = 1 if gray else 3
+    profile = _box(b"colr", struct.pack(">BBB", 2, 0, 0) + profile_with_swapped_colours())
+    header = _box(b"ihdr", struct.pack(">LLHBBBB", 64, 96, channels, bits - 1, 7, 0, 0)) + profile
+    data = (
+        _box(b"jP  ", b"\r\n\x87\n")
+        + _box(b"ftyp", b"jp2 \0\0\0\0jp2 ")
+        + _box(b"jp2h", header)
+        + _box(b"jp2c", codecs.jpeg2k_encode(values, level=0, codecformat="j2k"))
+    )
+    assert_shows(data, np.dstack([GRAY] * 3) if gray else np.ascontiguousarray(COLOURS[:, :, ::-1]), 3)
+
+
+@pytest.mark.parametrize("bits", [12, 13, 16])
+@pytest.mark.parametrize("gray", [False, True])
+def test_a_jpeg_of_more_than_eight_bits_is_read_upright(bits: int, gray: bool) -> None:
+    values = np.round((GRAY if gray else COLOURS) * ((2**bits - 1) / 255)).astype(np.uint16)
+    data = codecs.jpeg8_encode(values, lossless=True, bitspersample=bits)
+    expected = np.dstack([GRAY] * 3) if gray else COLOURS
+    assert_shows(data, expected)
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x03\0\0\0\0\0\0"
+    turned = data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:]
+    assert_shows(turned, np.ascontiguousarray(expected[::-1, ::-1]))
+    with pytest.raises(UnreadableImage, match="damaged: the file ends before the picture"):
+        decode(data[:-40])
+
+
+def test_the_reason_for_another_process_of_jpeg_names_it() -> None:
+    with pytest.raises(UnreadableImage, match=r"a JPEG of a kind that is not read \(JPEG-LS\)"):
+        decode(codecs.jpegls_encode(COLOURS))
+    for beginning in (b"\xff\xd8\xff", b"\xff\xd8\xff\xe0\xff\xff", b"\xff\xd8\xff\xc0\0"):
+        with pytest.raises(UnreadableImage, match="the image is damaged: a JPEG without a frame"):
+            decode(beginning)
+
+
+def test_a_palette_without_any_opaque_colour_hides_nothing() -> None:
+    picture = Image.fromarray(COLOURS).quantize(200)
+    expected = np.asarray(picture.convert("RGB"))
+    assert_shows(encoded(picture, "PNG", transparency=bytes(256)), expected)
+    assert_shows(encoded(picture, "PNG", transparency=bytes([0] * 255 + [255])), expected)
+    half = decode(encoded(picture, "PNG", transparency=bytes([0] * 100)))
+    assert (half == 255).all(axis=2).mean() > 0.1
+
+
 def _box(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">L4s", 8 + len(content), kind) + content
 

@@ -287,3 +287,47 @@ def test_a_strip_that_is_cut_off_is_damage() -> None:
     whole = tiff(Directory(60, 40, [GRAY.astype("<u2").tobytes()], {BITS: [16], 279: [10**6]}))
     with pytest.raises(UnreadableImage, match="damaged: strip 0 of 1"):
         decode(whole)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_gray_of_24_bits(order: str) -> None:
+    planes = [GRAY] * 3  # v * 0x010101
+    data = tiff(Directory(60, 40, [np.dstack(planes).tobytes()], {BITS: [24]}), order=order)
+    assert_shows(data, in_colour(GRAY))
+
+
+def test_a_palette_whose_colours_have_8_bits() -> None:
+    palette = np.stack([np.arange(256), np.arange(256)[::-1], np.full(256, 7)])
+    expected = palette.T[GRAY].astype(np.uint8)
+    for unit in (1, 257):
+        assert_shows(written(GRAY, photometric="palette", colormap=(palette * unit).astype(np.uint16)), expected)
+    two = {BITS: [1], PHOTOMETRIC: [3], 320: [0, 65535, 0, 65535, 0, 65535]}
+    lit = GRAY > 127
+    assert_shows(tiff(Directory(60, 40, [np.packbits(lit, axis=1).tobytes()], two)), in_colour(lit * 255))
+
+
+def test_lightness_alone_is_gray() -> None:
+    ramp = tiff(Directory(60, 40, [GRAY.tobytes()], {PHOTOMETRIC: [8]}))
+    image = decode(ramp)
+    assert np.ptp(image, axis=2).max() <= 1
+    assert (image[0, 0] == 0).all() and (image[0, 1] == 255).all()
+
+
+def test_what_a_map_marks_as_not_measured_does_not_set_the_scale() -> None:
+    values = (GRAY / 255).astype(np.float32)
+    values[5:8, 5:8] = np.finfo(np.float32).min
+    image = decode(written(values))
+    assert (image[6, 6] == 0).all()
+    assert np.abs(image[10:].astype(int) - in_colour(GRAY)[10:]).max() <= 1
+
+
+def test_kinds_that_are_not_read_are_not_called_damaged() -> None:
+    words = COLOURS.astype("<u2") * 257
+    kinds = {
+        "16-bit, YCBCR, NONE": {PHOTOMETRIC: [6], 530: [1, 1]},
+        "samples of different formats": {PHOTOMETRIC: [8], 339: [1, 2, 2]},
+    }
+    for reason, tags in kinds.items():
+        data = tiff(Directory(60, 40, [words.tobytes()], {BITS: [16] * 3, SAMPLES: [3], **tags}))
+        with pytest.raises(UnreadableImage, match=rf"a TIFF of a kind that is not read \({reason}\)"):
+            decode(data)

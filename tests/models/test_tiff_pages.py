@@ -150,3 +150,19 @@ def test_what_libraries_write_as_pages_and_pyramids() -> None:
         writer.write(np.zeros((512, 512), np.uint8), subifds=1, tile=(64, 64), metadata=None)
         writer.write(np.zeros((256, 256), np.uint8), subfiletype=1, tile=(64, 64), metadata=None)
     assert inspect(levels.getvalue()).pages == 1
+
+
+def test_a_chain_of_very_many_directories_is_refused_and_one_of_many_is_read() -> None:
+    def chain(count: int) -> bytes:
+        """Directories of a size only, each of another one, all of them small enough for thumbnails."""
+        size = 2 + 2 * 12 + 4
+        directories = [
+            struct.pack("<HHHLLHHLLL", 2, *(256, 4, 1, 1 + n % 251), *(257, 4, 1, 1 + n // 251), 8 + size * (n + 1))
+            for n in range(count)
+        ]
+        return b"II*\0\x08\0\0\0" + b"".join(directories)[:-4] + bytes(4)
+
+    assert inspect(chain(9_999)).pages > 1
+    for count in (10_001, 1_000_000):
+        with pytest.raises(UnreadableImage, match="more than 10,000 pages"):
+            inspect(chain(count))

@@ -11,6 +11,7 @@ from PIL import Image
 
 from errors import UserError
 from producers.files import UNREADABLE_SHA256, list_sources, scans_of
+from producers.places import holds, why_unreadable
 from schemas.scans import ScanPublished
 from tests.builders.clock import NOON
 from tests.builders.stores import fetch_anywhere
@@ -219,3 +220,28 @@ def test_two_files_that_would_be_one_scan_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"would both be the scan box/a\.jpg"):
         list_sources([tmp_path / "1" / "box", tmp_path / "2" / "box"])
     assert len(scans(tmp_path / "1" / "box", tmp_path / "1" / "box")) == 1
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason"),
+    [
+        ("https://ann:secret@host/a.jpg", "has a login"),
+        ("simplecache::https://ann:secret@host/a.jpg", "has a login"),
+        ("zip://a.jpg::https://ann:secret@host/a.zip", "not a valid uri"),
+        ("http://[::1/a.jpg", "not a valid uri"),
+        ("http://host:99999/a.jpg", "not a valid uri"),
+    ],
+)
+def test_a_uri_with_a_login_is_refused_in_a_chain_of_uris_too(tmp_path: Path, uri: str, reason: str) -> None:
+    (tmp_path / "m.csv").write_text(f"uri\n{uri}\n")
+    with pytest.raises(UserError, match=reason) as caught:
+        list_sources([tmp_path / "m.csv"])
+    assert "secret" not in str(caught.value)
+
+
+def test_the_file_of_a_published_scan_is_read_only_if_it_is_a_regular_one(tmp_path: Path) -> None:
+    """Whoever may publish scans could name a pipe or a device, which never ends."""
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for place in (tmp_path / "pipe.jpg", Path("/dev/zero"), tmp_path):
+        assert not holds(place.as_uri(), "0" * 64)
+        assert why_unreadable(place.as_uri()) == "not a file"

@@ -23,6 +23,8 @@ from schemas.uris import has_credentials, text_without_credentials, without_cred
         ("https://h/k?X-Goog-Signature=abc&api_key=1&access_token=2", "https://h/k?X-Goog-Signature=…&api_key=…&access_token=…"),
         ("https://h/k#access_token=abc", "https://h/k#access_token=…"),
         ("https://h/k?%73ig=abc", "https://h/k?%73ig=…"),
+        ("simplecache::https://ann:pw@host/a.jpg", "simplecache::https://host/a.jpg"),
+        ("https://iiif/2/https://ann:pw@host/a.jpg/full", "https://iiif/2/https://host/a.jpg/full"),
         ("https://ann:p/w@host/a.jpg", "https://…"),
         ("https://[::1/a.jpg?sig=abc", "https://…"),
     ],
@@ -41,6 +43,7 @@ def test_what_is_secret_is_cut(uri: str, shown: str) -> None:
         "https://host/iiif/2/box%2F7/full/max/0/default.jpg",
         "https://host/image?id=7&page=2&key=photo",
         "s3://scans/box 7/a.jpg",
+        "file:///scans//ann@home/a.jpg",
     ],
 )
 def test_what_is_not_stays(uri: str) -> None:

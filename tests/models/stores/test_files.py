@@ -132,9 +132,23 @@ def test_a_missing_file_is_missing_and_a_missing_root_is_an_outage(scans: Path) 
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_refused_and_a_root_without_it_is_an_outage(scans: Path) -> None:
+def test_a_file_without_permission_is_refused(scans: Path) -> None:
     (scans / "a.jpg").chmod(0)
     with pytest.raises(UnavailableImage, match="must not be read by this user"):
+        stores(scans).fetch((scans / "a.jpg").as_uri())
+
+
+def test_a_root_that_refuses_everything_is_an_outage(scans: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a network drive does when its login has expired. Simulated, since root may read everything."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("models.stores.files.os.open", refused)
+    with pytest.raises(UnavailableImage, match="must not be read by this user"):
+        stores(scans).fetch((scans / "a.jpg").as_uri())
+    monkeypatch.setattr("models.stores.files.os.scandir", refused)
+    with pytest.raises(StoreUnavailable, match=r"cannot be read \(Permission denied\)"):
         stores(scans).fetch((scans / "a.jpg").as_uri())
 
 
@@ -248,3 +262,16 @@ def test_a_deadline_that_has_passed_stops_reading(scans: Path) -> None:
             files._read("file:///x", descriptor, 1000, Deadline(0))
     finally:
         os.close(descriptor)
+
+
+@pytest.mark.parametrize("length", [3_000, 12_000, 1_000_000])
+def test_a_path_that_is_too_long_is_refused_before_it_is_gone_through(scans: Path, length: int) -> None:
+    reader = stores(scans)
+    uri = f"{scans.as_uri()}/" + "a/" * (length // 2) + "b.jpg?token=secret"
+    reader.store_of(uri)
+    with pytest.raises(UnavailableImage) as caught:
+        reader.fetch(uri.partition("?")[0] if length < 10_000 else uri)
+    assert "secret" not in str(caught.value)
+    if length > 16_384:
+        assert "characters, at most 16,384 are read" in str(caught.value)
+        assert len(str(caught.value)) < 500

@@ -273,7 +273,9 @@ def test_a_login_of_the_netrc_file_goes_to_its_host_only_and_not_with_a_redirect
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("uri", ["http://", "http:///a.jpg", "http://h:x/a.jpg", "http://h/\n", "http://[::1/a.jpg"])
+@pytest.mark.parametrize(
+    "uri", ["http://", "http:///a.jpg", "http://h:x/a.jpg", "http://h/\n", "http://[::1/a.jpg", "http://a b/"]
+)
 def test_a_uri_that_is_not_valid_is_unavailable(uri: str) -> None:
     with pytest.raises(UnavailableImage):
         stores().fetch(uri)
@@ -324,3 +326,35 @@ def test_https_wants_a_certificate_of_the_host_of_the_uri(certificate: Path, mon
         web.redirects["/down"] = web.uri("/a.jpg", "localhost")
         with pytest.raises(UnavailableImage, match="is redirected to a http uri: not followed"):
             stores().fetch(uri.replace("/a.jpg", "/down"))
+
+
+def test_a_server_is_not_quoted() -> None:
+    """Its words for a status may be any: a login, a screen's control characters, megabytes."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(9999)
+                connection.sendall(b"HTTP/1.1 500 \x1b[31mhttps://ann:pw@host/ refused\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(StoreUnavailable) as caught:
+            stores().fetch(f"http://127.0.0.1:{server.getsockname()[1]}/a.jpg")
+    assert caught.value.reason == "500 Internal Server Error"
+
+
+def test_no_login_is_in_the_reason_for_a_uri_that_is_not_read() -> None:
+    for uri in (
+        "s3://ann:pw@bucket/key",
+        "file://ann:pw@host/a.jpg",
+        "file:///a.jpg?token=pw",
+        "simplecache::http://ann:pw@host/a.jpg",
+        "zip://a.jpg::http://ann:pw@host/a.zip",
+        "ftp://ann:pw@host/a.jpg",
+    ):
+        with pytest.raises(UnavailableImage) as caught:
+            stores().fetch(uri)
+        assert "pw" not in str(caught.value)
