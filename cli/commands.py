@@ -34,6 +34,8 @@ _PANELS = {
         "label": "label:label",
         "unlabel": "label:unlabel",
         "reject": "label:reject",
+        "not-sure": "label:not_sure",
+        "not-a-face": "label:not_a_face",
         "link": "link:link",
         "separate": "link:separate",
         "undo": "undo:undo",

@@ -98,9 +98,9 @@ class System:
         now = {waiting.store: waiting for waiting in waits.decode(self._lags.all_checkpoint_metadata(DETECT))}
         for store, waiting in now.items():
             if self._waits.get(store) != waiting.reason:
-                stderr.print(f"waiting: {waiting.line}", markup=False, highlight=False, soft_wrap=True)
+                stderr.print(f"waiting: {waiting.line}", soft_wrap=True)
         for store in self._waits.keys() - now.keys():
-            stderr.print(f"no scan waits any more for {store}", markup=False, highlight=False, soft_wrap=True)
+            stderr.print(f"no scan waits any more for {store}", soft_wrap=True)
         self._waits = {store: waiting.reason for store, waiting in now.items()}
 
 
