@@ -77,7 +77,7 @@ def test_a_removed_person_is_gone_with_all_names_and_rejections_until_that_is_un
     assert people(held) == {"eileen": ("Eileen", None)}
     assert held.labels("f") == held.labels("g") == FaceLabels()
     held.apply([undone(5, "004")])
-    assert (held.labels("f").hard, held.labels("g").rejected) == ("grace", {"grace"})
+    assert (held.labels("f").hard, held.labels("g").rejected) == ("grace", frozenset({"grace"}))
 
 
 def test_the_name_before_that_of_a_removed_person_does_not_come_back() -> None:
