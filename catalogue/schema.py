@@ -10,7 +10,7 @@ from psycopg import Connection, errors
 from catalogue.errors import CatalogueError
 from schemas.faces import EMBEDDING_DIMENSIONS
 
-VERSION = 2
+VERSION = 3
 """The version of schema.sql: raise it by one when a table, view or function changes."""
 
 # An advisory lock's key that nothing else uses. The lock is held only while the tables are looked for and created.

@@ -7,7 +7,7 @@ source.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -34,6 +34,8 @@ _PANELS = {
         "label": "label:label",
         "unlabel": "label:unlabel",
         "reject": "label:reject",
+        "not-sure": "label:not_sure",
+        "not-a-face": "label:not_a_face",
         "link": "link:link",
         "separate": "link:separate",
         "undo": "undo:undo",
@@ -54,20 +56,26 @@ _PANELS = {
 }
 """Panel to command to `module:function`, the module in this package."""
 
+_BELOW = {"people": {"rename": "people:rename", "merge": "people:merge", "remove": "people:remove"}}
+"""Command to the commands below it."""
+
 
 @dataclass(frozen=True)
 class Entry:
-    """A command and its function, as `module:function`."""
+    """A command and its function, as `module:function`. `commands`: further ones below it, in the same form."""
 
     name: str
     target: str
     panel: str
+    commands: Mapping[str, str]
 
     def load(self) -> Callable[..., Any]:
         """Import the command's function."""
-        module, function = self.target.split(":")
-        loaded: Callable[..., Any] = getattr(import_module(f"cli.{module}"), function)
-        return loaded
+        return _function(self.target)
+
+    def load_commands(self) -> dict[str, Callable[..., Any]]:
+        """Import the functions of the commands below it."""
+        return {name: _function(target) for name, target in self.commands.items()}
 
     def help(self) -> str:
         """The docstring of the command's function, without importing its module."""
@@ -79,7 +87,15 @@ class Entry:
         raise LookupError(f"cli.{module} has no function {function}")
 
 
+def _function(target: str) -> Callable[..., Any]:
+    module, function = target.split(":")
+    loaded: Callable[..., Any] = getattr(import_module(f"cli.{module}"), function)
+    return loaded
+
+
 COMMANDS = {
-    name: Entry(name, target, panel) for panel, commands in _PANELS.items() for name, target in commands.items()
+    name: Entry(name, target, panel, _BELOW.get(name, {}))
+    for panel, commands in _PANELS.items()
+    for name, target in commands.items()
 }
 """Each command by its name."""

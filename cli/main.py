@@ -29,7 +29,13 @@ class LazyCommand(TyperCommand):
         """The context of the imported command, which is invoked instead of this one."""
         app = typer.Typer(add_completion=False, rich_markup_mode="rich")
         with _imports_without_collection():
-            app.command(self.entry.name)(self.entry.load())
+            function, commands = self.entry.load(), self.entry.load_commands()
+        if commands:
+            app.callback(invoke_without_command=True)(function)
+        else:
+            app.command(self.entry.name)(function)
+        for name, below in commands.items():
+            app.command(name)(below)
         return typer.main.get_command(app).make_context(info_name, args, parent=parent, **extra)
 
 
@@ -72,7 +78,7 @@ def main() -> None:
     except FacestreamError as error:
         from cli.printing import stderr
 
-        stderr.print(f"facestream: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+        stderr.print(f"facestream: {error}", style="bold red", soft_wrap=True)
         sys.exit(1)
 
 

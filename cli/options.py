@@ -19,6 +19,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a lin
 FaceId = Annotated[
     str, typer.Argument(metavar="FACE_ID", help="A face's id, or a beginning of it that no other face has.")
 ]
+KnownName = Annotated[
+    str, typer.Argument(metavar="NAME", help="The name of a person who was named, or their label id.")
+]
 OtherFaceId = Annotated[str, typer.Argument(metavar="FACE_ID", help="The same of another face.")]
 
 
