@@ -31,7 +31,6 @@ class ScanFile:
     """
 
     scan_id: str
-    collection: str
     uri: str
     sha256: str
     page: int | None
@@ -54,7 +53,7 @@ def scan_file(connection: Connection, scan_id: str) -> ScanFile | None:
     """A published scan with its faces, by id; None where there is none of this id."""
     row = connection.execute(
         """
-        SELECT s.scan_id, s.collection, s.uri, s.sha256, s.page, a.sha256, a.width, a.height
+        SELECT s.scan_id, s.uri, s.sha256, s.page, a.sha256, a.width, a.height
         FROM scans s LEFT JOIN analyses a USING (scan_id) WHERE s.scan_id = %s
         """,
         (scan_id,),
@@ -68,10 +67,8 @@ def scan_file(connection: Connection, scan_id: str) -> ScanFile | None:
         """,
         (scan_id,),
     ).fetchall()
-    return ScanFile(
-        *row,
-        tuple(
-            FaceOnScan(face_id, Box(left=left, top=top, right=right, bottom=bottom), turn, negative)
-            for face_id, left, top, right, bottom, turn, negative in faces
-        ),
+    on_scan = tuple(
+        FaceOnScan(face_id, Box(left=left, top=top, right=right, bottom=bottom), turn, negative)
+        for face_id, left, top, right, bottom, turn, negative in faces
     )
+    return ScanFile(*row, on_scan)
