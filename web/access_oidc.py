@@ -36,6 +36,9 @@ OPEN_PATHS = (SIGN_IN, _CALLBACK, _SIGNED_OUT)
 _SESSION_S = 12 * 3600
 _TIMEOUT_S = 10.0
 
+# What authlib raises where a request or an answer of the provider is refused, or makes no sense.
+_SENSELESS = (AuthlibBaseError, JoseError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)
+
 Refuse = Callable[[Request, Refusal], Response]
 
 log = structlog.get_logger()
@@ -126,7 +129,9 @@ class OidcSignIn:
 
     async def _check_provider(self) -> None:
         metadata = await self._client.load_server_metadata()
-        if metadata.get("issuer", "").rstrip("/") != self._issuer.rstrip("/"):
+        if str(metadata.get("issuer")).rstrip("/") != self._issuer.rstrip("/"):
+            # It is kept otherwise, until the desk is started again.
+            metadata.clear()
             raise OAuthError("issuer_is_not_the_one_set")
         # Nothing that needs no key of the provider's.
         algorithms = metadata.get("id_token_signing_alg_values_supported", ["RS256"])
@@ -141,7 +146,7 @@ class OidcSignIn:
         except (httpx2.TransportError, httpx2.HTTPStatusError) as error:
             log.warning("the OpenID Connect provider does not answer", error=type(error).__name__)
             return self._refuse(request, PROVIDER_AWAY)
-        except (AuthlibBaseError, JoseError, ValueError, KeyError, RuntimeError) as error:
+        except _SENSELESS as error:
             code = str(getattr(error, "error", None))
             is_code = len(code) < 40 and re.fullmatch("[a-z_]+", code)
             log.warning("signing in failed", error=code if is_code else type(error).__name__)
