@@ -71,4 +71,5 @@ def scan_file(connection: Connection, scan_id: str) -> ScanFile | None:
         FaceOnScan(face_id, Box(left=left, top=top, right=right, bottom=bottom), turn, negative)
         for face_id, left, top, right, bottom, turn, negative in faces
     )
-    return ScanFile(*row, on_scan)
+    found, uri, sha256, page, analysed_sha256, width, height = row
+    return ScanFile(found, uri, sha256, page, analysed_sha256, width, height, on_scan)
