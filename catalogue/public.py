@@ -15,16 +15,14 @@ from psycopg.rows import TupleRow, class_row
 
 from schemas.scans import Box
 
-# The confirmed faces of released collections. A name that was decided is in `names`.
-_CONFIRMED: LiteralString = """
+# The faces of released collections with a label that was decided.
+_LABELLED: LiteralString = """
     FROM faces f
     JOIN scans s ON s.scan_id = f.scan_id AND s.collection = ANY(%(collections)s)
-    JOIN assignments a ON a.face_id = f.face_id AND a.scan_id = f.scan_id
-    JOIN names n ON n.label_id = a.hard_label
+    JOIN assignments a ON a.face_id = f.face_id AND a.scan_id = f.scan_id AND a.hard_label IS NOT NULL
 """
 _FACE: LiteralString = """
-    SELECT f.face_id, f.scan_id, s.collection, s.page, f.box_left, f.box_top, f.box_right, f.box_bottom,
-           n.label_id, n.name
+    SELECT f.face_id, f.scan_id, s.collection, s.page, f.box_left, f.box_top, f.box_right, f.box_bottom, a.hard_label
 """
 
 
@@ -54,9 +52,10 @@ class PublicFace:
 def people(connection: Connection, collections: Sequence[str], limit: int, offset: int = 0) -> list[PublicPerson]:
     """People with confirmed faces, by name."""
     query: LiteralString = (
-        "SELECT n.label_id, n.name, n.authority, count(*) AS faces "
-        + _CONFIRMED
+        "SELECT n.label_id, n.name, n.authority, count(*) AS faces"
+        + _LABELLED
         + """
+        JOIN names n ON n.label_id = a.hard_label
         GROUP BY n.label_id, n.name, n.authority ORDER BY n.name, n.label_id LIMIT %(limit)s OFFSET %(offset)s
         """
     )
@@ -71,35 +70,42 @@ def faces_of(
     """A person's confirmed faces, by scan."""
     query: LiteralString = (
         _FACE
-        + _CONFIRMED
-        + "WHERE n.label_id = %(label_id)s ORDER BY f.scan_id, f.face_id LIMIT %(limit)s OFFSET %(offset)s"
+        + _LABELLED
+        + "WHERE a.hard_label = %(label_id)s ORDER BY f.scan_id, f.face_id LIMIT %(limit)s OFFSET %(offset)s"
     )
     parameters = {"collections": list(collections), "label_id": label_id, "limit": limit, "offset": offset}
-    return [_face(row) for row in connection.execute(query, parameters).fetchall()]
+    return _named(connection, connection.execute(query, parameters).fetchall())
 
 
 def faces_on(connection: Connection, collections: Sequence[str], scan_id: str) -> list[PublicFace]:
     """The confirmed faces on a scan, from left to right. None of those without a confirmed name."""
-    query: LiteralString = _FACE + _CONFIRMED + "WHERE f.scan_id = %(scan_id)s ORDER BY f.box_left, f.face_id"
+    query: LiteralString = _FACE + _LABELLED + "WHERE f.scan_id = %(scan_id)s ORDER BY f.box_left, f.face_id"
     parameters = {"collections": list(collections), "scan_id": scan_id}
-    return [_face(row) for row in connection.execute(query, parameters).fetchall()]
+    return _named(connection, connection.execute(query, parameters).fetchall())
 
 
 def is_face_public(connection: Connection, collections: Sequence[str], face_id: str) -> bool:
     """Whether a face is on a scan of a released collection, with a confirmed name."""
-    query: LiteralString = "SELECT 1 " + _CONFIRMED + "WHERE f.face_id = %(face_id)s LIMIT 1"
+    query: LiteralString = _FACE + _LABELLED + "WHERE f.face_id = %(face_id)s"
     parameters = {"collections": list(collections), "face_id": face_id}
-    return connection.execute(query, parameters).fetchone() is not None
+    return bool(_named(connection, connection.execute(query, parameters).fetchall()))
 
 
 def is_scan_public(connection: Connection, collections: Sequence[str], scan_id: str) -> bool:
     """Whether a scan is of a released collection, with a confirmed name on it."""
-    query: LiteralString = "SELECT 1 " + _CONFIRMED + "WHERE f.scan_id = %(scan_id)s LIMIT 1"
-    parameters = {"collections": list(collections), "scan_id": scan_id}
-    return connection.execute(query, parameters).fetchone() is not None
+    return bool(faces_on(connection, collections, scan_id))
 
 
-def _face(row: TupleRow) -> PublicFace:
-    face_id, scan_id, collection, page, left, top, right, bottom, label_id, name = row
-    box = Box(left=left, top=top, right=right, bottom=bottom)
-    return PublicFace(face_id, scan_id, collection, page, box, label_id, name)
+def _named(connection: Connection, rows: Sequence[TupleRow]) -> list[PublicFace]:
+    """The faces whose label is a person's, with the name.
+
+    The names are read by themselves: joined, all decisions would be read for each picture.
+    """
+    label_ids = list({row[-1] for row in rows})
+    query = "SELECT label_id, name FROM names WHERE label_id = ANY(%s)"
+    names = dict(connection.execute(query, (label_ids,)).fetchall()) if label_ids else {}
+    return [
+        PublicFace(*row[:4], Box(left=row[4], top=row[5], right=row[6], bottom=row[7]), row[8], names[row[8]])
+        for row in rows
+        if row[8] in names
+    ]
