@@ -17,13 +17,10 @@ from cli.options import Data, local_user
 from cli.printing import print_line
 from settings import Settings
 
-Host = Annotated[str | None, typer.Option(help="The address to serve.", show_default="127.0.0.1")]
-Port = Annotated[int | None, typer.Option(min=1, max=65535, help="The port to serve.", show_default="8000")]
-
-_HOST, _PORT = "127.0.0.1", 8000
+Port = Annotated[int | None, typer.Option(min=1, max=65535, help="The port of the desk.", show_default="8000")]
 
 
-def desk(host: Host = None, port: Port = None, data: Data = None) -> None:
+def desk(port: Port = None, data: Data = None) -> None:
     """Serve the desk, on which archivists name faces in a browser, until Ctrl-C. The consumers run elsewhere.
 
     Where the services are not running they are started, but nothing is detected or clustered: `facestream up` runs all.
@@ -31,10 +28,10 @@ def desk(host: Host = None, port: Port = None, data: Data = None) -> None:
     from cli.archive import open_archive
 
     log_to_stderr()
-    settings = load_settings(data)
+    settings = load_settings(data, desk={"port": port})
     with (
         open_archive(settings, "desk") as running,
-        served_desk(running, host, port) as address,
+        served_desk(running, exactly=port is not None) as address,
         until_stopped() as stop,
     ):
         print_line(f"the desk: {address} (Ctrl-C ends it)")
@@ -42,15 +39,16 @@ def desk(host: Host = None, port: Port = None, data: Data = None) -> None:
 
 
 @contextmanager
-def served_desk(settings: Settings, host: str | None = None, port: int | None = None) -> Iterator[str]:
-    """Serve the desk from a thread, and yield its address. Without a `port`, one that is free is taken.
+def served_desk(settings: Settings, *, exactly: bool = False) -> Iterator[str]:
+    """Serve the desk from a thread, and yield its address.
 
-    Raises FacestreamError where it cannot be served.
+    exactly: at the port of the settings and no other, instead of the next one that is free. Raises FacestreamError
+    where it cannot be served.
     """
     # Imported here, since most runs of the commands serve no desk.
     from web.serve import served
 
-    with served(settings, now, local_user(), host or _HOST, port or _PORT, exactly=port is not None) as address:
+    with served(settings, now, local_user(), exactly=exactly) as address:
         yield address
 
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from cli.common import load_settings, now
-from cli.desk import Host, Port, served_desk
+from cli.desk import Port, served_desk
 from cli.feeding import Collection, Exclude, FeedReport, Replace, Verbose, feed_stores
 from cli.logs import log_to_stderr
 from cli.options import Data, Json
@@ -95,7 +95,6 @@ def run(
 
 
 def up(
-    host: Host = None,
     port: Port = None,
     data: Data = None,
     eps: Eps = None,
@@ -106,13 +105,13 @@ def up(
     Scans that others publish meanwhile are detected and clustered.
     """
     log_to_stderr()
-    settings = load_settings(data, clustering={"eps": eps}, models={"upsample": upsample})
+    settings = load_settings(data, clustering={"eps": eps}, models={"upsample": upsample}, desk={"port": port})
     if not has_archive(settings.data) and (settings.kafka.bootstrap_servers is None or settings.database.url is None):
         raise UserError(
             f"no archive in {printable(settings.data)}: name its folder with --data, or start one with "
             "facestream run FOLDER"
         )
-    with system(settings, "up") as running, served_desk(running.settings, host, port) as address:
+    with system(settings, "up") as running, served_desk(running.settings, exactly=port is not None) as address:
         print_line(f"the desk, until Ctrl-C: {address}")
         running.stay_with_progress()
         running.end_progress()

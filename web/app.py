@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from web.access import Access
+from web.crops import Crops
+from web.crops_cutting import Trouble
+from web.crops_routes import crop_routes
 from web.decisions import decide
 from web.desk import Desk
 from web.live import events
@@ -20,20 +26,38 @@ from web.pages.lists import history_page, orphans_page, search_page
 from web.pages.next import next_page
 from web.pages.people import options, people_page, person_page, questions
 from web.problems import HANDLERS
-from web.render import STATIC
+from web.render import STATIC, texts
 from web.strings import LANGUAGES
 
 _A_YEAR_S: Final = 365 * 24 * 3600
 
 
-def create_app(desk: Desk) -> Starlette:
+def create_app(desk: Desk, access: Access) -> Starlette:
     """The application on an open archive."""
-    app = Starlette(routes=_routes(), exception_handlers=HANDLERS)
+    crops = Crops(desk.settings)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with crops:
+            yield
+
+    pictures = crop_routes(crops, desk.ask, desk.settings.desk.public_collections, _describe)
+    app = Starlette(
+        routes=[*access.routes, *pictures, *_routes()],
+        middleware=access.middleware,
+        exception_handlers=HANDLERS,
+        lifespan=lifespan,
+    )
     app.state.desk = desk
     return app
 
 
-def _routes() -> list[Route | Mount]:
+def _describe(request: Request, trouble: Trouble) -> str:
+    """What is written where there is no picture."""
+    return texts(request).text(f"picture-{trouble}")
+
+
+def _routes() -> list[BaseRoute]:
     return [
         Route("/", _home),
         Route("/next", next_page),

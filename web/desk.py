@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import structlog
 from psycopg import Connection
@@ -23,6 +22,7 @@ from decisions.identities import Person
 from errors import FacestreamError
 from producers.decisions import DecisionWriter
 from settings import Settings
+from web.access_users import User
 from web.kept import Kept
 
 log = structlog.get_logger()
@@ -35,26 +35,18 @@ _CONNECTIONS = 8
 # What others decide is on the pages, and in what they are warned of, after this time.
 _FOLLOW_EVERY_S = 0.25
 
+_NOBODY = User("", frozenset())
+
 MOST_TILES = 600
 """The most faces that one page shows."""
-
-
-@dataclass(frozen=True)
-class User:
-    """Who is asking: the author of their decisions, and what they may do."""
-
-    name: str
-    roles: frozenset[str] = field(default=frozenset({"read", "decide", "operate"}))
 
 
 class Desk:
     """The open archive. A context manager."""
 
-    def __init__(self, settings: Settings, now: Callable[[], datetime], local_user: str) -> None:
+    def __init__(self, settings: Settings, now: Callable[[], datetime]) -> None:
         """Connect to PostgreSQL and Kafka. Raises FacestreamError where one of them does not answer."""
         self.settings = settings
-        self.now = now
-        self.local_user = User(local_user)
         self.pool: ConnectionPool = connection_pool(settings.database, _CONNECTIONS)
         self.writer = DecisionWriter(settings.kafka, now)
         self.ending = threading.Event()
@@ -113,6 +105,7 @@ def desk_of(request: Request) -> Desk:
     return desk
 
 
-def user_of(request: Request) -> Any:  # noqa: ANN401 - what the middleware for access has found, with name and roles
-    """Who is asking."""
-    return getattr(request.state, "user", None) or desk_of(request).local_user
+def user_of(request: Request) -> User:
+    """Who is asking; nobody, with no role, where a request was refused before that was known."""
+    user: User | None = getattr(request.state, "user", None)
+    return user or _NOBODY

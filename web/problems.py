@@ -29,6 +29,12 @@ def not_there(request: Request, error: Exception) -> Response:
     return page(request, "message", t.text("not-found"), status, why=t.text("not-found-why"))
 
 
+def refused(request: Request, status: int, _: str) -> Response:
+    """The page for what web.access refuses, in the language of the reader."""
+    t = texts(request)
+    return page(request, "message", t.text("refused-title"), status, why=t.text(f"refused-{request.state.refusal}"))
+
+
 def unavailable(request: Request, error: Exception) -> Response:
     """The page for when PostgreSQL or Kafka does not answer."""
     t = texts(request)

@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from web.crops_routes import crop_url, scan_url
 from web.desk import desk_of, user_of
 from web.strings import Words, language_of, words
 
@@ -73,6 +74,7 @@ def _answer(request: Request, template: str, status: int, **context: Any) -> HTM
         "language": chosen.language,
         "name": desk_of(request).name,
         "user": user_of(request),
+        "sign_out": getattr(request.state, "sign_out", False),
         "request": request,
         "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
     }
@@ -80,16 +82,6 @@ def _answer(request: Request, template: str, status: int, **context: Any) -> HTM
     return HTMLResponse(
         html, status, headers={"Vary": "HX-Request, Accept-Language, Cookie", "Cache-Control": "no-store"}
     )
-
-
-def crop_url(face_id: str, size: int) -> str:
-    """The address of a face cut out of its scan, in a square of so many pixels."""
-    return f"/crops/{_path(face_id)}/{size}.jpg"
-
-
-def scan_url(scan_id: str, size: int) -> str:
-    """The address of a scan, its longer side in pixels."""
-    return f"/scans/{_path(scan_id)}/{size}.jpg"
 
 
 def _path(identifier: str) -> str:

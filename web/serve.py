@@ -13,41 +13,35 @@ import uvicorn
 
 from errors import UserError
 from settings import Settings
+from web.access import Access
 from web.app import create_app
 from web.desk import Desk
+from web.problems import refused
 
 # Ports that are tried after one that is in use.
 _FURTHER_PORTS = 20
 _STARTED_WITHIN_S = 30.0
-_ENDED_WITHIN_S = 3
 
 
 @contextmanager
-def served(
-    settings: Settings, now: Callable[[], datetime], user: str, host: str, port: int, *, exactly: bool
-) -> Iterator[str]:
-    """Serve the desk, and yield its address.
+def served(settings: Settings, now: Callable[[], datetime], local_user: str, *, exactly: bool) -> Iterator[str]:
+    """Serve the desk at the host and port of the settings, and yield its address.
 
-    exactly: raise UserError where the port is in use; without it the next free one is taken.
+    exactly: raise UserError where the port is in use; without it the next free one is taken. Raises UserError where the
+    settings would let anyone in (web.access).
     """
-    listening = _listen(host, port, 0 if exactly else _FURTHER_PORTS)
-    with listening, Desk(settings, now, user) as desk:
-        config = uvicorn.Config(
-            create_app(desk),
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            lifespan="on",
-            timeout_graceful_shutdown=_ENDED_WITHIN_S,
-        )
+    host = settings.desk.host
+    access = Access(settings.desk, local_user, refused)
+    listening = _listen(host, settings.desk.port, 0 if exactly else _FURTHER_PORTS)
+    with listening, Desk(settings, now) as desk:
+        config = uvicorn.Config(create_app(desk, access), lifespan="on", **access.uvicorn)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],), name="desk")
         thread.start()
         try:
             _wait_until_started(server, thread)
             name = f"[{host}]" if ":" in host else host
-            yield f"http://{name}:{listening.getsockname()[1]}"
+            yield settings.desk.url or f"http://{name}:{listening.getsockname()[1]}"
         finally:
             desk.ending.set()
             server.should_exit = True

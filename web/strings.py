@@ -50,6 +50,46 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "PostgreSQL or Kafka is away. Nothing is lost; try again in a moment.",
         "PostgreSQL või Kafka on eemal. Midagi ei ole kadunud; proovi hetke pärast uuesti.",
     ),
+    # Access, by web.access_texts
+    "refused-title": ("The desk", "Töölaud"),
+    "refused-wrong-host": ("The desk is not called by this host name.", "Töölaual ei ole sellist nime."),
+    "refused-wrong-origin": ("This request came from another site.", "See päring tuli teiselt saidilt."),
+    "refused-not-public": ("There is no such page.", "Sellist lehte ei ole."),
+    "refused-sign-in": ("Sign in first.", "Logi enne sisse."),
+    "refused-behind-a-proxy": (
+        "The desk was reached through a proxy, but no way of signing in is set: see docs/access.md.",
+        "Töölauani jõuti puhverserveri kaudu, kuid sisselogimist ei ole seatud: vaata docs/access.md.",
+    ),
+    "refused-not-by-the-proxy": (
+        "The desk is reached through its proxy only, which signs people in.",
+        "Töölauale pääseb ainult selle puhverserveri kaudu, mis inimesed sisse logib.",
+    ),
+    "refused-no-role": (
+        "You may not do this. Ask whoever runs the desk for the role.",
+        "Sul ei ole selleks õigust. Küsi rolli töölaua haldajalt.",
+    ),
+    "refused-sign-in-failed": ("Signing in did not succeed. Try again.", "Sisse logida ei õnnestunud. Proovi uuesti."),
+    "refused-no-name": (
+        "You were signed in, but without a name that the desk can use.",
+        "Sa logisid sisse, kuid nimeta, mida töölaud saaks kasutada.",
+    ),
+    "refused-provider-away": (
+        "The service that signs people in does not answer. Try again later.",
+        "Sisselogimise teenus ei vasta. Proovi hiljem uuesti.",
+    ),
+    "refused-signed-out": ("You are signed out of the desk.", "Oled töölaualt välja logitud."),
+    "refused-failed": (
+        "Something went wrong here. The desk's log has the place.",
+        "Midagi läks valesti. Koht on töölaua logis.",
+    ),
+    "sign-out": ("Sign out", "Logi välja"),
+    # Pictures that are not there, by web.crops_cutting
+    "picture-gone": ("The file of this scan is gone.", "Selle skanni faili ei ole enam."),
+    "picture-changed": ("The file of this scan is another picture now.", "Selle skanni fail on nüüd teine pilt."),
+    "picture-unreadable": ("This scan cannot be read.", "Seda skanni ei saa lugeda."),
+    "picture-unreachable": ("The place of this scan does not answer now.", "Skanni asukoht praegu ei vasta."),
+    "picture-busy": ("Too many pictures are being made. Try again.", "Liiga palju pilte on töös. Proovi uuesti."),
+    "picture-unknown": ("There is no such picture.", "Sellist pilti ei ole."),
     # Next
     "who-is-this": ("Who is this?", "Kes see on?"),
     "its-scan": ("On the scan", "Skannil"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,6 +70,14 @@ class DeskArchive:
         wait_until_done(self.settings.kafka, STAGES_WITHOUT_DETECT, within_s)
 
 
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+        return port
+
+
 def _scan(folder: Path, number: str, vector: np.ndarray, published_at: object) -> list[Event]:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{number}.jpg"
@@ -113,11 +122,12 @@ def desk_archive(data: Path, kafka: KafkaSettings, database: DatabaseSettings) -
             "data": data,
             "kafka": kafka.model_dump(),
             "database": database.model_dump(),
-            "stores": {"roots": [str(data)]},
+            "stores": {"roots": ["/"]},
+            "desk": {"port": free_port()},
         }
     )
     with (
         running(settings, index.run, cluster.run, catalogue.run),
-        served(settings, now, USER, "127.0.0.1", 0, exactly=True) as address,
+        served(settings, now, USER, exactly=False) as address,
     ):
         yield DeskArchive(settings, address)

@@ -143,7 +143,7 @@ def test_a_picture_that_memory_is_too_short_for_costs_only_itself(
 def test_an_image_that_is_not_decoded_in_time_costs_only_itself(pictures: list[ScanPublished], tmp_path: Path) -> None:
     path = tmp_path / "endless.png"
     Image.new("RGB", (16_000, 16_000)).save(path)
-    with Workers(EngineParameters(upsample=0), 1, decode_deadline_s=0.4) as workers:
+    with Workers(EngineParameters(upsample=0), 1, stores=ANYWHERE, decode_deadline_s=0.4) as workers:
         outcomes = workers.analyse([pictures[0], scan(path), pictures[1]])
     assert [type(outcome) for outcome in outcomes] == [ScanAnalysed, Unusable, ScanAnalysed]
     assert isinstance(outcomes[1], Unusable)
