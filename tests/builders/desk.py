@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from schemas.base import Event
 from schemas.faces import Face, Provenance, Quality, ScanAnalysed
 from schemas.scans import Box, ScanPublished
 from settings import DatabaseSettings, KafkaSettings, Settings
+from tests.builders.access import free_port
 from tests.builders.clock import NOON, now
 from tests.builders.kafka import publish, running, wait_until_done
 from web.serve import served
@@ -70,20 +71,12 @@ class DeskArchive:
         wait_until_done(self.settings.kafka, STAGES_WITHOUT_DETECT, within_s)
 
 
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
-
-
 def _scan(folder: Path, number: str, vector: np.ndarray, published_at: object) -> list[Event]:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{number}.jpg"
     draw_face(path, int(number.split("-")[0]))
     scan_id = f"album/{number}.jpg"
-    common = {"scan_id": scan_id, "sha256": "0" * 64, "published_at": published_at}
+    common = {"scan_id": scan_id, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "published_at": published_at}
     face = Face(
         face_id=f"face-{number}",
         box=_BOX,

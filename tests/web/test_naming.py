@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.builders.clock import wait_until
 from tests.builders.desk import DeskArchive
-from tests.builders.pages import NewPage, PressedKeys, names_of, subject
+from tests.builders.pages import NewPage, PressedKeys, names_of, subject, wait_for
 
 _PEOPLE = 10
 
@@ -38,7 +38,7 @@ def test_ten_faces_are_named_by_keyboard_with_one_key_each(archive_of_ten: DeskA
         named[face_id] = page.locator(".proposals .proposed").first.inner_text()
         keys.press("Enter")
         expect(page.locator("#answer")).to_contain_text(named[face_id])
-        page.wait_for_function("face => document.querySelector('[data-page]').dataset.face !== face", arg=face_id)
+        wait_for(page, "face => document.querySelector('[data-page]').dataset.face !== face", face_id)
     assert keys.count <= 2 * _PEOPLE
     assert named == {face_id: f"Person {face_id.split('-')[1]}" for face_id in named}
     archive_of_ten.wait_until_done()
@@ -59,7 +59,7 @@ def test_a_naming_is_undone_with_one_key_and_the_face_is_shown_again(
     expect(page.locator("#answer")).to_contain_text("Named: Ada Lovelace")
     page.keyboard.press("Control+z")
     expect(page.locator("#answer")).to_contain_text("Undone: is Ada Lovelace")
-    page.wait_for_function("face => document.querySelector('[data-page]').dataset.face === face", arg=face_id)
+    wait_for(page, "face => document.querySelector('[data-page]').dataset.face === face", face_id)
     archive_of_ten.wait_until_done()
     assert names_of(archive_of_ten, [face_id]) == {face_id: None}
 
@@ -81,7 +81,7 @@ def test_what_is_not_a_face_is_in_no_cluster_and_not_asked_for(new_page: NewPage
     face_id = subject(page)
     page.keyboard.press("n")
     expect(page.locator("#answer")).to_contain_text("Not a face")
-    page.wait_for_function("face => document.querySelector('[data-page]').dataset.face !== face", arg=face_id)
+    wait_for(page, "face => document.querySelector('[data-page]').dataset.face !== face", face_id)
     page.keyboard.press("Control+z")
     expect(page.locator("#answer")).to_contain_text("Undone")
 

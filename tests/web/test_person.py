@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.builders.clock import wait_until
 from tests.builders.desk import DeskArchive
-from tests.builders.pages import NewPage, PressedKeys, names_of
+from tests.builders.pages import NewPage, PressedKeys, names_of, wait_for
 
 _QUESTIONS = 20
 
@@ -39,8 +39,8 @@ def test_twenty_questions_are_answered_with_twenty_keys(archive_of_one: DeskArch
         face_id = asked(page)
         answers[face_id] = "ny"[number % 5 > 0]
         keys.press(answers[face_id])
-        page.wait_for_function(
-            "face => document.querySelector('[data-question]:not([hidden])')?.dataset.question !== face", arg=face_id
+        wait_for(
+            page, "face => document.querySelector('[data-question]:not([hidden])')?.dataset.question !== face", face_id
         )
     assert keys.count == len(answers) == _QUESTIONS
     expect(page.get_by_text("No face is left to ask about.")).to_be_visible()
