@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,7 @@ from PIL import Image
 
 from models import worker_process
 from models.pixels import RgbImage, UnreadableImage
-from models.scaling import scaled_down
+from models.scaling import reduced_by
 from models.scan_image import ChangedImage, scan_image
 from models.stores.errors import StoreUnavailable, UnavailableImage
 from models.stores.parameters import StoreParameters
@@ -91,8 +91,7 @@ def cut(source: Source, wanted: Mapping[str, Cut]) -> Mapping[str, bytes] | NoPi
             let_go()
             assert _stores
             _last = source, scan_image(source.uri, source.sha256, source.page, _stores.fetch, _deadline)
-        image = _last[1]
-        return {name: _jpeg(image, one) for name, one in wanted.items()}
+        return _pictures(_last[1], wanted)
     except StoreUnavailable as error:
         return NoPicture("unreachable", str(error))
     except ChangedImage as error:
@@ -112,23 +111,40 @@ def let_go() -> None:
     _last = None
 
 
-def _jpeg(image: RgbImage, wanted: Cut) -> bytes:
-    if wanted.box is not None:
-        image = turned(face_section(image, wanted.box), wanted.turn // 90, negative=wanted.negative)
-    buffer = io.BytesIO()
-    _fitted(image, wanted.size).save(buffer, "JPEG", quality=_QUALITY)
-    return buffer.getvalue()
+def _pictures(image: RgbImage, wanted: Mapping[str, Cut]) -> Mapping[str, bytes]:
+    """The pictures. Of one part of the image the largest is made first, and the smaller ones from it."""
+    fitted: dict[Cut, RgbImage] = {}
+    pictures: dict[str, bytes] = {}
+    for name, one in sorted(wanted.items(), key=lambda it: -it[1].size):
+        part = replace(one, size=0)
+        fitted[part] = _fitted(fitted[part] if part in fitted else _part(image, one), one.size)
+        pictures[name] = _jpeg(fitted[part])
+    return pictures
 
 
-def _fitted(image: RgbImage, size: int) -> Image.Image:
+def _part(image: RgbImage, wanted: Cut) -> RgbImage:
+    if wanted.box is None:
+        return image
+    return turned(face_section(image, wanted.box), wanted.turn // 90, negative=wanted.negative)
+
+
+def _fitted(image: RgbImage, size: int) -> RgbImage:
     """The image, scaled down where its longer side has more than `size` pixels."""
-    # By means first, which needs little memory, then the rest by the filter that looks best.
-    reduced = Image.fromarray(np.ascontiguousarray(scaled_down(image, 2 * size)))
-    scale = size / max(reduced.size)
+    # By means of whole pixels first, which needs little memory, then the rest by the filter that looks best.
+    factor = max(1, max(image.shape[:2]) // size)
+    reduced = image if factor == 1 else reduced_by(image, factor, factor)
+    height, width = reduced.shape[:2]
+    scale = size / max(height, width)
     if scale >= 1.0:
         return reduced
-    width, height = (max(1, round(side * scale)) for side in reduced.size)
-    return reduced.resize((width, height), Image.Resampling.LANCZOS)
+    rest = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(Image.fromarray(reduced).resize(rest, Image.Resampling.LANCZOS))
+
+
+def _jpeg(image: RgbImage) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image)).save(buffer, "JPEG", quality=_QUALITY)
+    return buffer.getvalue()
 
 
 def face_section(image: RgbImage, box: Box) -> RgbImage:
