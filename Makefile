@@ -24,7 +24,7 @@ test: lint ## all checks and tests
 
 test-fast: setup ## the tests without broker, database, processes, weights and data, in under a minute
 	$(VENV)/bin/pytest --numprocesses logical --dist worksteal \
-		-m 'not broker and not database and not weights and not process and not data and not slow'
+		-m 'not broker and not database and not browser and not weights and not process and not data and not slow'
 
 lint: docs ## style, types, import rules, the compose file, the documentation
 	$(VENV)/bin/ruff check .

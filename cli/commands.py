@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 _PANELS = {
-    "Everything on this machine": {"run": "run:run", "watch": "run:watch"},
+    "Everything on this machine": {"run": "run:run", "watch": "run:watch", "up": "run:up"},
+    "In the browser": {"desk": "desk:desk"},
     "The feed": {
         "ingest": "ingest:ingest",
         "missing": "missing:missing",
@@ -34,6 +35,8 @@ _PANELS = {
         "label": "label:label",
         "unlabel": "label:unlabel",
         "reject": "label:reject",
+        "not-sure": "label:not_sure",
+        "not-a-face": "label:not_a_face",
         "link": "link:link",
         "separate": "link:separate",
         "undo": "undo:undo",

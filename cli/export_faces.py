@@ -148,4 +148,4 @@ def _file_name(identifier: str) -> str:
 
 
 def _report(problem: str) -> None:
-    stderr.print(problem, style="yellow", highlight=False, markup=False, soft_wrap=True)
+    stderr.print(problem, style="yellow", soft_wrap=True)

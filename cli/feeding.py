@@ -206,4 +206,4 @@ def _copy_line(verdict: Verdict) -> str:
 
 
 def _print_line(line: str) -> None:
-    stderr.print(line, markup=False, highlight=False, soft_wrap=True)
+    stderr.print(line, soft_wrap=True)

@@ -34,7 +34,7 @@ def history(face_id: FaceId, data: Data = None, json_: Json = False) -> None:
 
 def _table(face_id: str, decisions: Sequence[Decision], all_decisions: Decisions) -> Table:
     ids = {decision.decision_id: short_id(all_decisions, decision.decision_id) for decision in decisions}
-    people = all_decisions.people()
+    people = all_decisions.known_labels()
     table = Table("decided", "by", "what", "note", "holds", identifier("decision"), title=f"Face {face_id}")
     for decision in decisions:
         what = (

@@ -1,4 +1,4 @@
-"""`facestream label`, `unlabel` and `reject`: name a face, remove its name, exclude a name from it."""
+"""`facestream label`, `unlabel`, `reject`, `not-sure` and `not-a-face`: what is decided about one face."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from cli.decide import CommonFields, DecisionContext, decide
-from cli.options import Author, Data, FaceId, Json, Note
-from decisions.people import known_person, normalize_spaces, person_to_name
-from schemas.decisions import Decision, FaceNamed, NameRejected, NameTakenBack
+from cli.decide import decide
+from cli.options import Author, Data, FaceId, Json, KnownName, Note
+from decisions.actions import Name, NotSureWhether, Reject, SayNotAFace, Unname
+from decisions.people import checked_text
 
 
 def label(
@@ -21,7 +21,7 @@ def label(
         typer.Option(
             "--label",
             metavar="ID",
-            help="The person's label id, to distinguish people of one name or to change a name.",
+            help="The person's label id, to distinguish people of one name.",
             show_default="that of the person of this name, or one made from the name",
         ),
     ] = None,
@@ -36,43 +36,64 @@ def label(
     json_: Json = False,
 ) -> None:
     """Name a face. The name stays until another decision replaces it, and is proposed for the faces around it."""
-    whole_name = normalize_spaces(name, "the name")
-
-    def make(context: DecisionContext, fields: CommonFields) -> Decision:
-        person = person_to_name(whole_name, label_id, context.decisions.people())
-        return FaceNamed(
-            **fields,
-            face_id=context.face_id(face_id),
-            label_id=person.label_id,
-            name=person.name,
-            authority=None if authority is None else normalize_spaces(authority, "the authority"),
-        )
-
-    decide(make, command="label", author=author, note=note, data=data, json_=json_)
+    checked_text(name, "the name")
+    decide(
+        lambda context: Name(face_id=context.face_id(face_id), name=name, label_id=label_id, authority=authority),
+        command="label",
+        author=author,
+        note=note,
+        data=data,
+        json_=json_,
+    )
 
 
 def unlabel(face_id: FaceId, author: Author, note: Note = None, data: Data = None, json_: Json = False) -> None:
     """Remove the name of a face, whoever gave it."""
-
-    def make(context: DecisionContext, fields: CommonFields) -> Decision:
-        return NameTakenBack(**fields, face_id=context.face_id(face_id))
-
-    decide(make, command="unlabel", author=author, note=note, data=data, json_=json_)
+    decide(
+        lambda context: Unname(face_id=context.face_id(face_id)),
+        command="unlabel",
+        author=author,
+        note=note,
+        data=data,
+        json_=json_,
+    )
 
 
 def reject(
-    face_id: FaceId,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of a person who was named, or their label id.")],
-    author: Author,
-    note: Note = None,
-    data: Data = None,
-    json_: Json = False,
+    face_id: FaceId, name: KnownName, author: Author, note: Note = None, data: Data = None, json_: Json = False
 ) -> None:
     """Decide that a face is never this person. The name is not proposed for it again."""
-    whole_name = normalize_spaces(name, "the name")
+    decide(
+        lambda context: Reject(label_id=context.person(name).label_id, face_id=context.face_id(face_id)),
+        command="reject",
+        author=author,
+        note=note,
+        data=data,
+        json_=json_,
+    )
 
-    def make(context: DecisionContext, fields: CommonFields) -> Decision:
-        person = known_person(whole_name, context.decisions.people())
-        return NameRejected(**fields, face_id=context.face_id(face_id), label_id=person.label_id)
 
-    decide(make, command="reject", author=author, note=note, data=data, json_=json_)
+def not_sure(
+    face_id: FaceId, name: KnownName, author: Author, note: Note = None, data: Data = None, json_: Json = False
+) -> None:
+    """Decide that it cannot be decided now whether a face is this person. It is not asked again for 30 days."""
+    decide(
+        lambda context: NotSureWhether(label_id=context.person(name).label_id, face_id=context.face_id(face_id)),
+        command="not-sure",
+        author=author,
+        note=note,
+        data=data,
+        json_=json_,
+    )
+
+
+def not_a_face(face_id: FaceId, author: Author, note: Note = None, data: Data = None, json_: Json = False) -> None:
+    """Decide that what was found is not a face. It leaves its cluster, and is not proposed for anybody."""
+    decide(
+        lambda context: SayNotAFace(face_id=context.face_id(face_id)),
+        command="not-a-face",
+        author=author,
+        note=note,
+        data=data,
+        json_=json_,
+    )

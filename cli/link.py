@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from cli.decide import DecisionContext, decide
+from cli.decide import decide
 from cli.options import Author, Data, FaceId, Json, Note, OtherFaceId
-from errors import UserError
-from schemas.decisions import FacesLinked, FacesSeparated
+from decisions.actions import Link, Separate
 
 
 def link(
@@ -18,7 +17,7 @@ def link(
 ) -> None:
     """Decide that two faces are one person: they are in one cluster from now on."""
     decide(
-        lambda context, fields: FacesLinked(**fields, **_pair(context, face_id, other_face_id)),
+        lambda context: Link(face_id=context.face_id(face_id), other_face_id=context.face_id(other_face_id)),
         command="link",
         author=author,
         note=note,
@@ -37,17 +36,10 @@ def separate(
 ) -> None:
     """Decide that two faces are different people: they are never in one cluster, which is divided between them."""
     decide(
-        lambda context, fields: FacesSeparated(**fields, **_pair(context, face_id, other_face_id)),
+        lambda context: Separate(face_id=context.face_id(face_id), other_face_id=context.face_id(other_face_id)),
         command="separate",
         author=author,
         note=note,
         data=data,
         json_=json_,
     )
-
-
-def _pair(context: DecisionContext, face_id: str, other_face_id: str) -> dict[str, str]:
-    pair = {"face_id": context.face_id(face_id), "other_face_id": context.face_id(other_face_id)}
-    if pair["face_id"] == pair["other_face_id"]:
-        raise UserError(f"both are the face {pair['face_id']}: give two different faces")
-    return pair

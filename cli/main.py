@@ -72,7 +72,7 @@ def main() -> None:
     except FacestreamError as error:
         from cli.printing import stderr
 
-        stderr.print(f"facestream: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+        stderr.print(f"facestream: {error}", style="bold red", soft_wrap=True)
         sys.exit(1)
 
 

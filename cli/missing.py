@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-from rich.markup import escape
 from rich.table import Table
 
 from cli.archive import open_archive
@@ -32,7 +31,7 @@ def missing(data: Data = None, json_: Json = False) -> None:
         folded("scan"), folded("file"), "what is there", title=f"Scans whose file is gone: {len(scans.missing):,}"
     )
     for scan in scans.missing:
-        table.add_row(*map(escape, (printable(scan.scan_id), scan.path, scan.reason)))
+        table.add_row(printable(scan.scan_id), scan.path, scan.reason)
     console.print(table)
     if scans.missing:
         print_line(
@@ -48,7 +47,5 @@ def warn_of_drives(scans: Missings) -> None:
     for reason, count in Counter(scan.reason for scan in scans.away).items():
         stderr.print(
             f"not counted as gone: {count:,} scans ({reason})",
-            markup=False,
-            highlight=False,
             soft_wrap=True,
         )

@@ -1,23 +1,57 @@
-"""Output: JSON lines for programs, tables and figures for people."""
+"""Output: JSON lines for programs, tables and figures for people.
+
+Names, notes, paths and uris come from people, and may hold anything. So nothing that is printed here is markup: square
+brackets and colons are shown as they are, and control characters, which could steer a terminal, as escapes.
+"""
 
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-console = Console()
+# Control characters, lone surrogates (bytes that are not UTF-8), and those that reorder text, as of Unicode 9.
+_ESCAPED_CATEGORIES = ("Cc", "Cs")
+_BIDI_CONTROLS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def shown(text: str) -> str:
+    r"""The text with control characters as escapes (\x1b). Letters of all scripts stay as they are."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(character) in _ESCAPED_CATEGORIES or character in _BIDI_CONTROLS
+        else character
+        for character in text
+    )
+
+
+class PlainConsole(Console):
+    """A console that shows each text as it is: every line, table cell and title passes through `render_str`."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - passed on
+        """The text, as rich prints it."""
+        return super().render_str(shown(text), **options)
+
+
+console = PlainConsole()
 """Standard output: results."""
 
-stderr = Console(stderr=True)
+stderr = PlainConsole(stderr=True)
 """Standard error: errors and progress, so that standard output can be piped."""
 
 
@@ -35,8 +69,8 @@ def print_rows(rows: Iterable[DataclassInstance]) -> None:
 
 
 def print_line(text: str) -> None:
-    """Print a line for a person as it is: without markup, colours or line breaks."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    """Print a line for a person, which the terminal breaks where it has to."""
+    console.print(text, soft_wrap=True)
 
 
 def identifier(header: str) -> Column:

@@ -39,4 +39,4 @@ def reanalyse(
     if json_:
         print_json({"published_again": len(scans)})
     else:
-        console.print(f"scans published again, for another analysis: {len(scans):,}", highlight=False)
+        console.print(f"scans published again, for another analysis: {len(scans):,}")

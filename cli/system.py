@@ -73,6 +73,16 @@ class System:
         while not self.stop.is_set() and any(self._tick().values()):
             self.stop.wait(_TICK_S)
 
+    def stay(self) -> None:
+        """Keep everything running until `stop` is set, restarting what ends."""
+        while not self.stop.wait(_TICK_S):
+            self._supervisor.check()
+
+    def stay_with_progress(self) -> None:
+        """The same, with the bar."""
+        while not self.stop.wait(_TICK_S):
+            self._tick()
+
     def end_progress(self) -> None:
         """Update the bar a last time; later output appears below it."""
         self._tick()
@@ -98,9 +108,9 @@ class System:
         now = {waiting.store: waiting for waiting in waits.decode(self._lags.all_checkpoint_metadata(DETECT))}
         for store, waiting in now.items():
             if self._waits.get(store) != waiting.reason:
-                stderr.print(f"waiting: {waiting.line}", markup=False, highlight=False, soft_wrap=True)
+                stderr.print(f"waiting: {waiting.line}", soft_wrap=True)
         for store in self._waits.keys() - now.keys():
-            stderr.print(f"no scan waits any more for {store}", markup=False, highlight=False, soft_wrap=True)
+            stderr.print(f"no scan waits any more for {store}", soft_wrap=True)
         self._waits = {store: waiting.reason for store, waiting in now.items()}
 
 

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from cli.decide import CommonFields, DecisionContext, decide
+from cli.decide import decide
 from cli.options import Author, Data, Json, Note
+from decisions.actions import Undo
 from decisions.lookup import find_decision
-from schemas.decisions import Decision, DecisionUndone
 
 
 def undo(
@@ -23,8 +23,11 @@ def undo(
     json_: Json = False,
 ) -> None:
     """Undo a decision: what was decided before holds again. Undoing an undo restores the decision."""
-
-    def make(context: DecisionContext, fields: CommonFields) -> Decision:
-        return DecisionUndone(**fields, undone_decision_id=find_decision(context.decisions, decision_id).decision_id)
-
-    decide(make, command="undo", author=author, note=note, data=data, json_=json_)
+    decide(
+        lambda context: Undo(decision_id=find_decision(context.decisions, decision_id).decision_id),
+        command="undo",
+        author=author,
+        note=note,
+        data=data,
+        json_=json_,
+    )

@@ -44,7 +44,7 @@ def withdraw(
     ):
         chosen = _missing(feed, asks=not yes) if missing else scan_ids or []
         feed.withdraw(chosen)
-    console.print(f"scans withdrawn: {len(set(chosen)):,}", highlight=False)
+    console.print(f"scans withdrawn: {len(set(chosen)):,}")
 
 
 def _missing(feed: Feed, asks: bool) -> list[str]:

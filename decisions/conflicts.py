@@ -1,53 +1,57 @@
 """Checks a new decision against the decisions that hold, before it is published. Pure: no Kafka.
 
-Linked faces are one person, also through a chain of links, and separated faces are two people. A decision that
-contradicts this, a label or a rejection is refused, with the decisions that it conflicts with. The check is made by one
-archivist's command: two archivists who decide at the same moment can still contradict each other, and then the rules of
-`decisions.holding` and of the clustering settle which decision takes effect.
+A decision that contradicts them is refused, with the decisions that it conflicts with. The writer, which is
+producers/decisions.py, checks it against all that were published before. Where other programs write decisions without a
+check, the rules of `decisions.holding` and of the clustering settle which one takes effect.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal, NamedTuple
 
+from decisions.contradictions import (
+    contradictions,
+    evidence,
+    latest_of,
+    naming,
+    not_a_face,
+    pair_decision,
+    rejection,
+)
 from decisions.holding import DecisionDeleted, Decisions
 from decisions.wording import cite, describe
 from errors import UserError
 from schemas.decisions import (
     Decision,
     DecisionUndone,
+    FaceDecision,
     FaceNamed,
     FacesLinked,
     FacesSeparated,
     NameRejected,
     NameTakenBack,
+    NotAFace,
+    NotSure,
     PairDecision,
+    PeopleMerged,
+    PersonDecision,
+    PersonRemoved,
+    PersonRenamed,
 )
 
 
 class ConflictError(UserError):
-    """A decision conflicts with earlier ones. The text names them and the commands that undo them."""
+    """A decision conflicts with `earlier` ones. The text names them and the commands that undo them."""
+
+    def __init__(self, message: str, decision: Decision, earlier: Sequence[Decision] = ()) -> None:
+        super().__init__(message)
+        self.decision = decision
+        self.earlier = tuple(earlier)
 
 
 class AlreadyHolds(Exception):
     """The decision would change nothing. The text names the decision that has the same effect."""
-
-
-class _Contradiction(NamedTuple):
-    """Two faces about which not all decisions can be true.
-
-    linked-and-separated: both hold, through whichever links. linked-with-two-labels: their hard labels differ.
-    rejected-label: linked or the same face, `label_id` being the hard label of the first and rejected for the second.
-    separated-with-one-label: each has `label_id`, or is linked with a face that has.
-    """
-
-    face_id: str
-    other_face_id: str
-    kind: Literal["linked-and-separated", "linked-with-two-labels", "rejected-label", "separated-with-one-label"]
-    label_id: str = ""
 
 
 def check(decisions: Decisions, decision: Decision) -> None:
@@ -69,59 +73,80 @@ def check(decisions: Decisions, decision: Decision) -> None:
 def _check_undo(decisions: Decisions, decision: DecisionUndone) -> None:
     undone = decisions.get(decision.undone_decision_id)
     if undone is None:
-        raise ConflictError(f"there is no decision {decision.undone_decision_id}")
+        raise ConflictError(f"there is no decision {decision.undone_decision_id}", decision)
     if not decisions.holds(undone):
         undo = next(undo for undo in decisions.undos(undone) if decisions.holds(undo))
         raise ConflictError(
-            f"that was undone before: {cite(undo, decisions.people())}; "
-            f"to restore it: facestream undo {undo.decision_id}"
+            f"that was undone before: {cite(undo, decisions.known_labels())}; "
+            f"to restore it: facestream undo {undo.decision_id}",
+            decision,
+            [undo],
         )
 
 
 def _check_repetition(decisions: Decisions, decision: Decision) -> None:
     if not _already_holds(decisions, decision):
         return
-    people = decisions.people()
+    people = decisions.known_labels()
     if isinstance(decision, FaceNamed):
         person = people[decision.label_id]
         if person.name != decision.name or decision.authority not in (None, person.authority):
             # It changes the person's name or authority.
             return
-    earlier = _latest(decisions, decision.face_ids[0], lambda candidate: _same_content(candidate, decision))
+    earlier = latest_of(
+        decisions, _histories(decisions, decision), lambda other: _same_content(decisions, other, decision)
+    )
     # That a face has no label may hold without any decision.
     raise AlreadyHolds(cite(earlier, people) if earlier else describe(decision, people))
+
+
+def _histories(decisions: Decisions, decision: Decision) -> list[Decision]:
+    """All decisions about the same faces, and about the same people alone, in their order."""
+    histories = [decisions.history(face_id) for face_id in decision.face_ids]
+    histories += [decisions.history_of_person(label_id) for label_id in decision.label_ids]
+    distinct = {other.decision_id: other for history in histories for other in history}
+    return sorted(distinct.values(), key=lambda other: other.order)
 
 
 def _check_contradictions(decisions: Decisions, decision: Decision, subject: Decision) -> None:
     """Compare what holds without the decision and with it, for the faces of `subject`.
 
-    `subject` is the decision itself or, of an undo, the decision about faces that it ends or restores.
+    `subject` is the decision itself or, of an undo, the decision about faces or people that it ends or restores.
     """
     ends_subject = decisions.get(subject.decision_id) is not None and decisions.holds(subject)
-    summary = f"that {describe(subject, decisions.people())}"
+    summary = f"that {describe(subject, decisions.known_labels())}"
     if decision is not subject:
         summary = f"undoing {summary}" if ends_subject else f"{summary}, again,"
 
-    def conflict(evidence: Iterable[Decision]) -> ConflictError:
-        people = decisions.people()
-        earlier = [other for other in evidence if other not in (decision, subject)]
+    def conflict(against: Iterable[Decision]) -> ConflictError:
+        people = decisions.known_labels()
+        earlier = [other for other in against if other not in (decision, subject)]
         citations = " and ".join(cite(other, people) for other in earlier)
         commands = " or ".join(f"facestream undo {other.decision_id}" for other in earlier)
         return ConflictError(
-            f"{summary} conflicts with what was decided before: {citations}; to take that back first: {commands}"
+            f"{summary} conflicts with what was decided before: {citations}; to take that back first: {commands}",
+            decision,
+            earlier,
         )
 
-    opposite = None if ends_subject else _opposite(decisions, subject)
-    if opposite is not None:
-        raise conflict([opposite])
-    contradictions_before = _contradictions(decisions, subject.face_ids)
+    opposites = [] if ends_subject else _opposites(decisions, subject)
+    if opposites:
+        raise conflict(opposites)
+    face_ids = set(subject.face_ids)
+    if isinstance(subject, PersonDecision):
+        face_ids |= _constrained_faces(decisions, subject)
+        with _temporarily_applied(decisions, decision):
+            face_ids |= _constrained_faces(decisions, subject)
+    contradictions_before = contradictions(decisions, face_ids)
     with _temporarily_applied(decisions, decision):
-        if not ends_subject and decisions.holds(subject) and not _already_holds(decisions, subject):
-            raise conflict([_superseding(decisions, subject)])
+        if not ends_subject and decisions.holds(subject) and not _takes_effect(decisions, subject):
+            superseding = _superseding(decisions, subject)
+            if superseding is not None:
+                raise conflict([superseding])
         # Contradictions that were there before do not keep anybody from deciding.
-        new = sorted(_contradictions(decisions, subject.face_ids) - contradictions_before)
+        new = sorted(contradictions(decisions, face_ids) - contradictions_before)
         if new:
-            raise conflict(_evidence(decisions, new[0]))
+            raise conflict(evidence(decisions, new[0]))
 
 
 @contextmanager
@@ -134,153 +159,118 @@ def _temporarily_applied(decisions: Decisions, decision: Decision) -> Iterator[N
 
 
 def _already_holds(decisions: Decisions, decision: Decision) -> bool:
-    """Whether the faces are already as this decision makes them."""
+    """Whether the faces and people are already as this decision makes them."""
     match decision:
         case FaceNamed():
-            return decisions.labels(decision.face_id).hard == decision.label_id
+            return decisions.labels(decision.face_id).hard == decisions.person_of(decision.label_id)
         case NameTakenBack():
             return decisions.labels(decision.face_id).hard is None
         case NameRejected():
-            return decision.label_id in decisions.labels(decision.face_id).rejected
+            return decisions.person_of(decision.label_id) in decisions.labels(decision.face_id).rejected
+        case NotAFace():
+            return decisions.labels(decision.face_id).not_a_face
         case FacesLinked():
             return decision.other_face_id in decisions.linked(decision.face_id)
         case FacesSeparated():
             return decision.other_face_id in decisions.separated(decision.face_id)
+        case PersonRenamed():
+            person = decisions.person(decision.label_id)
+            authorities = (None, (person.authority or "") if person else None)
+            return person is not None and person.name == decision.name and decision.authority in authorities
+        case PersonRemoved():
+            return decisions.person(decision.label_id) is None
+        case PeopleMerged():
+            return decisions.person_of(decision.label_id) == decisions.person_of(decision.other_label_id)
     return False
 
 
-def _same_content(one: Decision, other: Decision) -> bool:
-    """Whether two decisions are of one kind, about the same faces and the same label."""
+def _takes_effect(decisions: Decisions, decision: Decision) -> bool:
+    # Who was named again after a removal is there, though the removal ended what was before it. Whether somebody is
+    # sure is nothing that a later decision could keep from being so.
+    return isinstance(decision, NotSure | PersonRemoved) or _already_holds(decisions, decision)
+
+
+def _same_content(decisions: Decisions, one: Decision, other: Decision) -> bool:
+    """Whether two decisions are of one kind, about the same faces and the same people."""
     contents = [
-        (type(decision), set(decision.face_ids), getattr(decision, "label_id", None)) for decision in (one, other)
+        (
+            type(decision),
+            set(decision.face_ids),
+            {decisions.person_of(label_id) for label_id in decision.label_ids},
+            decision.name if isinstance(decision, PersonRenamed) else None,
+        )
+        for decision in (one, other)
     ]
     return contents[0] == contents[1]
 
 
-def _opposite(decisions: Decisions, decision: Decision) -> Decision | None:
-    """The decision that takes effect now and is the opposite of this one about the same face or pair."""
+def _opposites(decisions: Decisions, decision: Decision) -> list[Decision]:
+    """The decisions that take effect now and are the opposite of this one about the same face, pair or people."""
+    if isinstance(decision, FaceDecision | PairDecision) and not isinstance(decision, NotAFace | NameTakenBack):
+        others = [face_id for face_id in decision.face_ids if decisions.labels(face_id).not_a_face]
+        if others:
+            return [not_a_face(decisions, face_id) for face_id in others]
     match decision:
-        case FaceNamed() if decision.label_id in decisions.labels(decision.face_id).rejected:
-            return _rejection(decisions, decision.face_id, decision.label_id)
-        case NameRejected() if decisions.labels(decision.face_id).hard == decision.label_id:
-            return _naming(decisions, decision.face_id)
+        case FaceNamed() if (label_id := decisions.person_of(decision.label_id)) in _rejected(decisions, decision):
+            return [rejection(decisions, decision.face_id, label_id)]
+        case NameRejected() if decisions.labels(decision.face_id).hard == decisions.person_of(decision.label_id):
+            return [naming(decisions, decision.face_id)]
+        case NotSure() if decisions.labels(decision.face_id).hard is not None:
+            return [naming(decisions, decision.face_id)]
+        case NotSure() if (label_id := decisions.person_of(decision.label_id)) in _rejected(decisions, decision):
+            return [rejection(decisions, decision.face_id, label_id)]
+        case NotAFace():
+            hard = decisions.labels(decision.face_id).hard
+            named = [] if hard is None else [naming(decisions, decision.face_id)]
+            linked = sorted(decisions.linked(decision.face_id))
+            return [*named, *(pair_decision(decisions, decision.face_id, other) for other in linked)]
         case FacesLinked() if decision.other_face_id in decisions.separated(decision.face_id):
-            return _pair_decision(decisions, *decision.face_ids)
+            return [pair_decision(decisions, *decision.face_ids)]
         case FacesSeparated() if decision.other_face_id in decisions.linked(decision.face_id):
-            return _pair_decision(decisions, *decision.face_ids)
-    return None
+            return [pair_decision(decisions, *decision.face_ids)]
+        case PeopleMerged():
+            return _rejected_for_each_other(decisions, decision)
+    return []
 
 
-def _superseding(decisions: Decisions, subject: Decision) -> Decision:
-    """The later decision about the label of the same face that keeps this one from taking effect."""
+def _rejected(decisions: Decisions, decision: FaceDecision) -> frozenset[str]:
+    return decisions.labels(decision.face_id).rejected
+
+
+def _rejected_for_each_other(decisions: Decisions, decision: PeopleMerged) -> list[Decision]:
+    """The naming and the rejection of a face that is one of the two people, and never the other."""
+    one, other = (decisions.person_of(label_id) for label_id in decision.label_ids)
+    for face_id in sorted(_faces_about(decisions, decision)):
+        labels = decisions.labels(face_id)
+        for hard, rejected in ((one, other), (other, one)):
+            if labels.hard == hard and rejected in labels.rejected:
+                return [naming(decisions, face_id), rejection(decisions, face_id, rejected)]
+    return []
+
+
+def _faces_about(decisions: Decisions, decision: PersonDecision) -> set[str]:
+    """The faces that were ever decided to be one of these people, or not."""
+    about = [other for label_id in decision.label_ids for other in decisions.about_person(label_id)]
+    return {face_id for other in about for face_id in other.face_ids}
+
+
+def _constrained_faces(decisions: Decisions, decision: PersonDecision) -> set[str]:
+    """Those of these faces whose label matters to other faces."""
+    return {
+        face_id
+        for face_id in _faces_about(decisions, decision)
+        if decisions.linked(face_id) or decisions.separated(face_id)
+    }
+
+
+def _superseding(decisions: Decisions, subject: Decision) -> Decision | None:
+    """The later decision about the label of the same face, or the same person, that keeps this one from an effect."""
+    kinds = {
+        PersonRenamed: (PersonRenamed, PersonRemoved),
+        PeopleMerged: (PersonRemoved,),
+    }.get(type(subject), (FaceNamed, NameTakenBack, NotAFace, PersonRemoved))
 
     def is_later(candidate: Decision) -> bool:
-        return candidate.order > subject.order and isinstance(candidate, FaceNamed | NameTakenBack)
+        return candidate.order > subject.order and isinstance(candidate, kinds)
 
-    return _required(_latest(decisions, subject.face_ids[0], is_later))
-
-
-def _contradictions(decisions: Decisions, face_ids: Sequence[str]) -> set[_Contradiction]:
-    """All contradictions among these faces, the faces linked with them, and the faces separated from any of those."""
-    contradictions: set[_Contradiction] = set()
-    # One set for each person: two of the faces may be linked with each other.
-    for linked in {frozenset(_link_paths(decisions, face_id)) for face_id in face_ids}:
-        hard_labels = _hard_labels(decisions, linked)
-        for face_id, label_id in hard_labels.items():
-            contradictions |= {
-                _Contradiction(face_id, other, "linked-with-two-labels")
-                for other, other_label_id in hard_labels.items()
-                if face_id < other and label_id != other_label_id
-            }
-            contradictions |= {
-                _Contradiction(face_id, other, "rejected-label", label_id)
-                for other in linked
-                if label_id in decisions.labels(other).rejected
-            }
-        for face_id in linked:
-            for other in decisions.separated(face_id):
-                pair = min(face_id, other), max(face_id, other)
-                if other in linked:
-                    contradictions.add(_Contradiction(*pair, "linked-and-separated"))
-                else:
-                    others = _hard_labels(decisions, _link_paths(decisions, other))
-                    shared = set(hard_labels.values()) & set(others.values())
-                    contradictions |= {
-                        _Contradiction(*pair, "separated-with-one-label", label_id) for label_id in shared
-                    }
-    return contradictions
-
-
-def _evidence(decisions: Decisions, contradiction: _Contradiction) -> list[Decision]:
-    """The decisions that together make the contradiction."""
-    face_id, other, kind, label_id = contradiction
-    if kind == "separated-with-one-label":
-        return [
-            _pair_decision(decisions, face_id, other),
-            *_path_to_label(decisions, face_id, label_id),
-            *_path_to_label(decisions, other, label_id),
-        ]
-    path = _link_paths(decisions, face_id)[other]
-    if kind == "linked-and-separated":
-        return [_pair_decision(decisions, face_id, other), *path]
-    against = _naming(decisions, other) if kind == "linked-with-two-labels" else _rejection(decisions, other, label_id)
-    return [_naming(decisions, face_id), against, *path]
-
-
-def _link_paths(decisions: Decisions, face_id: str) -> dict[str, list[Decision]]:
-    """The faces linked with this one, also through others and itself included, each with the shortest path of links.
-
-    Breadth-first, so nearer faces come first.
-    """
-    paths: dict[str, list[Decision]] = {face_id: []}
-    queue = deque([face_id])
-    while queue:
-        current = queue.popleft()
-        for other in sorted(decisions.linked(current)):
-            if other not in paths:
-                paths[other] = [*paths[current], _pair_decision(decisions, current, other)]
-                queue.append(other)
-    return paths
-
-
-def _hard_labels(decisions: Decisions, face_ids: Iterable[str]) -> dict[str, str]:
-    """The hard labels of these faces; faces without one are left out."""
-    labels = {face_id: decisions.labels(face_id).hard for face_id in face_ids}
-    return {face_id: label_id for face_id, label_id in labels.items() if label_id is not None}
-
-
-def _path_to_label(decisions: Decisions, face_id: str, label_id: str) -> list[Decision]:
-    """The links from a face to the nearest face with this hard label, and that face's naming."""
-    paths = _link_paths(decisions, face_id)
-    nearest = next(face for face, label in _hard_labels(decisions, paths).items() if label == label_id)
-    return [*paths[nearest], _naming(decisions, nearest)]
-
-
-def _naming(decisions: Decisions, face_id: str) -> Decision:
-    return _required(_latest(decisions, face_id, lambda decision: isinstance(decision, FaceNamed)))
-
-
-def _rejection(decisions: Decisions, face_id: str, label_id: str) -> Decision:
-    def rejects(decision: Decision) -> bool:
-        return isinstance(decision, NameRejected) and decision.label_id == label_id
-
-    return _required(_latest(decisions, face_id, rejects))
-
-
-def _pair_decision(decisions: Decisions, face_id: str, other: str) -> Decision:
-    def is_about_pair(decision: Decision) -> bool:
-        return isinstance(decision, PairDecision) and set(decision.face_ids) == {face_id, other}
-
-    return _required(_latest(decisions, face_id, is_about_pair))
-
-
-def _latest(decisions: Decisions, face_id: str, matches: Callable[[Decision], bool]) -> Decision | None:
-    """The latest decision about a face that holds and matches."""
-    history = reversed(decisions.history(face_id))
-    return next((decision for decision in history if decisions.holds(decision) and matches(decision)), None)
-
-
-def _required(decision: Decision | None) -> Decision:
-    if decision is None:
-        raise LookupError("a label, rejection, link or separation holds without a decision")
-    return decision
+    return latest_of(decisions, _histories(decisions, subject), is_later)

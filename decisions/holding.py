@@ -1,7 +1,7 @@
 """Which decisions hold, and what they yield for each face: its labels, and the faces linked with or separated from it.
 
-Pure: no Kafka and no SQL. The state is a function of the set of decisions, whatever the order they are applied in.
-`conflicts` checks a new decision against it.
+Who the labels stand for is in `identities`. Pure: no Kafka and no SQL. The state is a function of the set of decisions,
+whatever the order they are applied in. `conflicts` checks a new decision against it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TypeVar
 
+from decisions.identities import Identities, Order, Person
 from schemas.decisions import (
     Decision,
     DecisionUndone,
@@ -20,11 +20,12 @@ from schemas.decisions import (
     FacesLinked,
     NameRejected,
     NameTakenBack,
+    NotAFace,
     PairDecision,
+    PersonDecision,
 )
 
-Order = tuple[datetime, str]
-"""What decisions are sorted by: their time, then their id."""
+__all__ = ["DecisionDeleted", "Decisions", "FaceLabels", "Order", "Person"]
 
 Value = TypeVar("Value")
 
@@ -38,24 +39,19 @@ class DecisionDeleted:
 
 @dataclass(frozen=True)
 class FaceLabels:
-    """The labels that decisions give one face: its hard label, and the labels that are rejected for it."""
+    """The labels that decisions give one face: its hard label, and the labels that are rejected for it.
+
+    A label id that was merged into another is replaced by that one. not_a_face: it is in no cluster, and has no labels.
+    """
 
     hard: str | None = None
     rejected: frozenset[str] = frozenset()
+    not_a_face: bool = False
 
     @property
     def is_decided(self) -> bool:
         """Whether there is a hard label or a rejected one."""
         return self.hard is not None or bool(self.rejected)
-
-
-@dataclass(frozen=True)
-class Person:
-    """The person that a label stands for: name and authority of the latest decisions that hold and give them."""
-
-    label_id: str
-    name: str
-    authority: str | None
 
 
 _UNDECIDED = FaceLabels()
@@ -66,7 +62,8 @@ class Decisions:
 
     A decision holds unless an undo of it holds that is later. Decisions that hold take effect in their order (time,
     then id). About one face, a naming replaces the earlier label and ends the rejection of its own label; a rejection
-    ends the label that it rejects. About one pair of faces, the latest decision takes effect.
+    ends the label that it rejects; that it is not a face ends its label, and a naming ends that. About one pair of
+    faces, the latest decision takes effect. What was decided about a person before they were removed does not count.
     """
 
     def __init__(self) -> None:
@@ -75,6 +72,10 @@ class Decisions:
         # Ids of the undos of a decision, also of one that has not been read yet.
         self._undo_ids: defaultdict[str, set[str]] = defaultdict(set)
         self._ids_of_face: defaultdict[str, set[str]] = defaultdict(set)
+        self._ids_of_label: defaultdict[str, set[str]] = defaultdict(set)
+        # By the decisions about people alone: namings are many. The names are computed when they are asked for.
+        self._identities = Identities()
+        self._person_by_id: dict[str, Person | None] = {}
         # What holds, by face id. A face is missing where nothing holds.
         self._labels: dict[str, FaceLabels] = {}
         self._linked: dict[str, dict[str, Order]] = {}
@@ -94,11 +95,13 @@ class Decisions:
         Returns the ids of the faces for which what holds may have changed; of a pair, both. An event for an id that is
         there already replaces that decision; deleting an unknown one changes nothing.
         """
-        face_ids: set[str] = set()
+        changed: set[Decision] = set()
         for event in batch:
-            face_ids |= self._delete(event.decision_id)
+            changed |= self._delete(event.decision_id)
             if isinstance(event, Decision):
-                face_ids |= self._add(event)
+                changed |= self._add(event)
+        face_ids = {face_id for decision in changed for face_id in decision.face_ids}
+        face_ids |= self._update_people(changed)
         for face_id in face_ids:
             self._update_face(face_id)
         return face_ids
@@ -116,7 +119,7 @@ class Decisions:
         return self._separated.get(face_id, set())
 
     def affect(self, face_id: str) -> bool:
-        """Whether this face has a hard label, a rejected label, a link or a separation."""
+        """Whether this face has a hard label, a rejected label, a link or a separation, or is none."""
         return face_id in self._labels or face_id in self._linked or face_id in self._separated
 
     def get(self, decision_id: str) -> Decision | None:
@@ -125,6 +128,8 @@ class Decisions:
 
     def holds(self, decision: Decision) -> bool:
         """Whether no undo of this decision holds. One that was superseded by a later decision still holds."""
+        if decision.decision_id not in self._undo_ids:
+            return True
         # Latest first: an undo is later than what it undoes, so whether it holds is known before that is needed.
         holding: dict[str, bool] = {}
         for candidate in reversed(self._with_undos([decision])):
@@ -137,7 +142,7 @@ class Decisions:
         return sorted((undo for undo in undos if undo.order > decision.order), key=lambda undo: undo.order)
 
     def subject(self, decision: Decision) -> Decision | None:
-        """The decision about faces that this one is about: itself, or the end of its chain of undos.
+        """The decision about faces or people that this one is about: itself, or the end of its chain of undos.
 
         None where the chain leads to a decision that is not there, or in a circle.
         """
@@ -154,65 +159,126 @@ class Decisions:
         """All decisions about a face with their undos, earliest first."""
         return self._with_undos([self._by_id[decision_id] for decision_id in self._ids_of_face.get(face_id, ())])
 
-    def people(self) -> dict[str, Person]:
-        """The people named in decisions that hold, by label id; name and authority are the latest that were given."""
-        people: dict[str, Person] = {}
-        for decision in sorted(self._by_id.values(), key=lambda decision: decision.order):
-            if isinstance(decision, FaceNamed) and self.holds(decision):
-                known = people.get(decision.label_id)
-                authority = decision.authority or (known.authority if known else None)
-                people[decision.label_id] = Person(decision.label_id, decision.name, authority)
-        return people
+    def history_of_person(self, label_id: str) -> list[Decision]:
+        """All decisions about a person alone, under any of their label ids, with their undos, earliest first."""
+        decisions = [self._by_id[decision_id] for decision_id in self._ids_about(label_id)]
+        return self._with_undos([decision for decision in decisions if isinstance(decision, PersonDecision)])
 
-    def _add(self, decision: Decision) -> set[str]:
-        """Index a decision. Returns the faces that it may change."""
+    def about_person(self, label_id: str) -> list[Decision]:
+        """All decisions about a person, under any of their label ids, also those about faces, in no particular order.
+
+        Their undos are left out.
+        """
+        return [self._by_id[decision_id] for decision_id in self._ids_about(label_id)]
+
+    def person_of(self, label_id: str) -> str:
+        """The label id of the person that a label id stands for: itself, or one that it was merged into."""
+        return self._identities.person_of(label_id)
+
+    def person(self, label_id: str) -> Person | None:
+        """The person that a label id stands for, be it merged into another; None where there is nobody (any more)."""
+        person_id = self._identities.person_of(label_id)
+        if person_id not in self._person_by_id:
+            holding = filter(self.holds, self.about_person(person_id))
+            self._person_by_id[person_id] = Identities(holding).person(person_id)
+        return self._person_by_id[person_id]
+
+    def people(self) -> dict[str, Person]:
+        """The people named in decisions that hold, by label id. A label id that was merged into another is left out."""
+        return {label_id: person for label_id, person in self.known_labels().items() if label_id == person.label_id}
+
+    def known_labels(self) -> dict[str, Person]:
+        """Every label id that stands for somebody, with the person: the people, and those merged into them."""
+        people = ((label_id, self.person(label_id)) for label_id in list(self._ids_of_label))
+        return {label_id: person for label_id, person in people if person is not None}
+
+    def count(self, decision: Decision) -> bool:
+        """Whether no removal of a person ends what a decision says. Whether it holds is another question."""
+        return self._identities.count(decision)
+
+    def _add(self, decision: Decision) -> set[Decision]:
+        """Index a decision. Returns the decisions about faces or people of which others may hold now."""
         self._by_id[decision.decision_id] = decision
         for face_id in decision.face_ids:
             self._ids_of_face[face_id].add(decision.decision_id)
+        for label_id in decision.label_ids:
+            self._ids_of_label[label_id].add(decision.decision_id)
         if isinstance(decision, DecisionUndone):
             self._undo_ids[decision.undone_decision_id].add(decision.decision_id)
-        return self._changed_faces(decision)
+        return self._subjects(decision)
 
-    def _delete(self, decision_id: str) -> set[str]:
-        """Remove a decision, if it is there. Returns the faces that this may change."""
+    def _delete(self, decision_id: str) -> set[Decision]:
+        """Remove a decision, if it is there. Returns the decisions about faces or people that this may change."""
         decision = self._by_id.get(decision_id)
         if decision is None:
             return set()
         # Before the removal: afterwards the chain of an undo may no longer be complete.
-        face_ids = self._changed_faces(decision)
+        changed = self._subjects(decision)
         del self._by_id[decision_id]
         for face_id in decision.face_ids:
             self._ids_of_face[face_id].discard(decision_id)
+        for label_id in decision.label_ids:
+            _discard(self._ids_of_label, label_id, decision_id)
         if isinstance(decision, DecisionUndone):
-            self._undo_ids[decision.undone_decision_id].discard(decision_id)
-        return face_ids
+            _discard(self._undo_ids, decision.undone_decision_id, decision_id)
+        return changed
 
-    def _changed_faces(self, decision: Decision) -> set[str]:
+    def _subjects(self, decision: Decision) -> set[Decision]:
         subject = self.subject(decision)
-        return set(subject.face_ids) if subject else set()
+        return {subject} if subject else set()
+
+    def _ids_about(self, label_id: str) -> set[str]:
+        label_ids = self._identities.label_ids_of(label_id)
+        ids = {decision_id for one in label_ids for decision_id in self._ids_of_label.get(one, ())}
+        # The removal of a person whom a label id was merged into then ended it as well.
+        return ids | {self._identities.removed[one][1] for one in label_ids if one in self._identities.removed}
+
+    def _update_people(self, changed: Iterable[Decision]) -> set[str]:
+        """Compute again who the label ids stand for, as far as these decisions may change it.
+
+        Returns the ids of the faces whose labels may have changed with it.
+        """
+        label_ids = {label_id for decision in changed for label_id in decision.label_ids}
+        if not any(isinstance(decision, PersonDecision) for decision in changed):
+            for label_id in label_ids:
+                self._person_by_id.pop(self._identities.person_of(label_id), None)
+            return set()
+        about_people = (decision for decision in self._by_id.values() if isinstance(decision, PersonDecision))
+        before, self._identities = self._identities, Identities(filter(self.holds, about_people))
+        moved = self._identities.changed_from(before)
+        # People are computed again when they are asked for.
+        self._person_by_id.clear()
+        decision_ids = {decision_id for label_id in moved for decision_id in self._ids_of_label.get(label_id, ())}
+        return {face_id for decision_id in decision_ids for face_id in self._by_id[decision_id].face_ids}
 
     def _update_face(self, face_id: str) -> None:
         """Compute again what holds for a face, from all decisions about it."""
         hard: str | None = None
         rejected: set[str] = set()
+        not_a_face = False
         latest_of_pair: dict[str, PairDecision] = {}
         for decision in self._holding_decisions(face_id):
             match decision:
                 case FaceNamed():
-                    hard = decision.label_id
-                    rejected.discard(hard)
+                    # Also where the person was removed since: the label before was wrong.
+                    hard = self.person_of(decision.label_id) if self.count(decision) else None
+                    rejected -= {hard}
+                    not_a_face = False
                 case NameTakenBack():
                     hard = None
-                case NameRejected():
-                    rejected.add(decision.label_id)
-                    hard = None if hard == decision.label_id else hard
+                case NameRejected() if self.count(decision):
+                    label_id = self.person_of(decision.label_id)
+                    rejected.add(label_id)
+                    hard = None if hard == label_id else hard
+                case NotAFace():
+                    hard, not_a_face = None, True
                 case PairDecision():
                     (other,) = set(decision.face_ids) - {face_id}
                     latest_of_pair[other] = decision
         linked = {other: pair.order for other, pair in latest_of_pair.items() if isinstance(pair, FacesLinked)}
         separated = latest_of_pair.keys() - linked.keys()
-        labels = FaceLabels(hard, frozenset(rejected))
-        _set_or_delete(self._labels, face_id, labels, labels.is_decided)
+        labels = FaceLabels(hard, frozenset(rejected), not_a_face)
+        _set_or_delete(self._labels, face_id, labels, labels != _UNDECIDED)
         _set_or_delete(self._linked, face_id, linked, bool(linked))
         _set_or_delete(self._separated, face_id, separated, bool(separated))
 
@@ -232,6 +298,13 @@ class Decisions:
         for decision in sorted(decisions, key=lambda decision: decision.order):
             if isinstance(decision, FaceDecision | PairDecision) and self.holds(decision):
                 yield decision
+
+
+def _discard(ids: dict[str, set[str]], key: str, decision_id: str) -> None:
+    """Only keys with a decision have an entry, so that `holds` is a lookup for most decisions."""
+    ids[key].discard(decision_id)
+    if not ids[key]:
+        del ids[key]
 
 
 def _set_or_delete(values: dict[str, Value], face_id: str, value: Value, present: bool) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from decisions.holding import Person
+from decisions.identities import Person
 from schemas.decisions import (
     Decision,
     DecisionUndone,
@@ -16,27 +16,46 @@ from schemas.decisions import (
     FacesSeparated,
     NameRejected,
     NameTakenBack,
+    NotAFace,
+    NotSure,
+    PeopleMerged,
+    PersonRemoved,
+    PersonRenamed,
 )
 
 
 def describe(decision: Decision, people: Mapping[str, Person]) -> str:
     """A decision as a clause without its author: "face 1a2b is Grace Hopper".
 
-    `people`, by label id, give the name of a rejected label; without one, the text has the label id. Raises TypeError
-    for a kind of decision that has no text.
+    `people`, by label id, give the names where the decision has label ids alone; without a name, the text has the label
+    id. Raises TypeError for a kind of decision that has no text.
     """
+
+    def name(label_id: str) -> str:
+        return people[label_id].name if label_id in people else label_id
+
     match decision:
         case FaceNamed():
             return f"face {decision.face_id} is {decision.name}"
         case NameTakenBack():
             return f"face {decision.face_id} has no name"
         case NameRejected():
-            person = people.get(decision.label_id)
-            return f"face {decision.face_id} is never {person.name if person else decision.label_id}"
+            return f"face {decision.face_id} is never {name(decision.label_id)}"
+        case NotSure():
+            return f"face {decision.face_id} may or may not be {name(decision.label_id)}"
+        case NotAFace():
+            return f"face {decision.face_id} is not a face"
         case FacesLinked():
             return f"faces {decision.face_id} and {decision.other_face_id} are one person"
         case FacesSeparated():
             return f"faces {decision.face_id} and {decision.other_face_id} are different people"
+        case PersonRenamed():
+            authority = "" if decision.authority is None else f", with the authority {decision.authority or 'removed'}"
+            return f"the person {decision.label_id} is called {decision.name}{authority}"
+        case PersonRemoved():
+            return f"the person {decision.label_id} is removed"
+        case PeopleMerged():
+            return f"the people {decision.label_id} and {decision.other_label_id} are one, called {decision.label_id}"
         case DecisionUndone():
             return f"decision {decision.undone_decision_id} is undone"
     raise TypeError(f"no text for a {type(decision).__name__}")
@@ -62,6 +81,8 @@ def predicate(kind: str, name: str | None, other_face_id: str | None) -> str:
         "named": f"is {name}",
         "name-taken-back": "has no name",
         "name-rejected": f"is never {name}",
+        "not-sure": f"may or may not be {name}",
+        "not-a-face": "is not a face",
         "linked": f"is one person with {other_face_id}",
         "separated": f"is somebody else than {other_face_id}",
     }[kind]

@@ -29,7 +29,7 @@ class Decision(Event):
 
     @property
     def kind(self) -> str:
-        """The decision's kind, as in its type: named, name-taken-back, name-rejected, linked, separated or undone."""
+        """The decision's kind, as in its type: named, not-a-face, linked, merged, undone and so on."""
         return self.type.split(".")[2]
 
     @property
@@ -39,7 +39,12 @@ class Decision(Event):
 
     @property
     def face_ids(self) -> tuple[str, ...]:
-        """The faces that the decision is about; none for an undo, which is about another decision."""
+        """The faces that the decision is about; none for one about people, or about another decision."""
+        return ()
+
+    @property
+    def label_ids(self) -> tuple[str, ...]:
+        """The people that the decision is about, as well as about faces or alone."""
         return ()
 
 
@@ -54,16 +59,25 @@ class FaceDecision(Decision):
         return (self.face_id,)
 
 
-class FaceNamed(FaceDecision):
+class _FaceAndPerson(FaceDecision):
+    """A decision about one face and one person. label_id: identifies the person."""
+
+    label_id: str = Field(min_length=1)
+
+    @property
+    def label_ids(self) -> tuple[str, ...]:
+        """The one person."""
+        return (self.label_id,)
+
+
+class FaceNamed(_FaceAndPerson):
     """This face is this person.
 
-    label_id: identifies the person. name: for display. authority: the person's URI in an authority file, such as VIAF
-    or Wikidata.
+    name: for display. authority: the person's URI in an authority file, such as VIAF or Wikidata.
     """
 
     type: ClassVar[str] = "facestream.face.named.v1"
 
-    label_id: str = Field(min_length=1)
     name: str = Field(min_length=1)
     authority: str | None = None
 
@@ -74,12 +88,24 @@ class NameTakenBack(FaceDecision):
     type: ClassVar[str] = "facestream.face.name-taken-back.v1"
 
 
-class NameRejected(FaceDecision):
+class NameRejected(_FaceAndPerson):
     """This face is never this person."""
 
     type: ClassVar[str] = "facestream.face.name-rejected.v1"
 
-    label_id: str = Field(min_length=1)
+
+class NotSure(_FaceAndPerson):
+    """Whether this face is this person could not be decided. It is not asked again before `until`."""
+
+    type: ClassVar[str] = "facestream.face.not-sure.v1"
+
+    until: Time
+
+
+class NotAFace(FaceDecision):
+    """What was found there is no face, or none that anybody is to be found by: a pattern, a statue, a drawing."""
+
+    type: ClassVar[str] = "facestream.face.not-a-face.v1"
 
 
 class PairDecision(Decision):
@@ -110,6 +136,54 @@ class FacesSeparated(PairDecision):
     """These two faces are different people."""
 
     type: ClassVar[str] = "facestream.faces.separated.v1"
+
+
+class PersonDecision(Decision):
+    """A decision about a person, without any face."""
+
+    label_id: str = Field(min_length=1)
+
+    @property
+    def label_ids(self) -> tuple[str, ...]:
+        """The one person."""
+        return (self.label_id,)
+
+
+class PersonRenamed(PersonDecision):
+    """This person is called so from now on, whatever name came with the namings of faces.
+
+    authority: the person's URI in an authority file from now on; an empty one is none, None leaves it as it was.
+    """
+
+    type: ClassVar[str] = "facestream.person.renamed.v1"
+
+    name: str = Field(min_length=1)
+    authority: str | None = None
+
+
+class PersonRemoved(PersonDecision):
+    """There is no such person: what was decided about them earlier counts no more."""
+
+    type: ClassVar[str] = "facestream.person.removed.v1"
+
+
+class PeopleMerged(PersonDecision):
+    """Two label ids are one person. The label id and the name of the person are those of `label_id`."""
+
+    type: ClassVar[str] = "facestream.people.merged.v1"
+
+    other_label_id: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _people_are_two(self) -> Self:
+        if self.label_id == self.other_label_id:
+            raise ValueError("two different label ids are merged")
+        return self
+
+    @property
+    def label_ids(self) -> tuple[str, ...]:
+        """Both people."""
+        return self.label_id, self.other_label_id
 
 
 class DecisionUndone(Decision):

@@ -8,7 +8,19 @@ from datetime import timedelta
 
 from schemas.base import Event
 from schemas.clusters import ClusterChanged, FaceAssigned
-from schemas.decisions import DecisionUndone, FaceNamed, FacesLinked, FacesSeparated, NameRejected, NameTakenBack
+from schemas.decisions import (
+    DecisionUndone,
+    FaceNamed,
+    FacesLinked,
+    FacesSeparated,
+    NameRejected,
+    NameTakenBack,
+    NotAFace,
+    NotSure,
+    PeopleMerged,
+    PersonRemoved,
+    PersonRenamed,
+)
 from schemas.faces import ScanAnalysed
 from schemas.neighbours import NeighboursFound
 from schemas.scans import ScanPublished
@@ -49,7 +61,19 @@ NEIGHBOURS = Topic("neighbours", "shard/scan_id", (NeighboursFound,))
 LABELS = Topic(
     "labels",
     "decision_id",
-    (FaceNamed, NameTakenBack, NameRejected, FacesLinked, FacesSeparated, DecisionUndone),
+    (
+        FaceNamed,
+        NameTakenBack,
+        NameRejected,
+        NotSure,
+        NotAFace,
+        FacesLinked,
+        FacesSeparated,
+        PersonRenamed,
+        PersonRemoved,
+        PeopleMerged,
+        DecisionUndone,
+    ),
 )
 ASSIGNMENTS = Topic("assignments", "face_id", (FaceAssigned,), partitions=4)
 CLUSTERS = Topic("clusters", "cluster_id", (ClusterChanged,), retention=timedelta(days=365))

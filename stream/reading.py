@@ -26,6 +26,8 @@ Kept = TypeVar("Kept")
 
 _topic_named = cache(topic_named)
 
+_MOST_AT_ONCE = 2000
+
 # Long enough to receive what the broker has sent already.
 _NO_WAIT_MS = 10
 
@@ -117,6 +119,15 @@ class Log(AbstractContextManager["Log"]):
         """The records from `offset` on that the broker has sent, without waiting; and the offset to continue from."""
         return self._poll(offset, max_records, timeout_ms=_NO_WAIT_MS)
 
+    def to_end(self, offset: int) -> tuple[list[Received], int]:
+        """All records from `offset` to the present end of the topic, and the offset to continue from."""
+        end = self._reader.end_offsets([self._partition])[self._partition]
+        records: list[Received] = []
+        while offset < end:
+            received, offset = self._poll(offset, _MOST_AT_ONCE, timeout_ms=500)
+            records += received
+        return records, offset
+
     def at(self, offsets: Collection[int]) -> list[Received]:
         """The records at these offsets, ascending. Those that compaction has deleted are missing."""
         end = self._reader.end_offsets([self._partition])[self._partition]
@@ -137,10 +148,14 @@ class Log(AbstractContextManager["Log"]):
         received = [record for record in decoded if isinstance(record, Received)]
         return received, self._reader.position(self._partition)
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._reader.close()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._reader.close()
+        self.close()
 
 
 def partitions_of(reader: KafkaConsumer, topic: Topic) -> list[TopicPartition]:

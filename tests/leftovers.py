@@ -69,8 +69,17 @@ def processes_of(folder: Path) -> list[psutil.Process]:
         process
         for process in psutil.process_iter(["environ", "cmdline"])
         if process.pid != os.getpid()
+        and not _is_own_tracker(process)
         and Path((process.info["environ"] or {}).get("TMPDIR", "/")).is_relative_to(folder)
     ]
+
+
+def _is_own_tracker(process: psutil.Process) -> bool:
+    """Whether it is what Python itself starts beside worker processes, which ends with the process that has them."""
+    is_tracker = any("multiprocessing.resource_tracker" in part for part in process.info["cmdline"] or ())
+    with suppress(psutil.Error):
+        return is_tracker and process.ppid() == os.getpid()
+    return False
 
 
 def _stop(processes: Sequence[psutil.Process]) -> None:

@@ -62,9 +62,9 @@ def test_a_face_is_named_in_one_line_with_the_id_to_undo_it(facestream: Facestre
         "author": getpass.getuser(),
     }
     assert facestream("label", "aa1", "GRACE hopper").out.startswith("it is so already: face aa1 is Grace Hopper (")
-    again = facestream("label", "aa1", "Grace Brewster Hopper", "--label", "grace-hopper", "--author", "Bob")
-    assert again.out.startswith("face aa1 is Grace Brewster Hopper (decision ")
-    assert [decision.author for decision in held(kafka)] == [getpass.getuser(), "Bob"]
+    other = facestream("label", "aa1", "Grace Brewster Hopper", "--label", "grace-hopper", "--author", "Bob")
+    assert other.err.endswith("facestream people rename grace-hopper 'Grace Brewster Hopper' does\n")
+    assert [decision.author for decision in held(kafka)] == [getpass.getuser()]
 
 
 def test_everything_that_can_be_decided_about_faces_and_its_history(

@@ -1,22 +1,27 @@
-"""Decisions on a real broker: all are read, and a new one is checked and published."""
+"""Decisions on a real broker: all are read, and new ones are checked and published."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
-from decisions.conflicts import AlreadyHolds, ConflictError
-from producers.decisions import publish_decision, read_decisions
+from decisions.actions import Link, Merge, Name, Reject, Rename, SayNotAFace, Undo
+from decisions.beliefs import DecidedMeanwhile, face_belief, person_belief
+from decisions.conflicts import ConflictError
+from decisions.holding import Decisions
+from errors import UserError
+from producers.decisions import DecisionWriter, read_decisions
 from producers.publisher import Publisher
-from schemas.decisions import Decision, NameRejected
+from schemas.decisions import Decision
 from schemas.topics import LABELS, Tombstone
 from settings import KafkaSettings
 from stream.reading import read_to_end
 from tests.builders.clock import NOON
-from tests.builders.decisions import a_decision, named, undone
+from tests.builders.decisions import named
 
 
 @pytest.fixture
@@ -26,49 +31,172 @@ def face_id() -> str:
 
 
 @pytest.fixture
+def grace() -> str:
+    """The label id of a person of the test's own."""
+    return f"grace-{uuid4().hex}"
+
+
+@pytest.fixture
 def labels(kafka: KafkaSettings) -> Iterator[Publisher]:
-    """Whoever else writes to `labels`."""
+    """Whoever else writes to `labels`, and checks nothing."""
     with Publisher(kafka, lambda: NOON, "decisions", "") as publisher:
         yield publisher
+
+
+@pytest.fixture
+def ann(kafka: KafkaSettings) -> Iterator[DecisionWriter]:
+    with DecisionWriter(kafka, lambda: NOON) as writer:
+        yield writer
+
+
+@pytest.fixture
+def bob(kafka: KafkaSettings) -> Iterator[DecisionWriter]:
+    """Another process, for all that Ann's knows."""
+    with DecisionWriter(kafka, lambda: NOON) as writer:
+        yield writer
 
 
 def published(kafka: KafkaSettings) -> list[Decision]:
     return [received.message for received in read_to_end(kafka, LABELS) if isinstance(received.message, Decision)]
 
 
-def test_a_decision_is_on_the_topic_once_it_is_decided(kafka: KafkaSettings, face_id: str) -> None:
-    decision = named(1, face_id, "grace", decision_id=uuid4().hex)
-    decisions = read_decisions(kafka)
-    assert publish_decision(kafka, decisions, decision, lambda: NOON) == decision
-    assert decisions.labels(face_id).hard == read_decisions(kafka).labels(face_id).hard == "grace"
+def name(face_id: str, label_id: str) -> Name:
+    return Name(face_id=face_id, label_id=label_id, name=label_id.title())
+
+
+def test_a_decision_is_on_the_topic_once_it_is_decided(
+    kafka: KafkaSettings, ann: DecisionWriter, face_id: str, grace: str
+) -> None:
+    decided = ann.decide([name(face_id, grace)], "Ann", "the caption")
+    (decision,) = decided.decisions
+    assert decided.texts == (f"face {face_id} is {grace.title()}",)
+    assert ann.decisions.labels(face_id).hard == read_decisions(kafka).labels(face_id).hard == grace
     assert published(kafka)[-1] == decision
+    assert (decision.author, decision.note, decision.decided_at) == ("Ann", "the caption", NOON)
 
 
-def test_what_conflicts_or_is_so_already_is_not_published(kafka: KafkaSettings, face_id: str) -> None:
-    publish_decision(kafka, read_decisions(kafka), named(1, face_id, "grace", decision_id=uuid4().hex), lambda: NOON)
+def test_what_conflicts_or_is_so_already_is_not_published(
+    kafka: KafkaSettings, ann: DecisionWriter, face_id: str, grace: str
+) -> None:
+    (naming,) = ann.decide([name(face_id, grace)], "Ann").decisions
     before = published(kafka)
-    with pytest.raises(AlreadyHolds):
-        publish_decision(
-            kafka, read_decisions(kafka), named(2, face_id, "grace", decision_id=uuid4().hex), lambda: NOON
-        )
-    rejection = a_decision(NameRejected, 2, face_id=face_id, label_id="grace", decision_id=uuid4().hex)
-    with pytest.raises(ConflictError):
-        publish_decision(kafka, read_decisions(kafka), rejection, lambda: NOON)
+    again = ann.decide([name(face_id, grace)], "Bob")
+    assert (again.decisions, again.texts) == ((), ())
+    assert again.already[0].startswith(f"face {face_id} is {grace.title()} (Ann, 2026-01-02")
+    with pytest.raises(ConflictError) as raised:
+        ann.decide([Reject(face_id=face_id, label_id=grace)], "Bob")
+    assert (raised.value.decision.kind, raised.value.earlier) == ("name-rejected", (naming,))
     assert published(kafka) == before
 
 
-def test_what_was_decided_on_a_clock_that_is_ahead_can_be_undone_and_replaced(
-    kafka: KafkaSettings, face_id: str
+def test_of_several_actions_all_are_published_or_none(
+    kafka: KafkaSettings, ann: DecisionWriter, face_id: str, grace: str
 ) -> None:
-    ahead = named(50, face_id, "grace", decision_id=uuid4().hex)
-    publish_decision(kafka, read_decisions(kafka), ahead, lambda: NOON)
-    renamed = publish_decision(
-        kafka, read_decisions(kafka), named(1, face_id, "eileen", decision_id=uuid4().hex), lambda: NOON
-    )
-    assert renamed.decided_at == ahead.decided_at + timedelta(microseconds=1)
-    undo = undone(2, renamed.decision_id).model_copy(update={"decision_id": uuid4().hex})
-    publish_decision(kafka, read_decisions(kafka), undo, lambda: NOON)
-    assert read_decisions(kafka).labels(face_id).hard == "grace"
+    faces = [f"{face_id}-{number}" for number in range(40)]
+    before = published(kafka)
+    with pytest.raises(ConflictError):
+        ann.decide([*(name(face, grace) for face in faces), SayNotAFace(face_id=faces[-1])], "Ann")
+    with pytest.raises(UserError, match="there is no person nobody-at-all"):
+        ann.decide([name(faces[0], grace), Name(face_id=faces[1], label_id="nobody-at-all")], "Ann")
+    assert published(kafka) == before
+    assert [ann.decisions.labels(face).hard for face in faces] == [None] * 40
+    decided = ann.decide([*(name(face, grace) for face in faces), name(faces[0], grace)], "Ann")
+    assert (len(decided.decisions), len(decided.already)) == (40, 1)
+    ann.decide([Undo(decision_id=it.decision_id) for it in reversed(decided.decisions)], "Ann")
+    held = read_decisions(kafka)
+    assert {held.labels(face).hard for face in faces} == {None}
+
+
+def test_the_second_of_two_who_saw_the_same_face_is_refused_with_both_decisions(
+    kafka: KafkaSettings, ann: DecisionWriter, bob: DecisionWriter, face_id: str, grace: str
+) -> None:
+    seen_by_ann, seen_by_bob = face_belief(ann.decisions, face_id), face_belief(bob.decisions, face_id)
+    (first,) = ann.decide([name(face_id, grace)], "Ann", believed=[seen_by_ann]).decisions
+    eileen = f"eileen-{face_id}"
+    with pytest.raises(DecidedMeanwhile) as raised:
+        bob.decide([name(face_id, eileen)], "Bob", believed=[seen_by_bob])
+    refused = raised.value
+    assert (refused.other, refused.attempted.kind, refused.attempted.author) == (first, "named", "Bob")
+    assert refused.other_text.startswith(f"face {face_id} is {grace.title()} (Ann, 2026-01-02, decision ")
+    assert refused.attempted_text == f"face {face_id} is {eileen.title()}"
+    assert read_decisions(kafka).labels(face_id).hard == grace
+    # Who has seen the first decision may decide otherwise.
+    (second,) = bob.decide([name(face_id, eileen)], "Bob", believed=[face_belief(bob.decisions, face_id)]).decisions
+    assert second.decided_at > first.decided_at
+    assert read_decisions(kafka).labels(face_id).hard == eileen
+
+
+def test_an_undo_or_a_removed_record_meanwhile_is_noticed_as_well(
+    ann: DecisionWriter, bob: DecisionWriter, labels: Publisher, face_id: str, grace: str
+) -> None:
+    (naming,) = ann.decide([name(face_id, grace)], "Ann").decisions
+    bob.refresh()
+    seen = face_belief(bob.decisions, face_id)
+    (undo,) = ann.decide([Undo(decision_id=naming.decision_id)], "Ann").decisions
+    with pytest.raises(DecidedMeanwhile) as raised:
+        bob.decide([SayNotAFace(face_id=face_id)], "Bob", believed=[seen])
+    assert raised.value.other == undo
+    for decision_id in (naming.decision_id, undo.decision_id):
+        labels.send(Tombstone(LABELS, decision_id))
+    labels.flush()
+    with pytest.raises(DecidedMeanwhile, match="an earlier decision is no longer there") as raised:
+        bob.decide([SayNotAFace(face_id=face_id)], "Bob", believed=[seen])
+    assert raised.value.other is None
+
+
+def test_a_person_who_was_renamed_meanwhile_is_not_renamed_unseen_but_a_face_of_them_stays_theirs(
+    ann: DecisionWriter, bob: DecisionWriter, face_id: str, grace: str
+) -> None:
+    other, other_face = f"other-{face_id}", f"{face_id}-2"
+    ann.decide([name(face_id, grace), name(other_face, other)], "Ann")
+    bob.refresh()
+    seen, seen_face = person_belief(bob.decisions, grace), face_belief(bob.decisions, face_id)
+    (renamed,) = ann.decide([Rename(label_id=grace, name="Grace Hopper")], "Ann").decisions
+    with pytest.raises(DecidedMeanwhile) as raised:
+        bob.decide([Rename(label_id=grace, name="Gracie")], "Bob", believed=[seen])
+    assert raised.value.other == renamed
+    ann.decide([Merge(label_id=other, other_label_id=grace)], "Ann")
+    bob.decide([Link(face_id=face_id, other_face_id=other_face)], "Bob", believed=[seen_face])
+
+
+def test_two_writers_who_decide_at_one_moment_never_contradict_each_other(kafka: KafkaSettings, face_id: str) -> None:
+    faces = [f"{face_id}-{number}" for number in range(10)]
+
+    def decide_all(author: str) -> list[str]:
+        """For each face, whether this author or the other one was the first."""
+        outcomes = []
+        with DecisionWriter(kafka, lambda: NOON) as writer:
+            for face in faces:
+                try:
+                    writer.decide(
+                        [name(face, f"{author}-{face_id}")], author, believed=[face_belief(Decisions(), face)]
+                    )
+                    outcomes.append("first")
+                except DecidedMeanwhile:
+                    outcomes.append("second")
+        return outcomes
+
+    with ThreadPoolExecutor(2) as pool:
+        ann, bob = pool.map(decide_all, ["Ann", "Bob"])
+    assert [{one, other} for one, other in zip(ann, bob, strict=True)] == [{"first", "second"}] * len(faces)
+    assert len([it for it in published(kafka) if set(it.face_ids) & set(faces)]) == len(faces)
+
+
+def test_what_was_decided_on_a_clock_that_is_ahead_can_be_undone_and_replaced(
+    kafka: KafkaSettings, labels: Publisher, face_id: str, grace: str
+) -> None:
+    ahead = named(50, face_id, grace, decision_id=uuid4().hex)
+    labels.send(ahead)
+    labels.flush()
+
+    def clock() -> datetime:
+        return NOON + timedelta(minutes=1)
+
+    with DecisionWriter(kafka, clock) as writer:
+        (renamed,) = writer.decide([name(face_id, f"eileen-{face_id}")], "Ann").decisions
+        assert renamed.decided_at == ahead.decided_at + timedelta(microseconds=1)
+        writer.decide([Undo(decision_id=renamed.decision_id)], "Ann")
+    assert read_decisions(kafka).labels(face_id).hard == grace
 
 
 def test_a_decision_whose_record_was_deleted_was_never_made(
