@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic
 from typing import Literal
 
 import numpy as np
@@ -22,6 +23,11 @@ from models.stores.stores import Stores
 from models.turns import turned
 from models.worker_process import Deadline
 from schemas.scans import Box
+
+# A store that does not deliver a scan, and takes so many seconds for it, is left alone for a while: at first for the
+# shortest time, then for twice as long each time. Otherwise a page of its scans would keep all others waiting.
+_SLOW_S = 2.0
+_SHORTEST_S, _LONGEST_S = 20.0, 300.0
 
 # How much around a face is shown on each side, as a share of its longer side.
 _MARGIN = 0.4
@@ -56,6 +62,15 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class _Away:
+    """A store that is left alone until a time, and for how long that is."""
+
+    until: float
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True)
 class NoPicture:
     """Why there is no picture: the kind, and a sentence."""
 
@@ -66,6 +81,7 @@ class NoPicture:
 _stores: Stores | None = None
 _deadline: Deadline | None = None
 _last: tuple[Source, RgbImage] | None = None
+_away: dict[str, _Away] = {}
 
 
 def start(stores: StoreParameters, decode_deadline_s: float) -> None:
@@ -89,8 +105,7 @@ def cut(source: Source, wanted: Mapping[str, Cut]) -> Mapping[str, bytes] | NoPi
     try:
         if _last is None or _last[0] != source:
             let_go()
-            assert _stores
-            _last = source, scan_image(source.uri, source.sha256, source.page, _stores.fetch, _deadline)
+            _last = source, scan_image(source.uri, source.sha256, source.page, _fetch, _deadline)
         return _pictures(_last[1], wanted)
     except StoreUnavailable as error:
         return NoPicture("unreachable", str(error))
@@ -103,6 +118,28 @@ def cut(source: Source, wanted: Mapping[str, Cut]) -> Mapping[str, bytes] | NoPi
     except MemoryError:
         let_go()
         return NoPicture("unreadable", "there is too little memory for the image")
+
+
+def _fetch(uri: str) -> bytes:
+    """`Stores.fetch`, which leaves stores alone that are away."""
+    assert _stores
+    store = _stores.store_of(uri)
+    away = _away.get(store)
+    started = monotonic()
+    if away and started < away.until:
+        raise StoreUnavailable(store, away.reason, "store", tried=False)
+    try:
+        data = _stores.fetch(uri)
+    except StoreUnavailable as error:
+        if error.cause == "store" or monotonic() - started > _SLOW_S:
+            seconds = min(_LONGEST_S, 2 * away.seconds) if away else _SHORTEST_S
+            _away[store] = _Away(monotonic() + seconds, seconds, error.reason)
+        raise
+    except UnavailableImage:
+        _away.pop(store, None)
+        raise
+    _away.pop(store, None)
+    return data
 
 
 def let_go() -> None:
