@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import Connection
 from psycopg.rows import class_row
+
+from decisions.identities import Person
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,27 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class NotFace:
+    """A face that is none, and the decision."""
+
+    face_id: str
+    decision_id: str
+    author: str
+    decided_at: datetime
+
+
+@dataclass(frozen=True)
+class Unsure:
+    """A person of whom somebody was not sure whether a face is them, the decision, and until when it is not asked."""
+
+    label_id: str
+    name: str
+    until: datetime
+    decision_id: str
+    author: str
+
+
+@dataclass(frozen=True)
 class OrphanedDecision:
     """A decision that holds about `missing_face_id`, a face that is not in the catalogue.
 
@@ -83,6 +107,12 @@ def people(connection: Connection) -> list[NamedPerson]:
         return cursor.execute(
             "SELECT label_id, name, authority, hard, soft FROM people ORDER BY lower(name), label_id"
         ).fetchall()
+
+
+def known_labels(connection: Connection) -> dict[str, Person]:
+    """Every label id that stands for somebody, with the person: the people, and those merged into them."""
+    rows = connection.execute("SELECT label_id, person_id, name, authority FROM names ORDER BY label_id").fetchall()
+    return {label_id: Person(person_id, name, authority) for label_id, person_id, name, authority in rows}
 
 
 def name_of(connection: Connection, label_id: str) -> str:
@@ -123,6 +153,31 @@ def pairs(connection: Connection, face_id: str) -> list[Pair]:
             """
             SELECT other_face_id AS face_id, kind, decision_id, author, decided_at FROM pairs
             WHERE face_id = %s ORDER BY decided_at, decision_id
+            """,
+            (face_id,),
+        ).fetchall()
+
+
+def not_faces(connection: Connection, face_ids: Collection[str] | None = None) -> list[NotFace]:
+    """What is not a face, of all or of these faces: latest decision first."""
+    with connection.cursor(row_factory=class_row(NotFace)) as cursor:
+        return cursor.execute(
+            """
+            SELECT face_id, decision_id, author, decided_at FROM not_faces
+            WHERE %(ids)s::text[] IS NULL OR face_id = ANY(%(ids)s) ORDER BY decided_at DESC, decision_id DESC
+            """,
+            {"ids": None if face_ids is None else list(face_ids)},
+        ).fetchall()
+
+
+def unsure(connection: Connection, face_id: str) -> list[Unsure]:
+    """The people that a face is not proposed for now, because somebody was not sure."""
+    with connection.cursor(row_factory=class_row(Unsure)) as cursor:
+        return cursor.execute(
+            """
+            SELECT u.label_id, coalesce(p.name, u.label_id) AS name, u.until, u.decision_id, u.author
+            FROM unsure u LEFT JOIN names p ON p.label_id = u.label_id
+            WHERE u.face_id = %s ORDER BY u.until, u.label_id
             """,
             (face_id,),
         ).fetchall()

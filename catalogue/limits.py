@@ -63,8 +63,8 @@ def _ids(message: Message) -> Iterator[str]:
             yield from (message.face_id, message.scan_id)
             yield from filter(None, (message.cluster_id, message.hard_label))
         case Decision():
-            ids = message.model_dump(include={"decision_id", "label_id", "undone_decision_id"})
-            yield from (*ids.values(), *message.face_ids)
+            ids = message.model_dump(include={"decision_id", "undone_decision_id"})
+            yield from (*ids.values(), *message.face_ids, *message.label_ids)
         case ClusterChanged():
             yield message.cluster_id
             yield from filter(None, (message.successor, *message.parts))

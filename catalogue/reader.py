@@ -164,6 +164,20 @@ def faces_of_clusters(connection: Connection, limit: int | None = None) -> Itera
         yield list(faces_of_cluster)
 
 
+def faces_of_cluster(
+    connection: Connection, cluster_id: str, limit: int, after: str | None = None
+) -> list[CatalogueFace]:
+    """The first `limit` faces of a cluster by id, or those after the id `after`; empty where there is no such one."""
+    query: LiteralString = (
+        "SELECT "
+        + _FACE_COLUMNS
+        + """
+        FROM face_catalogue WHERE cluster_id = %s AND face_id > %s ORDER BY face_id LIMIT %s
+        """
+    )
+    return [_face(row) for row in connection.execute(query, (cluster_id, after or "", limit)).fetchall()]
+
+
 def faces(connection: Connection, face_ids: Sequence[str]) -> list[CatalogueFace]:
     """The faces with these ids, in no particular order. Ids that are not in the catalogue are left out."""
     query: LiteralString = "SELECT " + _FACE_COLUMNS + " FROM face_catalogue WHERE face_id = ANY(%s)"

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from psycopg.types.json import Jsonb
 
+from decisions.identities import Identities
 from schemas.base import Event
 from schemas.clusters import ClusterChanged, FaceAssigned
 from schemas.dead_letters import DeadLetter
@@ -133,7 +134,7 @@ def assignment(event: FaceAssigned) -> Row:
 def decision(event: Decision) -> Row:
     """A row of `decisions`. Columns that the kind of decision lacks are None."""
     fields = event.model_dump()
-    columns = ("face_id", "other_face_id", "label_id", "name", "authority", "undone_decision_id")
+    columns = ("face_id", "other_face_id", "label_id", "other_label_id", "name", "authority", "undone_decision_id")
     return {
         "decision_id": text(event.decision_id),
         "kind": event.kind,
@@ -141,6 +142,21 @@ def decision(event: Decision) -> Row:
         "decided_at": event.decided_at,
         "note": optional_text(event.note),
         **{column: optional_text(fields.get(column)) for column in columns},
+        "until": fields.get("until"),
+    }
+
+
+def known_label(label_id: str, identities: Identities) -> Row:
+    """A row of `known_labels`."""
+    person = identities.person(label_id)
+    removed_at, removed_by = identities.removed.get(label_id, (None, None))
+    return {
+        "label_id": label_id,
+        "person_id": identities.person_of(label_id),
+        "name": person.name if person else None,
+        "authority": person.authority if person else None,
+        "removed_at": removed_at,
+        "removed_by": removed_by,
     }
 
 

@@ -94,14 +94,33 @@ CREATE TABLE decisions (
     face_id            text COLLATE "C",
     other_face_id      text COLLATE "C",
     label_id           text COLLATE "C",
+    other_label_id     text COLLATE "C",
     name               text,
     authority          text,
+    until              timestamptz,
     undone_decision_id text COLLATE "C"
 );
 CREATE INDEX decisions_of_face ON decisions (face_id);
 CREATE INDEX decisions_of_other_face ON decisions (other_face_id);
 CREATE INDEX decisions_of_label ON decisions (label_id);
 CREATE INDEX undos_of_decision ON decisions (undone_decision_id);
+CREATE INDEX decisions_by_time ON decisions (decided_at, decision_id);
+CREATE INDEX merges ON decisions (label_id, other_label_id) WHERE kind = 'merged';
+CREATE INDEX faces_that_are_none ON decisions (face_id) WHERE kind = 'not-a-face';
+CREATE INDEX faces_of_which_nobody_is_sure ON decisions (face_id) WHERE kind = 'not-sure';
+
+-- Topic `labels`: each label id that a decision is about, with the person that it stands for, by the rules of
+-- decisions/identities.py: itself or the one that it was merged into, and the name and authority of that person, NULL
+-- where there is nobody (any more). What was decided about it up to `removed_at`, `removed_by` does not count.
+CREATE TABLE known_labels (
+    label_id   text COLLATE "C" PRIMARY KEY,
+    person_id  text COLLATE "C" NOT NULL,
+    name       text,
+    authority  text,
+    removed_at timestamptz,
+    removed_by text COLLATE "C"
+);
+CREATE INDEX labels_of_person ON known_labels (person_id);
 
 -- Topic `dead-letters`: which record could not be used, by which consumer, and why; also the records that this consumer
 -- refused. The bytes of the record are only in the topic.
@@ -160,18 +179,50 @@ BEGIN
     );
 END $$;
 
--- The decisions that hold, undos included. Of those about one face or one pair, the latest takes effect.
+-- The decisions that hold, undos included. Of those about one face or one pair, the latest takes effect. The function is
+-- called for decisions with an undo alone, which are few.
 CREATE VIEW holding_decisions AS
-SELECT * FROM decisions WHERE NOT is_undone(decision_id, decided_at);
+SELECT d.* FROM decisions d
+WHERE NOT EXISTS (SELECT FROM decisions u WHERE u.undone_decision_id = d.decision_id)
+OR NOT is_undone(d.decision_id, d.decided_at);
 
--- The rejected labels of each face: the latest decision about the face and this label is a rejection.
+-- The decisions that hold about one face and one person (`label_id`), without those that a removal of the person ended.
+CREATE VIEW decisions_about_persons AS
+SELECT d.decision_id, d.kind, d.author, d.decided_at, d.note, d.face_id, l.person_id AS label_id, d.until
+FROM holding_decisions d JOIN known_labels l ON l.label_id = d.label_id
+WHERE d.kind IN ('named', 'name-rejected', 'not-sure')
+AND (l.removed_at IS NULL OR (d.decided_at, d.decision_id) > (l.removed_at, l.removed_by));
+
+-- The rejected labels of each face: the latest naming or rejection of the face and this label is a rejection.
 CREATE VIEW rejections AS
 SELECT face_id, label_id, decision_id, author, decided_at, note
 FROM (
-    SELECT DISTINCT ON (face_id, label_id) * FROM holding_decisions WHERE kind IN ('named', 'name-rejected')
+    SELECT DISTINCT ON (face_id, label_id) * FROM decisions_about_persons WHERE kind IN ('named', 'name-rejected')
     ORDER BY face_id, label_id, decided_at DESC, decision_id DESC
 ) latest
 WHERE kind = 'name-rejected';
+
+-- The faces that are not proposed for a person now, because somebody was not sure and nobody has decided it since.
+CREATE VIEW unsure AS
+SELECT DISTINCT ON (n.face_id, n.label_id) n.face_id, n.label_id, n.until, n.decision_id, n.author, n.decided_at, n.note
+FROM decisions_about_persons n
+WHERE n.kind = 'not-sure' AND n.until > now() AND NOT EXISTS (
+    SELECT FROM decisions_about_persons o
+    WHERE o.face_id = n.face_id AND o.label_id = n.label_id AND o.kind <> 'not-sure'
+    AND (o.decided_at, o.decision_id) > (n.decided_at, n.decision_id)
+)
+ORDER BY n.face_id, n.label_id, n.until DESC, n.decision_id;
+
+-- The faces that are none: nobody has named them since. They have no assignment.
+CREATE VIEW not_faces AS
+SELECT DISTINCT ON (n.face_id) n.face_id, n.decision_id, n.author, n.decided_at, n.note
+FROM holding_decisions n
+WHERE n.kind = 'not-a-face' AND NOT EXISTS (
+    SELECT FROM holding_decisions o
+    WHERE o.face_id = n.face_id AND o.kind = 'named'
+    AND (o.decided_at, o.decision_id) > (n.decided_at, n.decision_id)
+)
+ORDER BY n.face_id, n.decided_at DESC, n.decision_id DESC;
 
 -- The faces that a face is linked with or separated from (`kind`). Each pair has two rows, one for each face.
 CREATE VIEW pairs AS
@@ -184,19 +235,18 @@ FROM (
 WHERE kind IN ('linked', 'separated')
 ORDER BY face_id, other_face_id, decided_at DESC, decision_id DESC;
 
--- The people who were named, with the latest name and authority. An empty authority is none.
+-- The names that label ids stand for. Those that were merged have the name of the person.
 CREATE VIEW names AS
-SELECT label_id, (array_agg(name ORDER BY decided_at DESC, decision_id DESC))[1] AS name,
-       (array_agg(authority ORDER BY decided_at DESC, decision_id DESC) FILTER (WHERE authority <> ''))[1] AS authority
-FROM holding_decisions WHERE kind = 'named' GROUP BY label_id;
+SELECT label_id, person_id, name, authority FROM known_labels WHERE name IS NOT NULL;
 
--- The same with the number of faces that have the label as hard and as soft label.
+-- The people, with the number of faces that have the label as hard and as soft label.
 CREATE VIEW people AS
 SELECT label_id, n.name, n.authority, coalesce(h.faces, 0) AS hard, coalesce(s.faces, 0) AS soft
 FROM names n
 LEFT JOIN (SELECT label_id, count(*) AS faces FROM face_catalogue GROUP BY label_id) h USING (label_id)
 LEFT JOIN (SELECT soft_label AS label_id, count(*) AS faces FROM face_catalogue GROUP BY soft_label) s
-    USING (label_id);
+    USING (label_id)
+WHERE label_id = n.person_id;
 
 -- The suggestions for faces without a hard label: one row for each label of a face's distribution.
 CREATE VIEW suggestions AS

@@ -5,7 +5,9 @@ Distances are Euclidean, between embeddings. A lost connection raises psycopg.Op
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 from psycopg import Connection
 from psycopg.rows import class_row
@@ -20,6 +22,7 @@ class NearName:
     probability: that of the label in the face's distribution; None where it is not there.
     hard, soft: the number of faces nearby with the label as hard and as soft label; nearest_hard, nearest_soft: the
         distance to the nearest of each, None where there is none.
+    not_sure_until: the face is not proposed for the person before this time; None where it may be now.
     """
 
     label_id: str
@@ -29,6 +32,7 @@ class NearName:
     nearest_hard: float | None
     soft: int
     nearest_soft: float | None
+    not_sure_until: datetime | None
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,9 @@ def names_near(
 ) -> list[NearName]:
     """The people of a face's distribution, and the labels of the `k` faces nearest to it within `radius`.
 
-    Most probable first, then by the nearest hard and the nearest soft label. Labels that are rejected for the face are
-    left out. `k` is MOST_NEIGHBOURS or less; without a `radius` all `k` are used. The search is approximate (HNSW).
+    Most probable first, then by the nearest hard and the nearest soft label; last those of whom somebody was not sure a
+    while ago. Labels that are rejected for the face are left out. `k` is MOST_NEIGHBOURS or less; without a `radius`
+    all `k` are used. The search is approximate (HNSW).
 
     Raises CatalogueError where there is no such face.
     """
@@ -100,10 +105,12 @@ def names_near(
             ),
             in_cluster AS (SELECT label_id, probability FROM suggestions WHERE face_id = %(face_id)s)
             SELECT label_id, coalesce(p.name, label_id) AS name, probability,
-                   coalesce(nearby.hard, 0) AS hard, nearest_hard, coalesce(nearby.soft, 0) AS soft, nearest_soft
+                   coalesce(nearby.hard, 0) AS hard, nearest_hard, coalesce(nearby.soft, 0) AS soft, nearest_soft,
+                   u.until AS not_sure_until
             FROM nearby FULL JOIN in_cluster USING (label_id) LEFT JOIN names p USING (label_id)
+            LEFT JOIN (SELECT label_id, until FROM unsure WHERE face_id = %(face_id)s) u USING (label_id)
             WHERE label_id NOT IN (SELECT r.label_id FROM rejections r WHERE r.face_id = %(face_id)s)
-            ORDER BY probability DESC NULLS LAST, nearest_hard, nearest_soft, label_id
+            ORDER BY u.until IS NOT NULL, probability DESC NULLS LAST, nearest_hard, nearest_soft, label_id
             """,
             {"to": embedding, "face_id": face_id, "k": k, "radius": radius},
         ).fetchall()
@@ -114,8 +121,8 @@ def candidates(connection: Connection, label_id: str, radius: float, limit: int)
 
     First the faces of clusters that have a face with the hard label, by probability, then by distance to the nearest
     face with the hard label. Then those of other clusters within `radius` of such a face, and among its MOST_NEIGHBOURS
-    nearest, by distance. Faces for which the label is rejected are left out, and faces separated from one with the hard
-    label.
+    nearest, by distance. Faces for which the label is rejected are left out, faces of which somebody was not sure a
+    while ago, faces separated from one with the hard label, and what is in no cluster because it is not a face.
     """
     with connection.transaction(), connection.cursor(row_factory=class_row(Candidate)) as cursor:
         search_widely(connection)
@@ -127,6 +134,8 @@ def candidates(connection: Connection, label_id: str, radius: float, limit: int)
             ),
             excluded AS MATERIALIZED (
                 SELECT face_id FROM rejections WHERE label_id = %(label_id)s
+                UNION
+                SELECT face_id FROM unsure WHERE label_id = %(label_id)s
                 UNION
                 SELECT p.other_face_id FROM labelled JOIN pairs p USING (face_id) WHERE p.kind = 'separated'
             ),
@@ -149,7 +158,8 @@ def candidates(connection: Connection, label_id: str, radius: float, limit: int)
                     ORDER BY f.embedding <-> labelled.embedding LIMIT %(most)s
                 ) near
                 JOIN face_catalogue c ON c.face_id = near.face_id AND c.scan_id = near.scan_id
-                WHERE distance <= %(radius)s AND c.label_id IS NULL
+                -- What is not a face has no role.
+                WHERE distance <= %(radius)s AND c.label_id IS NULL AND c.role IS NOT NULL
                 AND NOT EXISTS (SELECT FROM labelled l WHERE l.cluster_id = c.cluster_id)
                 AND near.face_id NOT IN (SELECT face_id FROM excluded)
                 GROUP BY 1, 2
@@ -163,26 +173,28 @@ def candidates(connection: Connection, label_id: str, radius: float, limit: int)
         ).fetchall()
 
 
-def next_faces(connection: Connection, limit: int) -> list[NextFace]:
+def next_faces(connection: Connection, limit: int, without: Collection[str] = ()) -> list[NextFace]:
     """One face to name in each of the `limit` least settled clusters, least settled cluster first.
 
     A face without a hard label is unsettled by 1 - the probability of its soft label (1 without one), a cluster by the
     sum over its faces. In each cluster the least settled face is returned; of several, the one nearest to the mean
-    embedding of the cluster, then by id.
+    embedding of the cluster, then by id. A face is not asked for while somebody was not sure of its soft label a while
+    ago. The clusters `without` are left out.
     """
     with connection.cursor(row_factory=class_row(NextFace)) as cursor:
         return cursor.execute(
             """
             WITH clustered AS (
-                SELECT face_id, scan_id, uri, cluster_id, label_id,
-                       CASE WHEN label_id IS NULL THEN 1 - coalesce(probability, 0)::numeric ELSE 0 END AS uncertainty
-                FROM face_catalogue WHERE cluster_id IS NOT NULL
+                SELECT c.face_id, c.scan_id, c.uri, c.cluster_id, c.label_id, u.face_id IS NULL AS is_asked,
+                       CASE WHEN c.label_id IS NULL THEN 1 - coalesce(probability, 0)::numeric ELSE 0 END AS uncertainty
+                FROM face_catalogue c LEFT JOIN unsure u ON u.face_id = c.face_id AND u.label_id = c.soft_label
+                WHERE cluster_id IS NOT NULL AND cluster_id <> ALL(%(without)s)
             ),
             unsettled AS (
                 SELECT cluster_id, count(*) AS size, count(label_id) AS named, sum(uncertainty) AS uncertainty,
                        count(*) FILTER (WHERE uncertainty > 0) - 1 AS others
-                FROM clustered GROUP BY cluster_id HAVING sum(uncertainty) > 0
-                ORDER BY uncertainty DESC, cluster_id LIMIT %s
+                FROM clustered GROUP BY cluster_id HAVING sum(uncertainty) FILTER (WHERE is_asked) > 0
+                ORDER BY uncertainty DESC, cluster_id LIMIT %(limit)s
             ),
             members AS (
                 SELECT c.*, f.embedding, avg(f.embedding) OVER (PARTITION BY cluster_id) AS mean
@@ -190,11 +202,11 @@ def next_faces(connection: Connection, limit: int) -> list[NextFace]:
                 WHERE cluster_id IN (SELECT cluster_id FROM unsettled)
             ),
             chosen AS (
-                SELECT DISTINCT ON (cluster_id) face_id, scan_id, uri, cluster_id FROM members
+                SELECT DISTINCT ON (cluster_id) face_id, scan_id, uri, cluster_id FROM members WHERE is_asked
                 ORDER BY cluster_id, uncertainty DESC, embedding <-> mean, face_id
             )
             SELECT face_id, scan_id, uri, cluster_id, size, named, others, uncertainty::double precision AS unsettled
             FROM chosen JOIN unsettled USING (cluster_id) ORDER BY uncertainty DESC, cluster_id
             """,
-            (limit,),
+            {"limit": limit, "without": list(without)},
         ).fetchall()

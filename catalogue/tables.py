@@ -25,6 +25,7 @@ ANALYSES = Table("analyses", key="scan_id")
 FACES = Table("faces", key="scan_id")
 ASSIGNMENTS = Table("assignments", key="face_id")
 DECISIONS = Table("decisions", key="decision_id")
+KNOWN_LABELS = Table("known_labels", key="label_id")
 
 
 def replace(connection: Connection, table: Table, keys: Sequence[str], rows: Sequence[Row]) -> None:

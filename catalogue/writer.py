@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from psycopg import Connection
 
-from catalogue import limits, rows, tables
+from catalogue import known_labels, limits, rows, tables
 from catalogue.reader import offsets
 from catalogue.rows import Received
 from schemas.base import Event
@@ -104,7 +104,10 @@ def _write_assignments(connection: Connection, records: Sequence[Received]) -> N
 def _write_decisions(connection: Connection, records: Sequence[Received]) -> None:
     latest = _latest(records)
     decisions = [rows.decision(record.message) for record in latest.values() if isinstance(record.message, Decision)]
+    # Of those that are replaced or deleted, and then of the new ones.
+    touched = known_labels.touched_by(connection, list(latest))
     tables.replace(connection, tables.DECISIONS, list(latest), decisions)
+    known_labels.update(connection, touched | known_labels.touched_by(connection, list(latest)))
 
 
 def _write_changes(connection: Connection, records: Sequence[Received]) -> None:

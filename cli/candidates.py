@@ -10,14 +10,13 @@ from rich.table import Table
 from catalogue import decisions, suggestions
 from cli.archive import open_catalogue
 from cli.common import load_settings
-from cli.options import Data, Json
+from cli.options import Data, Json, KnownName
 from cli.printing import console, figure, folded, identifier, number, print_rows
-from decisions.holding import Person
 from decisions.people import known_person
 
 
 def candidates(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of a person who was named, or their label id.")],
+    name: KnownName,
     limit: Annotated[int, typer.Option(min=1, help="Show at most this many faces.")] = 20,
     radius: Annotated[
         float | None,
@@ -32,8 +31,7 @@ def candidates(
     settings = load_settings(data)
     within = settings.clustering.eps_max if radius is None else radius
     with open_catalogue(settings, "candidates") as connection:
-        people = {row.label_id: Person(row.label_id, row.name, row.authority) for row in decisions.people(connection)}
-        person = known_person(name, people)
+        person = known_person(name, decisions.known_labels(connection))
         faces = suggestions.candidates(connection, person.label_id, within, limit)
     if json_:
         print_rows(faces)

@@ -42,7 +42,7 @@ _PANELS = {
         "undo": "undo:undo",
         "history": "history:history",
         "show": "show:show",
-        "people": "people:people",
+        "people": "people:app",
         "suggest": "suggest:suggest",
         "candidates": "candidates:candidates",
         "next": "next:next_",
@@ -60,21 +60,24 @@ _PANELS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A command and its function, as `module:function`."""
+    """A command and its function, as `module:function`; `module:app` is a Typer of a function with further commands.
+
+    That function is called as the command.
+    """
 
     name: str
     target: str
     panel: str
 
     def load(self) -> Callable[..., Any]:
-        """Import the command's function."""
+        """Import the command's function, or its Typer."""
         module, function = self.target.split(":")
         loaded: Callable[..., Any] = getattr(import_module(f"cli.{module}"), function)
         return loaded
 
     def help(self) -> str:
         """The docstring of the command's function, without importing its module."""
-        module, function = self.target.split(":")
+        module, _, function = self.target.replace(":app", f":{self.name}").partition(":")
         source = Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
         for node in ast.parse(source).body:
             if isinstance(node, ast.FunctionDef) and node.name == function:

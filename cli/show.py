@@ -8,7 +8,7 @@ from psycopg import Connection
 from rich.table import Column, Table
 
 from catalogue import decisions, reader
-from catalogue.decisions import Pair, Rejection, SuggestedName
+from catalogue.decisions import NotFace, Pair, Rejection, SuggestedName, Unsure
 from catalogue.reader import CatalogueFace
 from cli.archive import open_catalogue
 from cli.common import load_settings
@@ -24,6 +24,8 @@ class _Shown:
         self.name = decisions.name_of(connection, self.face.label_id) if self.face.label_id is not None else None
         self.proposals: list[SuggestedName] = decisions.distribution(connection, face_id)
         self.rejections: list[Rejection] = decisions.rejections(connection, face_id)
+        self.not_a_face: list[NotFace] = decisions.not_faces(connection, [face_id])
+        self.unsure: list[Unsure] = decisions.unsure(connection, face_id)
         self.pairs: list[Pair] = decisions.pairs(connection, face_id)
 
 
@@ -60,6 +62,11 @@ def _as_json(shown: _Shown) -> dict[str, object]:
             {"label_id": rejection.label_id, "name": rejection.name, "decision_id": rejection.decision_id}
             for rejection in shown.rejections
         ],
+        "not_sure": [
+            {"label_id": it.label_id, "name": it.name, "until": it.until, "decision_id": it.decision_id}
+            for it in shown.unsure
+        ],
+        "not_a_face": [{"decision_id": it.decision_id} for it in shown.not_a_face],
         "linked": _pairs_as_json(shown, "linked"),
         "separated": _pairs_as_json(shown, "separated"),
     }
@@ -74,7 +81,9 @@ def _rows(shown: _Shown) -> Iterator[tuple[str, str]]:
     yield "scan", face.scan_id
     yield "picture", face.uri
     yield "box", f"left {box.left:.4f}, top {box.top:.4f}, right {box.right:.4f}, bottom {box.bottom:.4f}"
-    yield "cluster", face.cluster_id or face.role or "not clustered yet"
+    for none in shown.not_a_face:
+        yield "not a face", f"{none.author}, decision {none.decision_id}"
+    yield "cluster", face.cluster_id or face.role or ("none" if shown.not_a_face else "not clustered yet")
     if face.cluster_id:
         yield "role", str(face.role)
     if face.label_id is not None:
@@ -85,5 +94,8 @@ def _rows(shown: _Shown) -> Iterator[tuple[str, str]]:
         yield "proposed", f"{proposal.probability:.4f} {proposal.name} ({proposal.label_id})"
     for rejection in shown.rejections:
         yield "never", f"{rejection.name} ({rejection.author}, decision {rejection.decision_id})"
+    for unsure in shown.unsure:
+        asked = f"asked again {unsure.until.astimezone():%Y-%m-%d}"
+        yield "not sure", f"{unsure.name}, {asked} ({unsure.author}, decision {unsure.decision_id})"
     for pair in shown.pairs:
         yield pair.kind, f"{pair.face_id} ({pair.author}, decision {pair.decision_id})"

@@ -11,7 +11,7 @@ from catalogue import reader, suggestions
 from cli.archive import open_catalogue
 from cli.common import load_settings
 from cli.options import Data, FaceId, Json
-from cli.printing import console, figure, number, print_rows
+from cli.printing import console, figure, number, print_line, print_rows
 from errors import UserError
 
 
@@ -39,13 +39,17 @@ def suggest(
     if json_:
         print_rows(names)
         return
+    if not names:
+        where = f"within {radius} of it" if radius is not None else f"among the {k} faces nearest to it"
+        print_line(f"no name is proposed for face {face}: nobody was named in its cluster, nor {where}")
+        return
     table = Table(
         *("name", number("in its cluster"), number("named"), number("nearest"), number("proposed"), number("nearest")),
         title=f"Names near face {face}",
     )
     for name in names:
         table.add_row(
-            name.name,
+            name.name + (f" (not sure, asked again {name.not_sure_until:%Y-%m-%d})" if name.not_sure_until else ""),
             figure(name.probability, 4),
             f"{name.hard:,}",
             figure(name.nearest_hard),

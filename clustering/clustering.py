@@ -80,11 +80,13 @@ class Clustering:
         """
         records = [entry for entry in batch if isinstance(entry, NeighboursFound | NeighboursWithdrawn)]
         decisions = [entry for entry in batch if not isinstance(entry, NeighboursFound | NeighboursWithdrawn)]
-        graph_changes = self.graph.replace(self.graph.records.latest(records))
+        latest = self.graph.records.latest(records)
+        had_decisions = len(self.live_decisions.decisions) > 0
+        self.live_decisions.apply(decisions)
+        graph_changes = self.graph.replace(latest, self.live_decisions.exclude, self.live_decisions.include)
         edge_changes = active_edges.compare(self.graph, graph_changes)
         removed = edge_changes.removed
-        had_decisions = len(self.live_decisions.decisions) > 0
-        decided = self.live_decisions.update(decisions, edge_changes.added, removed)
+        decided = self.live_decisions.update(edge_changes.added, removed)
         affected = self._dbscan.update(edge_changes)
         self._membership.update_ids()
         self._labelling.clear(removed)

@@ -6,14 +6,14 @@ are active, that is, make two nodes neighbours, is decided in active_edges.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from clustering.columns.arrays import Slots, prefixed, section, unique
+from clustering.columns.arrays import Mask, Slots, prefixed, section, unique
 from clustering.columns.lists import Lists
 from clustering.edge_lists import EdgeLists
 from clustering.flat_records import FlatRecords, flatten, microseconds
@@ -23,12 +23,15 @@ from clustering.nodes import Edges, Nodes
 from clustering.parameters import Parameters
 from schemas.neighbours import NeighboursFound
 
+_NONE: Set[str] = frozenset()
+
 
 @dataclass(frozen=True)
 class GraphChanges:
     """What a batch changed in the graph, before active edges are decided.
 
-    nodes: all nodes of the scans in the batch. added, removed: those of them that became live, or ceased to be.
+    nodes: all nodes of the scans in the batch, and of faces that are excluded now and were not, or were and are not.
+    added, removed: those of them that became live, or ceased to be.
     deleted_edges: the edges of replaced records; their rows keep target and distance until the end of the batch.
     deleted_sources: the sources of these edges.
     """
@@ -52,6 +55,8 @@ class Graph:
         self.node_index = NodeIndex(self.nodes)
         self.edges_of = EdgeLists(self.nodes, self.edges)
         self.nodes_of = Lists()  # by scan, the nodes of all analyses that any shard holds
+        # Ids of faces that are none: their nodes are never live.
+        self.excluded: set[str] = set()
         # Nodes that lost their scan or an edge in this batch, and may have to be removed.
         self._dereferenced: list[Slots] = []
 
@@ -73,9 +78,17 @@ class Graph:
         self.edges_of.restore(section(state, "edges_of"))
         self.nodes_of.restore(section(state, "nodes_of"))
         self.node_index.restore()
+        held = self.nodes.taken()
+        self.excluded = set(self.nodes.face_id[held[self._of_live_analysis(held) & ~self.nodes.live[held]]].tolist())
 
-    def replace(self, latest: Mapping[Key, NeighboursFound | None]) -> GraphChanges:
-        """Hold these records instead of those of the same keys. No edge of them is active yet."""
+    def replace(
+        self, latest: Mapping[Key, NeighboursFound | None], exclude: Set[str] = _NONE, include: Set[str] = _NONE
+    ) -> GraphChanges:
+        """Hold these records instead of those of the same keys. No edge of them is active yet.
+
+        exclude, include: ids of faces that are none from now on, and of those that are faces again.
+        """
+        self.excluded = (self.excluded | exclude) - include
         _, old = self.nodes_of.read(self.records.known_scans(latest))
         sources, deleted = self._edges_of_records(old, latest)
         self.edges_of.delete(sources, deleted)
@@ -86,10 +99,12 @@ class Graph:
         new = self._add([record for record in latest.values() if record is not None], scans)
         self._release_from_scans(old)
 
-        nodes = unique(old, new)
+        nodes = unique(old, new, self.node_index.all(exclude | include))
         table = self.nodes
-        was_live, scan = table.live[nodes], table.scan[nodes]
-        live = (scan >= 0) & (table.analysis[nodes] == self.records.live_analyses(scan))
+        was_live, live = table.live[nodes], self._of_live_analysis(nodes)
+        if self.excluded:
+            face_ids = table.face_id[nodes].tolist()
+            live &= np.array([face_id not in self.excluded for face_id in face_ids], dtype=np.bool_)
         table.live[nodes] = live
         return GraphChanges(nodes, nodes[live & ~was_live], nodes[was_live & ~live], deleted, sources)
 
@@ -121,6 +136,10 @@ class Graph:
             self._remove(self.edges_of.without_edges(nodes[self.nodes.scan[nodes] < 0]))
         self._dereferenced = []
         self.records.finish_batch()
+
+    def _of_live_analysis(self, nodes: Slots) -> Mask:
+        scan = self.nodes.scan[nodes]
+        return np.asarray((scan >= 0) & (self.nodes.analysis[nodes] == self.records.live_analyses(scan)))
 
     def _edges_of_records(self, nodes: Slots, keys: Mapping[Key, object]) -> tuple[Slots, Slots]:
         """Of the edges of these nodes, those that come from the held records of these keys: sources and edges."""

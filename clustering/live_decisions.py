@@ -18,7 +18,7 @@ from schemas.decisions import Decision
 class LiveDecisions:
     """Decisions, and the live node of every face for which one holds. Owns the nodes' column `decided`.
 
-    A decision about a face without a live node takes effect when the face gets one.
+    A decision about a face without a live node takes effect when the face gets one. What is not a face has none.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -26,23 +26,34 @@ class LiveDecisions:
         self.decisions = Decisions()
         self._graph = graph
         self._node_of: dict[str, int] = {}
+        # Of the batch: the faces for which other decisions may hold, and those that are to cease being live, or may be.
+        self._changed: set[str] = set()
+        self.exclude: set[str] = set()
+        self.include: set[str] = set()
 
-    def update(self, batch: Sequence[Decision | DecisionDeleted], added: Slots, removed: Slots) -> Slots:
-        """Take in decisions, then nodes that became live or ceased to be.
+    def apply(self, batch: Sequence[Decision | DecisionDeleted]) -> None:
+        """Take in decisions. `exclude` and `include` follow from them, and then `update`."""
+        self._changed = self.decisions.apply(batch) if batch else set()
+        # Those that are excluded without a decision were so in a snapshot.
+        excluded = self._graph.excluded
+        self.exclude = {face_id for face_id in self._changed if self._is_none(face_id)} - excluded
+        self.include = {face_id for face_id in excluded if not self._is_none(face_id)}
+
+    def update(self, added: Slots, removed: Slots) -> Slots:
+        """Take in nodes that became live or ceased to be, after the decisions of the same batch.
 
         Returns the live nodes for which other decisions may hold now than before.
         """
-        if not batch and not len(self.decisions):
+        if not self._changed and not len(self.decisions):
             return NO_SLOTS
         nodes = self._graph.nodes
-        faces = self.decisions.apply(batch)
         for face_id, node in zip(nodes.face_id[removed].tolist(), removed.tolist(), strict=True):
             if self._node_of.get(face_id) == node:
                 del self._node_of[face_id]
         nodes.decided[removed] = False
         added_faces = dict(zip(nodes.face_id[added].tolist(), added.tolist(), strict=True))
         changed = {face_id: node for face_id, node in added_faces.items() if self.decisions.affect(face_id)}
-        changed |= self._graph.node_index.live(faces)
+        changed |= self._graph.node_index.live(self._changed)
         for face_id, node in changed.items():
             if self.decisions.affect(face_id):
                 self._node_of[face_id] = node
@@ -86,6 +97,9 @@ class LiveDecisions:
         """Whether a live node has a must-link or cannot-link, be its other face live or not."""
         face_id = self._graph.nodes.face_id[node]
         return bool(self.decisions.linked(face_id) or self.decisions.separated(face_id))
+
+    def _is_none(self, face_id: str) -> bool:
+        return self.decisions.labels(face_id).not_a_face
 
     def _faces(self, nodes: Sequence[int]) -> dict[str, int]:
         face_ids = self._graph.nodes.face_id[np.array(nodes, dtype=np.int64)].tolist()

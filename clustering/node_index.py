@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
-from clustering.columns.arrays import Slots
+from clustering.columns.arrays import NO_SLOTS, Slots
 from clustering.columns.name_index import NameIndex
 from clustering.nodes import Nodes
 
@@ -52,6 +52,14 @@ class NodeIndex:
                 if face_id in missing and self._nodes.live[slot]:
                     live[face_id] = slot
         return live
+
+    def all(self, face_ids: Collection[str]) -> Slots:
+        """All nodes of these faces, of whichever analysis, in no particular order."""
+        if not face_ids:
+            return NO_SLOTS
+        slots = self._by_face.find(list(face_ids))
+        others = [slot for (face_id, _), slot in self._others.items() if face_id in face_ids]
+        return np.concatenate([slots[slots >= 0], np.array(others, dtype=np.int64)])
 
     def remove(self, nodes: Slots) -> None:
         """Remove nodes from the index. Their rows are not released."""

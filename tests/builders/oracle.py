@@ -25,12 +25,16 @@ def expected_assignments(
     live = {scan: max(r.analysis for r in held.values() if r.scan_id == scan) for scan, _ in held}
     current = [r for r in held.values() if r.analysis == live[r.scan_id]]
     faces = {face.face_id: (r, face) for r in current for face in r.faces}
-    ids = sorted(faces)
+    decisions = Decisions()
+    decisions.apply(decided)
+    ids = sorted(face_id for face_id in faces if not decisions.labels(face_id).not_a_face)
     position = {(face_id, faces[face_id][0].analysis): i for i, face_id in enumerate(ids)}
     distances = np.full((len(ids), len(ids)), np.inf)
     for found in current:
         for face in found.faces:
-            one = position[face.face_id, found.analysis]
+            one = position.get((face.face_id, found.analysis))
+            if one is None:
+                continue
             for name, analysis, distance in zip(face.neighbours, face.analyses, face.distances, strict=True):
                 other = position.get((name, analysis))
                 if other is not None and other != one:
@@ -60,8 +64,6 @@ def expected_assignments(
             clusters.append(component[i])
         else:
             clusters.append(component[min(cores, key=lambda j: (distances[i, j], ids[j]))] if cores else None)
-    decisions = Decisions()
-    decisions.apply(decided)
     world = World(ids, distances, near, core)
     clusters = with_decisions(world, clusters, decisions)
     labels = labelled(world, clusters, decisions, parameters.eps)

@@ -21,6 +21,9 @@ from schemas.decisions import (
     FacesSeparated,
     NameRejected,
     NameTakenBack,
+    NotAFace,
+    PeopleMerged,
+    PersonRemoved,
 )
 from schemas.neighbours import NeighboursFound
 from tests.builders.clock import NOON
@@ -63,11 +66,18 @@ def random_decision(rng: random.Random, number: int) -> Decision:
     chance = rng.random()
     if chance < 0.3:
         return a_decision(FaceNamed, 0, face_id=one, label_id=label, name=label, **made)
-    if chance < 0.35:
+    if chance < 0.33:
         return a_decision(NameTakenBack, 0, face_id=one, **made)
-    if chance < 0.45:
+    if chance < 0.4:
         return a_decision(NameRejected, 0, face_id=one, label_id=label, **made)
+    if chance < 0.55:
+        return a_decision(NotAFace, 0, face_id=one, **made)
     if chance < 0.6:
+        return a_decision(PersonRemoved, 0, label_id=label, **made)
+    if chance < 0.67:
+        label, other_label = rng.sample(_LABELS, 2)
+        return a_decision(PeopleMerged, 0, label_id=label, other_label_id=other_label, **made)
+    if chance < 0.78:
         return a_decision(FacesLinked, 0, face_id=one, other_face_id=other, **made)
     if chance < 0.9:
         return a_decision(FacesSeparated, 0, face_id=one, other_face_id=other, **made)

@@ -84,6 +84,7 @@ def test_a_page_is_within_its_policy_and_its_pictures_are_there(new_page: NewPag
     page.on("console", lambda message: messages.append(message.text))
     page.on("pageerror", lambda error: messages.append(str(error)))
     page.goto(path)
+    page.evaluate("[...document.images].forEach(image => (image.loading = 'eager'))")
     wait_for(page, "[...document.images].every(image => image.complete)")
     assert (
         page.evaluate("[...document.images].filter(image => image.loading !== 'lazy' && !image.naturalWidth).length")

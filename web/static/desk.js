@@ -18,13 +18,23 @@
   // ---- Showing the page again
 
   let busy = false;
+  let undoIsWanted = false;
+
+  function setBusy(isBusy) {
+    busy = isBusy;
+    if (!busy && undoIsWanted) undo();
+  }
+
+  let isShowing = false;
 
   async function show(address) {
-    busy = true;
+    setBusy(true);
+    isShowing = true;
     try {
       await htmx.ajax("GET", address, { target: "#part", swap: "innerHTML" });
     } finally {
-      busy = false;
+      isShowing = false;
+      setBusy(false);
     }
   }
 
@@ -36,15 +46,17 @@
   const keepUndoable = (made) => sessionStorage.setItem("undoable", JSON.stringify(made.slice(-200)));
 
   function undo() {
+    undoIsWanted = busy;
+    if (busy) return;
     const last = undoable().pop();
     if (!last) {
       say(document.body.dataset.nothingToUndo);
-    } else if (!busy) {
-      busy = true;
-      htmx
-        .ajax("POST", "/decisions", { target: "#answer", values: { kind: "undone", decision: last } })
-        .finally(() => (busy = false));
+      return;
     }
+    setBusy(true);
+    htmx.ajax("POST", "/decisions", { target: "#answer", values: { kind: "undone", decision: last } }).finally(() => {
+      if (!isShowing) setBusy(false);
+    });
   }
 
   document.body.addEventListener("decided", (event) => {
@@ -71,12 +83,12 @@
     if (!form.matches("form.decide") || form.closest("[data-question]")) return;
     // A key pressed twice is not to decide about a face that was not seen yet.
     if (busy) event.preventDefault();
-    else busy = true;
+    else setBusy(true);
   });
 
   document.addEventListener("htmx:afterRequest", (event) => {
     const form = event.detail.elt;
-    if (form.matches("form.decide") && !event.detail.successful) busy = false;
+    if (form.matches("form.decide") && !event.detail.successful) setBusy(false);
   });
 
   document.addEventListener("htmx:sendError", () => say(document.body.dataset.sentAgain));
@@ -88,7 +100,7 @@
 
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target === refusal) {
-      busy = false;
+      setBusy(false);
       refusal.showModal();
     } else if (event.detail.target === part) {
       keepFocus();
