@@ -105,15 +105,11 @@ def _named(connection: Connection, rows: Sequence[TupleRow]) -> list[PublicFace]
     query = "SELECT label_id, name FROM names WHERE label_id = ANY(%s)"
     names: dict[str, str] = dict(connection.execute(query, (label_ids,)).fetchall()) if label_ids else {}
     return [
-        PublicFace(
-            row[0],
-            row[1],
-            row[2],
-            row[3],
-            Box(left=row[4], top=row[5], right=row[6], bottom=row[7]),
-            row[8],
-            names[row[8]],
-        )
-        for row in rows
-        if row[8] in names
+        PublicFace(face_id, scan_id, collection, page, _box(*edges), label_id, names[label_id])
+        for face_id, scan_id, collection, page, *edges, label_id in rows
+        if label_id in names
     ]
+
+
+def _box(left: float, top: float, right: float, bottom: float) -> Box:
+    return Box(left=left, top=top, right=right, bottom=bottom)

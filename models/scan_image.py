@@ -22,7 +22,7 @@ def scan_image(uri: str, sha256: str, page: int | None, fetch: Fetch, deadline: 
     Raises what `fetch` raises (models.stores.stores), ChangedImage and UnreadableImage.
     """
     data = fetch(uri)
-    # The digest is not in the reason: it would tell whoever may publish scans what is in a file.
+    # The digest is not in the reason: it would show whoever may publish scans what is in a file.
     if hashlib.sha256(data).hexdigest() != sha256:
         shown = without_credentials(uri)
         raise ChangedImage(f"{shown} has another sha256 than it was published with: publish it again as it is now")

@@ -47,7 +47,7 @@ Refuse = Callable[[Request, Refusal], Response]
 
 
 class SafeHeaders:
-    """Tells browsers what the pages may do: no script but the desk's own, in no other site's frame, kept nowhere."""
+    """Limits what a page may do in a browser: no script but the desk's own, in no other site's frame, kept nowhere."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 
 from models import worker_process
 from models.pixels import RgbImage, UnreadableImage
-from models.scaling import scaled_down
+from models.scaling import reduced_by
 from models.scan_image import ChangedImage, scan_image
 from models.stores.errors import StoreUnavailable, UnavailableImage
 from models.stores.parameters import StoreParameters
@@ -22,6 +23,11 @@ from models.stores.stores import Stores
 from models.turns import turned
 from models.worker_process import Deadline
 from schemas.scans import Box
+
+# A store that does not deliver a scan, and takes so many seconds for it, is left alone for a while: at first for the
+# shortest time, then for twice as long each time. Otherwise a page of its scans would keep all others waiting.
+_SLOW_S = 2.0
+_SHORTEST_S, _LONGEST_S = 20.0, 300.0
 
 # How much around a face is shown on each side, as a share of its longer side.
 _MARGIN = 0.4
@@ -56,6 +62,15 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class _Away:
+    """A store that is left alone until a time, and for how long that is."""
+
+    until: float
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True)
 class NoPicture:
     """Why there is no picture: the kind, and a sentence."""
 
@@ -66,6 +81,7 @@ class NoPicture:
 _stores: Stores | None = None
 _deadline: Deadline | None = None
 _last: tuple[Source, RgbImage] | None = None
+_away: dict[str, _Away] = {}
 
 
 def start(stores: StoreParameters, decode_deadline_s: float) -> None:
@@ -89,10 +105,8 @@ def cut(source: Source, wanted: Mapping[str, Cut]) -> Mapping[str, bytes] | NoPi
     try:
         if _last is None or _last[0] != source:
             let_go()
-            assert _stores
-            _last = source, scan_image(source.uri, source.sha256, source.page, _stores.fetch, _deadline)
-        image = _last[1]
-        return {name: _jpeg(image, one) for name, one in wanted.items()}
+            _last = source, scan_image(source.uri, source.sha256, source.page, _fetch, _deadline)
+        return _pictures(_last[1], wanted)
     except StoreUnavailable as error:
         return NoPicture("unreachable", str(error))
     except ChangedImage as error:
@@ -106,29 +120,68 @@ def cut(source: Source, wanted: Mapping[str, Cut]) -> Mapping[str, bytes] | NoPi
         return NoPicture("unreadable", "there is too little memory for the image")
 
 
+def _fetch(uri: str) -> bytes:
+    """`Stores.fetch`, which leaves stores alone that are away."""
+    assert _stores
+    store = _stores.store_of(uri)
+    away = _away.get(store)
+    started = monotonic()
+    if away and started < away.until:
+        raise StoreUnavailable(store, away.reason, "store", tried=False)
+    try:
+        data = _stores.fetch(uri)
+    except StoreUnavailable as error:
+        if error.cause == "store" or monotonic() - started > _SLOW_S:
+            seconds = min(_LONGEST_S, 2 * away.seconds) if away else _SHORTEST_S
+            _away[store] = _Away(monotonic() + seconds, seconds, error.reason)
+        raise
+    except UnavailableImage:
+        _away.pop(store, None)
+        raise
+    _away.pop(store, None)
+    return data
+
+
 def let_go() -> None:
     """Free the memory of the last image."""
     global _last
     _last = None
 
 
-def _jpeg(image: RgbImage, wanted: Cut) -> bytes:
-    if wanted.box is not None:
-        image = turned(face_section(image, wanted.box), wanted.turn // 90, negative=wanted.negative)
-    buffer = io.BytesIO()
-    _fitted(image, wanted.size).save(buffer, "JPEG", quality=_QUALITY)
-    return buffer.getvalue()
+def _pictures(image: RgbImage, wanted: Mapping[str, Cut]) -> Mapping[str, bytes]:
+    """The pictures. Of one part of the image the largest is made first, and the smaller ones from it."""
+    fitted: dict[Cut, RgbImage] = {}
+    pictures: dict[str, bytes] = {}
+    for name, one in sorted(wanted.items(), key=lambda it: -it[1].size):
+        part = replace(one, size=0)
+        fitted[part] = _fitted(fitted[part] if part in fitted else _part(image, one), one.size)
+        pictures[name] = _jpeg(fitted[part])
+    return pictures
 
 
-def _fitted(image: RgbImage, size: int) -> Image.Image:
+def _part(image: RgbImage, wanted: Cut) -> RgbImage:
+    if wanted.box is None:
+        return image
+    return turned(face_section(image, wanted.box), wanted.turn // 90, negative=wanted.negative)
+
+
+def _fitted(image: RgbImage, size: int) -> RgbImage:
     """The image, scaled down where its longer side has more than `size` pixels."""
-    # By means first, which needs little memory, then the rest by the filter that looks best.
-    reduced = Image.fromarray(np.ascontiguousarray(scaled_down(image, 2 * size)))
-    scale = size / max(reduced.size)
+    # By means of whole pixels first, which needs little memory, then the rest by the filter that looks best.
+    factor = max(1, max(image.shape[:2]) // size)
+    reduced = image if factor == 1 else reduced_by(image, factor, factor)
+    height, width = reduced.shape[:2]
+    scale = size / max(height, width)
     if scale >= 1.0:
         return reduced
-    width, height = (max(1, round(side * scale)) for side in reduced.size)
-    return reduced.resize((width, height), Image.Resampling.LANCZOS)
+    rest = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(Image.fromarray(reduced).resize(rest, Image.Resampling.LANCZOS))
+
+
+def _jpeg(image: RgbImage) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image)).save(buffer, "JPEG", quality=_QUALITY)
+    return buffer.getvalue()
 
 
 def face_section(image: RgbImage, box: Box) -> RgbImage:

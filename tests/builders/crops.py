@@ -70,13 +70,17 @@ def asks(database: DatabaseSettings) -> Ask:
 
 @contextmanager
 def crop_desk(
-    database: DatabaseSettings, data: Path, decode_deadline_s: float = 60.0, **desk: object
+    database: DatabaseSettings,
+    data: Path,
+    decode_deadline_s: float = 60.0,
+    root: Path = Path("/"),
+    **desk: object,
 ) -> Iterator[CropDesk]:
-    """A desk served by uvicorn. Files below `data` and web servers of this machine may be read."""
+    """A desk served by uvicorn. Files below `root` and web servers of this machine may be read."""
     settings = Settings(
         data=data,
         database=database,
-        stores=StoreSettings(roots=(Path("/"),), private_hosts=LOOPBACK, deadline_s=20.0),
+        stores=StoreSettings(roots=(root,), private_hosts=LOOPBACK, deadline_s=20.0),
         desk=DeskSettings.model_validate({"port": free_port()} | desk),
     )
     crops = Crops(settings, decode_deadline_s)
