@@ -11,7 +11,7 @@ from catalogue import decisions, suggestions
 from cli.archive import open_catalogue
 from cli.common import load_settings
 from cli.options import Data, Json, KnownName
-from cli.printing import console, figure, folded, identifier, number, print_rows
+from cli.printing import console, figure, folded, identifier, number, print_line, print_rows
 from decisions.people import known_person
 
 
@@ -35,6 +35,9 @@ def candidates(
         faces = suggestions.candidates(connection, person.label_id, within, limit)
     if json_:
         print_rows(faces)
+        return
+    if not faces:
+        print_line(f"no face without a name may be {person.name} ({person.label_id}) within {within}")
         return
     table = Table(
         *(identifier("face"), number("probability"), number("distance"), folded("scan")),

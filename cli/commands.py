@@ -7,7 +7,7 @@ source.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -42,7 +42,7 @@ _PANELS = {
         "undo": "undo:undo",
         "history": "history:history",
         "show": "show:show",
-        "people": "people:app",
+        "people": "people:people",
         "suggest": "suggest:suggest",
         "candidates": "candidates:candidates",
         "next": "next:next_",
@@ -57,27 +57,30 @@ _PANELS = {
 }
 """Panel to command to `module:function`, the module in this package."""
 
+_BELOW = {"people": {"rename": "people:rename", "merge": "people:merge", "remove": "people:remove"}}
+"""Command to the commands below it."""
+
 
 @dataclass(frozen=True)
 class Entry:
-    """A command and its function, as `module:function`; `module:app` is a Typer of a function with further commands.
-
-    That function is called as the command.
-    """
+    """A command and its function, as `module:function`. `commands`: further ones below it, in the same form."""
 
     name: str
     target: str
     panel: str
+    commands: Mapping[str, str]
 
     def load(self) -> Callable[..., Any]:
-        """Import the command's function, or its Typer."""
-        module, function = self.target.split(":")
-        loaded: Callable[..., Any] = getattr(import_module(f"cli.{module}"), function)
-        return loaded
+        """Import the command's function."""
+        return _function(self.target)
+
+    def load_commands(self) -> dict[str, Callable[..., Any]]:
+        """Import the functions of the commands below it."""
+        return {name: _function(target) for name, target in self.commands.items()}
 
     def help(self) -> str:
         """The docstring of the command's function, without importing its module."""
-        module, _, function = self.target.replace(":app", f":{self.name}").partition(":")
+        module, function = self.target.split(":")
         source = Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
         for node in ast.parse(source).body:
             if isinstance(node, ast.FunctionDef) and node.name == function:
@@ -85,7 +88,15 @@ class Entry:
         raise LookupError(f"cli.{module} has no function {function}")
 
 
+def _function(target: str) -> Callable[..., Any]:
+    module, function = target.split(":")
+    loaded: Callable[..., Any] = getattr(import_module(f"cli.{module}"), function)
+    return loaded
+
+
 COMMANDS = {
-    name: Entry(name, target, panel) for panel, commands in _PANELS.items() for name, target in commands.items()
+    name: Entry(name, target, panel, _BELOW.get(name, {}))
+    for panel, commands in _PANELS.items()
+    for name, target in commands.items()
 }
 """Each command by its name."""

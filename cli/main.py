@@ -27,13 +27,15 @@ class LazyCommand(TyperCommand):
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:  # noqa: ANN401 - click's context: typer has a copy of click in some versions
         """The context of the imported command, which is invoked instead of this one."""
+        app = typer.Typer(add_completion=False, rich_markup_mode="rich")
         with _imports_without_collection():
-            loaded = self.entry.load()
-        if isinstance(loaded, typer.Typer):
-            app = loaded
+            function, commands = self.entry.load(), self.entry.load_commands()
+        if commands:
+            app.callback(invoke_without_command=True)(function)
         else:
-            app = typer.Typer(add_completion=False, rich_markup_mode="rich")
-            app.command(self.entry.name)(loaded)
+            app.command(self.entry.name)(function)
+        for name, below in commands.items():
+            app.command(name)(below)
         return typer.main.get_command(app).make_context(info_name, args, parent=parent, **extra)
 
 

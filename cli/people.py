@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -10,17 +12,18 @@ from rich.table import Table
 from catalogue import decisions
 from cli.archive import open_catalogue
 from cli.common import load_settings
-from cli.decide import decide
 from cli.options import Author, Data, Json, KnownName, Note
 from cli.printing import console, folded, number, print_rows, stderr
 from decisions.actions import Merge, Remove, Rename
 from decisions.people import checked_text, find_people
 from errors import UserError
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+if TYPE_CHECKING:
+    from cli.decide import DecisionContext
+    from decisions.actions import Action
+    from decisions.holding import Decisions
 
 
-@app.callback(invoke_without_command=True)
 def people(context: typer.Context, data: Data = None, json_: Json = False) -> None:
     """Everybody who was named, with how many faces have the name and for how many it is proposed.
 
@@ -44,7 +47,6 @@ def people(context: typer.Context, data: Data = None, json_: Json = False) -> No
     console.print(table)
 
 
-@app.command()
 def rename(
     person: KnownName,
     name: Annotated[str, typer.Argument(metavar="NEW_NAME", help="What the person is called from now on.")],
@@ -63,7 +65,7 @@ def rename(
 ) -> None:
     """Decide what a person is called. All their faces stay theirs."""
     checked_text(name, "the name")
-    all_decisions = decide(
+    all_decisions = _decide(
         lambda context: Rename(label_id=context.person(person).label_id, name=name, authority=authority),
         command="people rename",
         author=author,
@@ -80,7 +82,6 @@ def rename(
         )
 
 
-@app.command()
 def merge(
     person: KnownName,
     other: Annotated[str, typer.Argument(metavar="OTHER_NAME", help="Who is the same person; this name is not kept.")],
@@ -90,7 +91,7 @@ def merge(
     json_: Json = False,
 ) -> None:
     """Decide that two people are one, who keeps the first name and label. An undo divides them again."""
-    decide(
+    _decide(
         lambda context: Merge(label_id=context.person(person).label_id, other_label_id=context.person(other).label_id),
         command="people merge",
         author=author,
@@ -100,10 +101,9 @@ def merge(
     )
 
 
-@app.command()
 def remove(person: KnownName, author: Author, note: Note = None, data: Data = None, json_: Json = False) -> None:
     """Decide that there is no such person: their faces have no name any more. An undo restores all of it."""
-    decide(
+    _decide(
         lambda context: Remove(label_id=context.person(person).label_id),
         command="people remove",
         author=author,
@@ -111,3 +111,18 @@ def remove(person: KnownName, author: Author, note: Note = None, data: Data = No
         data=data,
         json_=json_,
     )
+
+
+def _decide(
+    make: Callable[[DecisionContext], Action],
+    *,
+    command: str,
+    author: str,
+    note: str | None,
+    data: Path | None,
+    json_: bool,
+) -> Decisions:
+    # Imported here, since the list of people needs no Kafka.
+    from cli.decide import decide
+
+    return decide(make, command=command, author=author, note=note, data=data, json_=json_)

@@ -16,7 +16,7 @@ from rich.progress import Progress, TextColumn
 from catalogue import reader
 from catalogue.connection import connect
 from cli.printing import stderr
-from cli.progress import progress_bar
+from cli.progress import ProgressLines, progress_bar
 from cli.supervisor import Supervisor
 from consumers import waits
 from consumers.stages import DETECT, STAGES
@@ -50,6 +50,7 @@ class System:
         self._progress = progress
         self.before = reader.counts(connection)
         self._bar = progress.add_task("starting", total=None)
+        self._lines = ProgressLines()
         self._waits: dict[str, str] = {}
 
     def count(self, verdict: Verdict) -> None:
@@ -93,13 +94,11 @@ class System:
         lags = self._lags.lags(STAGES)
         counts = reader.counts(self.connection)
         waiting = "  ".join(f"{name} {lag}" for name, lag in lags.items() if lag)
-        self._progress.update(
-            self._bar,
-            total=counts.scans,
-            completed=counts.analysed + counts.dead_scans,
-            description=f"{counts.faces:,} faces, {counts.clusters:,} clusters"
-            + (f"  [dim]waiting: {waiting}" * bool(waiting)),
-        )
+        done, found = counts.analysed + counts.dead_scans, f"{counts.faces:,} faces, {counts.clusters:,} clusters"
+        description = found + (f"  [dim]waiting: {waiting}" * bool(waiting))
+        self._progress.update(self._bar, total=counts.scans, completed=done, description=description)
+        line = f"scans: {done:,} of {counts.scans:,}, {found}" + (f", waiting: {waiting}" * bool(waiting))
+        self._lines.update(line)
         self._report_waits()
         return lags
 

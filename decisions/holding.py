@@ -73,6 +73,7 @@ class Decisions:
         self._undo_ids: defaultdict[str, set[str]] = defaultdict(set)
         self._ids_of_face: defaultdict[str, set[str]] = defaultdict(set)
         self._ids_of_label: defaultdict[str, set[str]] = defaultdict(set)
+        self._ids_about_people: set[str] = set()
         # By the decisions about people alone: namings are many. The names are computed when they are asked for.
         self._identities = Identities()
         self._person_by_id: dict[str, Person | None] = {}
@@ -203,6 +204,8 @@ class Decisions:
             self._ids_of_face[face_id].add(decision.decision_id)
         for label_id in decision.label_ids:
             self._ids_of_label[label_id].add(decision.decision_id)
+        if isinstance(decision, PersonDecision):
+            self._ids_about_people.add(decision.decision_id)
         if isinstance(decision, DecisionUndone):
             self._undo_ids[decision.undone_decision_id].add(decision.decision_id)
         return self._subjects(decision)
@@ -219,6 +222,7 @@ class Decisions:
             self._ids_of_face[face_id].discard(decision_id)
         for label_id in decision.label_ids:
             _discard(self._ids_of_label, label_id, decision_id)
+        self._ids_about_people.discard(decision_id)
         if isinstance(decision, DecisionUndone):
             _discard(self._undo_ids, decision.undone_decision_id, decision_id)
         return changed
@@ -243,11 +247,13 @@ class Decisions:
             for label_id in label_ids:
                 self._person_by_id.pop(self._identities.person_of(label_id), None)
             return set()
-        about_people = (decision for decision in self._by_id.values() if isinstance(decision, PersonDecision))
+        about_people = (self._by_id[decision_id] for decision_id in self._ids_about_people)
         before, self._identities = self._identities, Identities(filter(self.holds, about_people))
         moved = self._identities.changed_from(before)
-        # People are computed again when they are asked for.
-        self._person_by_id.clear()
+        # These people are computed again when they are asked for.
+        for label_id in label_ids | moved:
+            self._person_by_id.pop(before.person_of(label_id), None)
+            self._person_by_id.pop(self._identities.person_of(label_id), None)
         decision_ids = {decision_id for label_id in moved for decision_id in self._ids_of_label.get(label_id, ())}
         return {face_id for decision_id in decision_ids for face_id in self._by_id[decision_id].face_ids}
 

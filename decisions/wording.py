@@ -55,7 +55,7 @@ def describe(decision: Decision, people: Mapping[str, Person]) -> str:
         case PersonRemoved():
             return f"the person {decision.label_id} is removed"
         case PeopleMerged():
-            return f"the people {decision.label_id} and {decision.other_label_id} are one, called {decision.label_id}"
+            return f"the person {decision.other_label_id} is the same as {decision.label_id}"
         case DecisionUndone():
             return f"decision {decision.undone_decision_id} is undone"
     raise TypeError(f"no text for a {type(decision).__name__}")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from psycopg import Connection
 
-from catalogue import suggestions
+from catalogue import decisions as catalogue_decisions
+from catalogue import reader, suggestions
 from catalogue.errors import CatalogueError
 from schemas.decisions import FacesSeparated, NameRejected
-from schemas.topics import SCANS, Tombstone
+from schemas.topics import ASSIGNMENTS, LABELS, SCANS, Tombstone
 from tests.builders.catalogue import analysed, assigned, face, published, suggested, write_messages
-from tests.builders.decisions import a_decision, named
+from tests.builders.decisions import a_decision, merged, named, not_a_face, not_sure, removed
 
 
 @pytest.fixture
@@ -117,3 +118,62 @@ def test_of_faces_as_unsettled_the_one_nearest_to_the_mean_of_its_cluster_is_nex
 def test_nothing_is_next_where_everything_is_settled_or_withdrawn(album: Connection) -> None:
     write_messages(album, "scans", Tombstone(SCANS, "s"))
     assert suggestions.next_faces(album, limit=5) == []
+
+
+def test_a_pair_of_which_nobody_is_sure_is_not_asked_for_a_while(album: Connection) -> None:
+    write_messages(album, "labels", not_sure(3, "g2", "grace", days=36_500), not_sure(4, "g3", "grace", days=-1))
+    assert candidates(album, "grace") == ["g3", "n1", "x1", "x2"]
+    eileen, grace = suggestions.names_near(album, "g2", radius=0.15)
+    assert (eileen.label_id, eileen.not_sure_until, grace.label_id) == ("eileen", None, "grace")
+    assert grace.not_sure_until is not None
+    (unsure,) = catalogue_decisions.unsure(album, "g2")
+    assert (unsure.label_id, unsure.name, unsure.author, unsure.until) == (
+        "grace",
+        "Grace",
+        "Ann",
+        grace.not_sure_until,
+    )
+    # A rejection decides it.
+    write_messages(album, "labels", a_decision(NameRejected, 5, face_id="g2", label_id="grace"))
+    assert catalogue_decisions.unsure(album, "g2") == []
+
+
+def test_the_next_face_is_none_of_whose_name_somebody_was_not_sure(album: Connection) -> None:
+    # Eileen is proposed for g3, the least settled of its cluster.
+    (first, *_) = [it for it in suggestions.next_faces(album, 10) if it.cluster_id == "g1"]
+    assert first.face_id == "g3"
+    write_messages(album, "labels", not_sure(3, "g3", "eileen", days=36_500))
+    (first, *_) = [it for it in suggestions.next_faces(album, 10) if it.cluster_id == "g1"]
+    assert (first.face_id, first.size) == ("g2", 4 + 1)
+    write_messages(album, "labels", not_sure(4, "g2", "grace", days=36_500))
+    assert "g1" not in {it.cluster_id for it in suggestions.next_faces(album, 10)}
+
+
+def test_clusters_may_be_left_out_of_the_next_faces(album: Connection) -> None:
+    clusters = [it.cluster_id for it in suggestions.next_faces(album, 10)]
+    assert [it.cluster_id for it in suggestions.next_faces(album, 10, without=clusters[:1])] == clusters[1:]
+
+
+def test_what_is_not_a_face_is_no_candidate(album: Connection) -> None:
+    write_messages(album, "labels", not_a_face(3, "x1"))
+    write_messages(album, "assignments", Tombstone(ASSIGNMENTS, "x1"))
+    assert candidates(album, "grace") == ["g2", "g3", "n1", "x2"]
+    assert [it.face_id for it in catalogue_decisions.not_faces(album)] == ["x1"]
+
+
+def test_merged_people_have_one_name_and_a_removed_one_none(album: Connection) -> None:
+    write_messages(album, "labels", merged(3, "grace", "eileen"))
+    assert catalogue_decisions.name_of(album, "eileen") == "Grace"
+    assert {it.name for it in catalogue_decisions.distribution(album, "g2")} == {"Grace"}
+    assert [it.label_id for it in catalogue_decisions.people(album)] == ["grace"]
+    write_messages(album, "labels", removed(4, "eileen"))
+    assert catalogue_decisions.people(album) == []
+    write_messages(album, "labels", Tombstone(LABELS, "004"), Tombstone(LABELS, "003"))
+    assert [it.label_id for it in catalogue_decisions.people(album)] == ["eileen", "grace"]
+
+
+def test_the_faces_of_a_cluster_are_read_in_pages(album: Connection) -> None:
+    first = [it.face_id for it in reader.faces_of_cluster(album, "g1", 3)]
+    assert first == ["g1", "g2", "g3"]
+    assert [it.face_id for it in reader.faces_of_cluster(album, "g1", 3, after=first[-1])] == ["g4", "w1"]
+    assert reader.faces_of_cluster(album, "unknown", 3) == []

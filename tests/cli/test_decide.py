@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import unicodedata
 from collections.abc import Callable
 
 import pytest
@@ -166,6 +167,9 @@ def test_a_conflict_is_one_line_with_the_way_out(
         (["separate", "aa1", "zz"], "there is no face 'zz' in the catalogue"),
         (["undo", "zz"], "there is no decision 'zz'"),
         (["history", "zz"], "there is no face 'zz' in the catalogue"),
+        (["history", "aa1", "--person", "Grace"], "a face and --person exclude each other: give one of them"),
+        (["label", "aa1", "Eve\x1b[0m"], "the name has a control character, U+001B: leave it out"),
+        (["people", "merge", "Grace", "Eve"], "nobody is called Grace: facestream people lists who was named"),
     ],
 )
 def test_wrong_input_is_one_clear_line(facestream: Facestream, arguments: list[str], answer: str) -> None:
@@ -190,3 +194,65 @@ def test_the_history_of_a_face_that_vanished_can_be_read(
     write("faces", analysed("s", face("b4")))
     (line,) = facestream("history", "aa1", "--json").out.splitlines()
     assert json.loads(line)["decision_id"] == first
+
+
+def test_people_are_renamed_merged_and_removed_and_all_of_it_is_undone(
+    facestream: Facestream, decided: Callable[..., str], kafka: KafkaSettings
+) -> None:
+    decided("label", "aa1", "Anna Tam")
+    decided("label", "ab2", "Anna T.")
+    assert facestream("people", "rename", "anna-tam", "Anna Tamm").out.startswith(
+        "the person anna-tam is called Anna Tamm (decision "
+    )
+    merge = decided("people", "merge", "anna tamm", "anna-t", "--note", "the same hat")
+    assert read_decisions(kafka).labels("ab2").hard == "anna-tam"
+    removal = decided("people", "remove", "Anna Tamm")
+    assert facestream("people", "remove", "Anna Tamm").err.startswith("facestream: nobody is called Anna Tamm")
+    assert read_decisions(kafka).labels("aa1").hard is None
+    assert facestream("undo", removal).out.startswith("undone: the person anna-tam is removed (decision ")
+    decided("undo", merge)
+    held = read_decisions(kafka)
+    assert [(it.label_id, it.name) for it in held.people().values()] == [
+        ("anna-tam", "Anna Tamm"),
+        ("anna-t", "Anna T."),
+    ]
+    kinds = [line["kind"] for line in facestream("history", "--person", "Anna Tamm", "--json").json_lines()]
+    assert kinds == ["renamed", "merged", "removed", "undone", "undone"]
+    latest = facestream("history", "--limit", "2", "--json").json_lines()
+    assert [(line["kind"], line["holds"]) for line in latest] == [("undone", True), ("undone", True)]
+
+
+def test_who_gets_the_name_of_somebody_else_may_be_the_same_person(
+    facestream: Facestream, decided: Callable[..., str]
+) -> None:
+    decided("label", "aa1", "Anna Tam")
+    decided("label", "ab2", "Anna Tamm")
+    renamed = facestream("people", "rename", "anna-tam", "Anna Tamm")
+    assert renamed.err == (
+        "anna-tam and anna-tamm are called so: if they are one person, facestream people merge anna-tam anna-tamm\n"
+    )
+
+
+def test_what_is_not_a_face_or_not_sure_is_decided_in_one_line(
+    facestream: Facestream, decided: Callable[..., str], kafka: KafkaSettings
+) -> None:
+    decided("label", "aa1", "Grace")
+    assert facestream("not-sure", "ab", "GRACE").out.startswith("face ab2 may or may not be Grace (decision ")
+    none = decided("not-a-face", "ac")
+    assert read_decisions(kafka).labels("ac3").not_a_face
+    refused = facestream("label", "ac3", "Grace")
+    assert "face ac3 is not a face (" in refused.err
+    assert f"facestream undo {none}" in refused.err
+    assert facestream("not-a-face", "ac3").out.startswith("it is so already: face ac3 is not a face (")
+    assert "facestream undo" in facestream("not-a-face", "aa1").err
+
+
+def test_names_in_nfc_and_nfd_are_one_person(facestream: Facestream, kafka: KafkaSettings) -> None:
+    composed, decomposed = unicodedata.normalize("NFC", "Õie Mägi"), unicodedata.normalize("NFD", "Õie Mägi")
+    assert facestream("label", "aa1", composed).code == facestream("label", "ab2", decomposed).code == 0
+    assert list(read_decisions(kafka).people()) == ["õie-mägi"]
+
+
+def test_the_options_of_a_decision_about_people_come_after_its_command(facestream: Facestream) -> None:
+    ended = facestream("people", "--json", "remove", "Grace")
+    assert ended.err == "facestream: give the options after the command: facestream people remove …\n"

@@ -104,7 +104,7 @@ def test_the_face_to_name_next_is_of_the_least_settled_cluster(facestream: Faces
         ["g3", "1", "4", "2", "album/1.jpg"],
     ]
     (first,) = facestream("next", "--limit", 1, "--json").json_lines()
-    assert (first["face_id"], first["unsettled"], first["others"]) == ("x1", 1.0, 0)
+    assert (first["face_id"], first["unsettled"], first["settles"], first["of"]) == ("x1", 1.0, 0, 1)
 
 
 def test_orphans_are_listed_with_what_was_decided_about_them(facestream: Facestream, write: WriteMessages) -> None:

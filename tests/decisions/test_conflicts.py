@@ -14,7 +14,12 @@ from tests.builders.decisions import (
     decisions_from,
     decisions_of_all_kinds,
     linked,
+    merged,
     named,
+    not_a_face,
+    not_sure,
+    removed,
+    renamed,
     separated,
     undone,
 )
@@ -206,3 +211,74 @@ def everything(decisions: Decisions) -> list[object]:
     return [
         (decisions.labels(it), decisions.linked(it), decisions.separated(it), decisions.history(it)) for it in "fgh"
     ]
+
+
+def test_what_is_not_a_face_cannot_be_decided_to_be_anybody() -> None:
+    for decision in (named(9, "f", "grace"), linked(9, "f", "g"), separated(9, "g", "f"), rejected(9, "f", "grace")):
+        message = conflict(decision, not_a_face(1, "f"))
+        assert message.endswith(
+            "face f is not a face (Ann, 2026-01-02, decision 001); to take that back first: facestream undo 001"
+        )
+    assert conflict(not_sure(9, "f", "grace"), not_a_face(1, "f")).startswith("that face f may or may not be grace")
+    assert already(not_a_face(9, "f"), not_a_face(1, "f")).endswith("decision 001)")
+
+
+def test_a_face_with_a_name_or_a_link_cannot_be_decided_not_to_be_one() -> None:
+    message = conflict(not_a_face(9, "f"), named(1, "f", "grace"), linked(2, "f", "g"))
+    assert message.endswith("facestream undo 001 or facestream undo 002")
+    check(decisions_from(rejected(1, "f", "grace"), separated(2, "f", "g")), not_a_face(9, "f"))
+
+
+def test_who_has_decided_it_cannot_be_unsure() -> None:
+    assert "decision 001" in conflict(not_sure(9, "f", "grace"), named(1, "f", "eileen"))
+    assert "decision 001" in conflict(not_sure(9, "f", "grace"), rejected(1, "f", "grace"))
+    check(decisions_from(rejected(1, "f", "grace"), not_sure(2, "f", "eileen")), not_sure(9, "f", "eileen"))
+    check(decisions_from(not_sure(1, "f", "grace")), named(9, "f", "grace"))
+
+
+def test_people_of_whom_a_face_is_one_and_never_the_other_cannot_be_merged() -> None:
+    earlier = [named(1, "g", "gracie"), named(2, "f", "grace"), rejected(3, "f", "gracie")]
+    for merge in (merged(9, "grace", "gracie"), merged(9, "gracie", "grace")):
+        assert conflict(merge, *earlier).endswith("facestream undo 002 or facestream undo 003")
+    # Also where the face was named after the rejection, which the naming would end if they were one person.
+    since = [named(1, "g", "gracie"), rejected(2, "f", "gracie"), named(3, "f", "grace")]
+    assert conflict(merged(9, "grace", "gracie"), *since).endswith("facestream undo 003 or facestream undo 002")
+
+
+def test_people_with_faces_that_are_separated_cannot_be_merged() -> None:
+    earlier = [named(1, "f", "grace"), named(2, "g", "gracie"), separated(3, "f", "g")]
+    assert conflict(merged(9, "grace", "gracie"), *earlier) == (
+        "that the person gracie is the same as grace conflicts with what was decided before: faces f and g are "
+        "different people (Ann, 2026-01-02, decision 003) and face f is Grace (Ann, 2026-01-02, decision 001) and face "
+        "g is Gracie (Ann, 2026-01-02, decision 002); to take that back first: facestream undo 003 or facestream undo "
+        "001 or facestream undo 002"
+    )
+
+
+def test_a_merge_that_links_rely_on_cannot_be_undone() -> None:
+    earlier = [named(1, "f", "a"), named(2, "g", "b"), merged(3, "a", "b"), linked(4, "f", "g")]
+    message = conflict(undone(9, "003"), *earlier)
+    assert message.startswith("undoing that the person b is the same as a conflicts")
+    assert "facestream undo 004" in message
+
+
+def test_a_removal_that_later_decisions_rely_on_cannot_be_undone() -> None:
+    earlier = [named(1, "f", "a"), named(2, "g", "b"), removed(3, "a"), linked(4, "f", "g")]
+    assert "facestream undo 004" in conflict(undone(9, "003"), *earlier)
+
+
+def test_what_people_are_already_is_no_decision() -> None:
+    names = [named(1, "f", "grace"), named(2, "g", "gracie")]
+    assert already(renamed(9, "grace", "Grace H."), *names, renamed(3, "grace", "Grace H.")).endswith("decision 003)")
+    assert already(renamed(9, "grace", "Grace"), *names) == "the person grace is called Grace"
+    assert already(merged(9, "gracie", "grace"), *names, merged(3, "grace", "gracie")).endswith("decision 003)")
+    assert already(named(9, "g", "grace"), *names, merged(3, "grace", "gracie")).endswith("decision 002)")
+    assert already(removed(9, "grace"), *names, removed(3, "grace")).endswith("decision 003)")
+    check(decisions_from(*names), renamed(9, "grace", "Grace", authority="https://viaf.org/viaf/1"))
+
+
+def test_a_decision_that_a_removal_or_a_later_renaming_ended_cannot_be_restored() -> None:
+    removal = [named(1, "f", "grace"), undone(2, "001"), named(3, "g", "grace"), removed(4, "grace")]
+    assert conflict(undone(9, "002"), *removal).endswith("facestream undo 004")
+    names = [named(1, "f", "grace"), renamed(2, "grace", "Gracie"), undone(3, "002"), renamed(4, "grace", "Gracia")]
+    assert conflict(undone(9, "003"), *names).endswith("facestream undo 004")
