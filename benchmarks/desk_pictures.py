@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 import io
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
@@ -20,9 +22,12 @@ from catalogue import browse, suggestions
 from catalogue.connection import connect
 from cli.archive import open_archive
 from cli.common import load_settings, now
+from cli.supervisor import Supervisor
+from consumers.stages import STAGES
 from decisions.actions import Action, Name, NotSureWhether, Reject
 from producers.decisions import DecisionWriter
 from settings import Settings
+from stream.lag import lag_reader
 from web.serve import served
 
 _VIEWS: list[tuple[int, int, Literal["light", "dark"]]] = [
@@ -52,14 +57,18 @@ def name_some(settings: Settings) -> dict[str, str]:
             writer.decide([Reject(face_id=faces[3], label_id=person)], "Jaan")
         person = writer.decisions.labels(faces[0]).hard or ""
         scan_id = browse.tiles(connection, [faces[0]])[faces[0]].scan_id
-        following = suggestions.next_faces(connection, 1)
     return {
         "person": person,
         "face": faces[1],
         "cluster": first.cluster_id,
         "scan": scan_id,
-        "next": following[0].face_id if following else faces[1],
     }
+
+
+def following(settings: Settings) -> str | None:
+    """The least settled face of the cluster where somebody has a name: proposals are made for it."""
+    with connect(settings.database) as connection:
+        return next((it.face_id for it in suggestions.next_faces(connection, 20) if it.named), None)
 
 
 def pages(ids: dict[str, str]) -> dict[str, str]:
@@ -70,7 +79,7 @@ def pages(ids: dict[str, str]) -> dict[str, str]:
         "cluster": f"/cluster/{ids['cluster']}",
         "person": f"/person/{ids['person']}",
         "face": f"/face/{ids['face']}",
-        "scan": f"/scan/{ids['scan']}",
+        "scan": f"/scan/{quote(ids['scan'])}",
         "people": "/people",
         "history": "/history",
         "orphans": "/orphans",
@@ -87,6 +96,8 @@ def shots(browser: Browser, address: str, path: str) -> Iterator[Image.Image]:
         page = context.new_page()
         page.goto(path)
         page.evaluate("[...document.images].forEach(image => (image.loading = 'eager'))")
+        while not page.evaluate("[...document.images].every(image => image.complete)"):
+            page.wait_for_timeout(100)
         page.wait_for_timeout(2500)
         yield Image.open(io.BytesIO(page.screenshot())).convert("RGB")
         context.close()
@@ -111,8 +122,16 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.to.mkdir(parents=True, exist_ok=True)
     settings = load_settings(arguments.data)
-    with open_archive(settings, "pictures") as running, served(running, now, _AUTHOR, exactly=False) as address:
+    with (
+        open_archive(settings, "pictures") as running,
+        Supervisor(running),
+        lag_reader(running.kafka) as lags,
+        served(running, now, _AUTHOR, exactly=False) as address,
+    ):
         ids = name_some(running)
+        while any(lags.lags(STAGES).values()):
+            time.sleep(0.5)
+        ids["next"] = following(running) or ids["face"]
         with sync_playwright() as playwright:
             chromium = shutil.which("chromium") or shutil.which("chromium-browser")
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
