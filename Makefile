@@ -7,7 +7,7 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites setup run watch lint test test-fast docs lock
+.PHONY: help prerequisites browser setup run watch lint test test-fast docs lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,12 +19,12 @@ watch: setup ## the same for whatever is put into SCANS=folder, until Ctrl-C
 	@$(if $(SCANS),,$(error make watch needs the folder to watch: make watch SCANS=folder))
 	@$(VENV)/bin/facestream watch '$(SCANS)' --data '$(DATA)'
 
-test: lint ## all checks and tests
+test: lint browser ## all checks and tests
 	$(VENV)/bin/pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
 test-fast: setup ## the tests without broker, database, processes, weights and data, in under a minute
 	$(VENV)/bin/pytest --numprocesses logical --dist worksteal \
-		-m 'not broker and not database and not weights and not process and not data and not slow'
+		-m 'not broker and not database and not browser and not weights and not process and not data and not slow'
 
 lint: docs ## style, types, import rules, the compose file, the documentation
 	$(VENV)/bin/ruff check .
@@ -52,6 +52,9 @@ LOCK = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --ge
 
 prerequisites:
 	@PYTHON='$(PYTHON)' deploy/prerequisites.sh
+
+browser:
+	@deploy/prerequisites.sh browser
 
 $(INSTALLED): pyproject.toml requirements/build.txt requirements/dev.txt | prerequisites
 	@echo "facestream: setting up $(VENV), once"

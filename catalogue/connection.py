@@ -6,6 +6,7 @@ import psycopg
 from pgvector.psycopg import register_vector
 from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import ConnectionPool
 
 from catalogue import schema
 from catalogue.errors import CatalogueError, CatalogueUnavailable
@@ -45,3 +46,21 @@ def _host_and_port(url: str) -> str:
     # Not the URL itself, which may hold a password.
     parameters = conninfo_to_dict(url)
     return f"{parameters.get('host', 'localhost')}:{parameters.get('port', 5432)}"
+
+
+def connection_pool(database: DatabaseSettings, size: int) -> ConnectionPool:
+    """Up to `size` connections as those of `connect`, for threads that read at once. Close it, or use it as a context.
+
+    Raises what `connect` raises.
+    """
+    # Creates the tables where they are missing, and says in one line what is wrong with the database.
+    connect(database).close()
+    return ConnectionPool(
+        str(database.url),
+        min_size=1,
+        max_size=size,
+        kwargs={"autocommit": True, "application_name": "facestream"},
+        configure=register_vector,
+        check=ConnectionPool.check_connection,
+        open=True,
+    )

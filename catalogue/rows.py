@@ -106,6 +106,8 @@ def faces(number: int, event: ScanAnalysed) -> Iterator[Row]:
             "size_px": face.quality.size_px,
             "sharpness": face.quality.sharpness,
             "embedding": face.vector,
+            "turn": face.turn,
+            "negative": face.negative,
         }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from typing import LiteralString
 
 import psycopg
 from psycopg import Connection, errors
@@ -12,6 +13,15 @@ from schemas.faces import EMBEDDING_DIMENSIONS
 
 VERSION = 3
 """The version of schema.sql: raise it by one when a table, view or function changes."""
+
+# What was added to this version, each with a query whose only value is NULL where it is missing.
+_ADDITIONS: dict[str, LiteralString] = {
+    "kept_faces.sql": "SELECT to_regclass('kept_faces')",
+    "face_turns.sql": """
+        SELECT max(attname) FROM pg_attribute
+        WHERE attrelid = to_regclass('faces') AND attname = 'turn' AND NOT attisdropped
+    """,
+}
 
 # An advisory lock's key that nothing else uses. The lock is held only while the tables are looked for and created.
 _LOCK = 4_051_998_001
@@ -30,11 +40,12 @@ def prepare(connection: Connection) -> None:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         version = _version(connection)
         if version is None:
-            _create(connection, _statements("schema.sql"), _statements("kept_faces.sql"))
+            _create(connection, _statements("schema.sql"), *map(_statements, _ADDITIONS))
             connection.execute("INSERT INTO catalogue_version VALUES (%s)", (VERSION,))
         elif version == VERSION:
-            if connection.execute("SELECT to_regclass('kept_faces')").fetchone() == (None,):
-                _create(connection, _statements("kept_faces.sql"))
+            for file, is_there in _ADDITIONS.items():
+                if connection.execute(is_there).fetchone() == (None,):
+                    _create(connection, _statements(file))
         else:
             raise CatalogueError(
                 f"{name(connection)} holds a catalogue of version {version}, this program needs version {VERSION}: "

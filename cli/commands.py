@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 _PANELS = {
-    "Everything on this machine": {"run": "run:run", "watch": "run:watch"},
+    "Everything on this machine": {"run": "run:run", "watch": "run:watch", "up": "run:up"},
+    "In the browser": {"desk": "desk:desk"},
     "The feed": {
         "ingest": "ingest:ingest",
         "missing": "missing:missing",

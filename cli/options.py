@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,11 @@ KnownName = Annotated[
     str, typer.Argument(metavar="NAME", help="The name of a person who was named, or their label id.")
 ]
 OtherFaceId = Annotated[str, typer.Argument(metavar="FACE_ID", help="The same of another face.")]
+
+
+def local_user() -> str:
+    """Who decides on this machine where no author is given. Raises UserError where that is unknown."""
+    return os.environ.get("FACESTREAM_AUTHOR") or _login_name()
 
 
 def _login_name() -> str:

@@ -1,18 +1,23 @@
-"""`facestream run` and `facestream watch`: the whole system on this machine, fed from folders."""
+"""`facestream run`, `watch` and `up`: the whole system on this machine, fed from folders or as it is, and its desk."""
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.common import load_settings, now
+from cli.desk import Port, served_desk
 from cli.feeding import Collection, Exclude, FeedReport, Replace, Verbose, feed_stores
 from cli.logs import log_to_stderr
 from cli.options import Data, Json
+from cli.printing import print_line
 from cli.summary import print_summary
 from cli.system import System, system
 from errors import UserError
@@ -59,6 +64,8 @@ def run(
 ) -> None:
     """Start everything, publish scans, wait until they are all clustered, and print what was found.
 
+    In a terminal the desk is served until Ctrl-C, and its address is the last line. Elsewhere the command ends then.
+
     Exit status: 0 if all is published, 1 after an error or where a scan was refused because its id is that of another
     picture elsewhere, 3 if all is published but for files or folders that cannot be read.
     """
@@ -70,7 +77,7 @@ def run(
         scans, check = [_sample_folder(settings)], _refuse_sample_in_other_archive
         truth = build_sample(scans[0])
     listing = list_sources(scans, collection, Excluded(tuple(exclude or ())))
-    with system(settings, "run") as running:
+    with system(settings, "run") as running, _desk_in_terminal(running, json_) as address:
         report = FeedReport(verbose, count=running.count)
         report.listed(listing)
         started = time.monotonic()
@@ -79,7 +86,35 @@ def run(
         seconds = time.monotonic() - started
         running.end_progress()
         print_summary(running, seconds, truth, json_)
+        if address and not running.stop.is_set():
+            print_line(f"the desk, until Ctrl-C: {address}")
+            running.stay()
+        elif not json_:
+            print_line(f"to name faces in a browser: facestream up --data {shlex.quote(printable(settings.data))}")
     report.end()
+
+
+def up(
+    port: Port = None,
+    data: Data = None,
+    eps: Eps = None,
+    upsample: Upsample = None,
+) -> None:
+    """Start everything on an archive that exists, without publishing anything, and serve the desk until Ctrl-C.
+
+    Scans that others publish meanwhile are detected and clustered.
+    """
+    log_to_stderr()
+    settings = load_settings(data, clustering={"eps": eps}, models={"upsample": upsample}, desk={"port": port})
+    if not has_archive(settings.data) and (settings.kafka.bootstrap_servers is None or settings.database.url is None):
+        raise UserError(
+            f"no archive in {printable(settings.data)}: name its folder with --data, or start one with "
+            "facestream run FOLDER"
+        )
+    with system(settings, "up") as running, served_desk(running.settings, exactly=port is not None) as address:
+        print_line(f"the desk, until Ctrl-C: {address}")
+        running.stay_with_progress()
+        running.end_progress()
 
 
 def watch(
@@ -96,6 +131,8 @@ def watch(
 ) -> None:
     """Start everything and publish whatever is put into a folder, until Ctrl-C; then print what was found.
 
+    In a terminal the desk is served meanwhile.
+
     Files that move, are copies, are skipped, cannot be read, or are gone, are reported as it happens. A scan whose file
     is gone stays, until `withdraw --missing`.
 
@@ -107,7 +144,9 @@ def watch(
     options = Options(collection, Excluded(tuple(exclude or ())), polls=poll)
     if not is_folder(folder):
         raise UserError(f"{printable(folder)}: no such folder to watch")
-    with system(settings, "watch") as running:
+    with system(settings, "watch") as running, _desk_in_terminal(running, json_) as address:
+        if address:
+            print_line(f"the desk, until Ctrl-C: {address}")
         report = FeedReport(verbose, count=running.count)
         started = time.monotonic()
         running.feed(lambda: _publish_from_folder(running, folder, options, report, replace))
@@ -115,6 +154,16 @@ def watch(
         running.end_progress()
         print_summary(running, seconds, None, json_)
     report.end()
+
+
+@contextmanager
+def _desk_in_terminal(running: System, json_: bool) -> Iterator[str | None]:
+    """Serve the desk to a person, who stays; a program that reads the output waits for the command to end."""
+    if json_ or not sys.stdout.isatty():
+        yield None
+        return
+    with served_desk(running.settings) as address:
+        yield address
 
 
 def _sample_folder(settings: Settings) -> Path:

@@ -74,6 +74,16 @@ class System:
         while not self.stop.is_set() and any(self._tick().values()):
             self.stop.wait(_TICK_S)
 
+    def stay(self) -> None:
+        """Keep everything running until `stop` is set, restarting what ends."""
+        while not self.stop.wait(_TICK_S):
+            self._supervisor.check()
+
+    def stay_with_progress(self) -> None:
+        """The same, with the bar."""
+        while not self.stop.wait(_TICK_S):
+            self._tick()
+
     def end_progress(self) -> None:
         """Update the bar a last time; later output appears below it."""
         self._tick()

@@ -7,30 +7,26 @@ threads: while the networks compute for one of them, the others fetch and decode
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
-import signal
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import nullcontext
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from types import TracebackType
 from typing import Self
 
-from consumers.deadline import Deadline
 from errors import Fatal
 from models.analyse import Engine, EngineParameters, analyse_scans, load_engine
-from models.images import RgbImage, UnreadableImage, decode
+from models.images import RgbImage, UnreadableImage
 from models.onnx_session import EngineError, NetworkFailed
+from models.scan_image import scan_image
 from models.stores.errors import Cause, StoreUnavailable, UnavailableImage
 from models.stores.parameters import StoreParameters
-from models.stores.stores import Fetch, Stores
+from models.stores.stores import Stores
 from models.weights import WeightsError
+from models.worker_process import Deadline, begin
 from schemas import defaults
 from schemas.faces import ScanAnalysed
 from schemas.scans import ScanPublished
@@ -169,21 +165,12 @@ def _load(parameters: EngineParameters, stores: StoreParameters, decode_deadline
     _stores = Stores(stores)
     _deadline = Deadline(decode_deadline_s)
     # The consumer ends its workers itself, when the batch is done.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    begin()
     try:
         _engine = load_engine(parameters)
     except (WeightsError, EngineError) as error:
         # Raised by `_loaded`: a pool only prints what an initializer raises.
         _engine = error
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _ready() -> None:
@@ -217,7 +204,7 @@ def _analyse(scans: Sequence[ScanPublished]) -> list[Outcome]:
     def readable() -> Iterator[tuple[ScanPublished, RgbImage]]:
         for number, scan in enumerate(scans):
             try:
-                yield scan, _image(scan, fetch)
+                yield scan, scan_image(scan.uri, scan.sha256, scan.page, fetch, _deadline)
             except (UnavailableImage, UnreadableImage) as error:
                 failed[number] = Unusable(str(error))
             except StoreUnavailable as error:
@@ -249,13 +236,3 @@ class _PatientOnce:
             if error.cause == "store" or time.monotonic() - started > _SLOW_S:
                 self._left_alone[store] = error
             raise
-
-
-def _image(scan: ScanPublished, fetch: Fetch) -> RgbImage:
-    data = fetch(scan.uri)
-    # The digest is not in the reason: whoever may publish scans could learn from it what is in a file.
-    if hashlib.sha256(data).hexdigest() != scan.sha256:
-        shown = without_credentials(scan.uri)
-        raise UnavailableImage(f"{shown} has another sha256 than it was published with: publish it again as it is now")
-    with _deadline.watched() if _deadline else nullcontext():
-        return decode(data, scan.page)

@@ -1,13 +1,19 @@
 #!/bin/sh
 # Names in one line what this machine lacks, with the command that installs it. As root on Debian, runs that command.
-# PYTHON: the interpreter that .venv is made with. A broker that is configured needs no Java here.
+# PYTHON: the interpreter that .venv is made with. A broker that is configured needs no Java here. With the argument
+# `browser` it is about Chromium alone, which only tests need: outside of CI they are skipped without it.
 set -eu
 
 python=${PYTHON:-python3}
+for=${1:-}
 java=${JAVA_HOME:+$JAVA_HOME/bin/}java
 
 check() {
     missing='' packages=''
+    if [ "$for" = browser ]; then
+        command -v chromium >/dev/null || command -v chromium-browser >/dev/null || need Chromium chromium
+        return
+    fi
     if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
         need "Python 3.11 or newer (or PYTHON=/path/to/one)" "python3 python3-venv python3-dev"
     else
@@ -37,6 +43,10 @@ if [ "$(id -u)" -eq 0 ] && [ -e /etc/debian_version ]; then
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $packages >/dev/null
     check
     [ -n "$missing" ] || exit 0
+fi
+if [ "$for" = browser ] && [ -z "${CI:-}" ]; then
+    echo "facestream: no Chromium, so the tests of the desk are skipped. On Debian: sudo apt-get install chromium" >&2
+    exit 0
 fi
 echo "facestream: missing: $missing. On Debian: sudo apt-get install$packages" >&2
 exit 1

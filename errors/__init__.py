@@ -16,6 +16,7 @@ defined elsewhere has its module before its meaning.
     ├── CatalogueError                  catalogue.errors: the database or the request cannot be used
     │   └── CatalogueUnavailable        catalogue.errors: PostgreSQL does not answer now
     ├── UnavailableImage                models.stores.errors: the image of a scan is not there, or must not be read
+    │   ├── ChangedImage                models.scan_image: the file is not the one that was published
     │   └── UnknownStore                models.stores.errors: uris of this scheme are not read
     ├── UnreadableImage                 models.pixels: the bytes are not an image that can be read
     ├── WeightsError                    models.weights: a weight file is missing, or is not the one that is expected

@@ -31,12 +31,12 @@ def scaled(image: RgbImage, scale: float) -> RgbImage:
         return np.asarray(whole.resize(size, Image.Resampling.BOX, reducing_gap=_REDUCING_GAP))
     # As Image.resize does with a reducing gap.
     across, down = (int(side / wanted / _REDUCING_GAP) or 1 for side, wanted in zip((width, height), size, strict=True))
-    reduced = Image.fromarray(_reduced(image, across, down))
+    reduced = Image.fromarray(reduced_by(image, across, down))
     return np.asarray(reduced.resize(size, Image.Resampling.BOX, box=(0, 0, width / across, height / down)))
 
 
-def _reduced(image: RgbImage, across: int, down: int) -> RgbImage:
-    """Image.reduce, band by band."""
+def reduced_by(image: RgbImage, across: int, down: int) -> RgbImage:
+    """The image with each pixel the mean of `across` times `down` ones: Image.reduce, band by band."""
     height, width = image.shape[:2]
     reduced = np.empty((-(-height // down), -(-width // across), 3), dtype=np.uint8)
     for rows in bands(width * down, reduced.shape[0]):

@@ -39,3 +39,6 @@ MIN_FACE_PX = 0
 
 # The seconds that a picture may take to be decoded.
 DECODE_DEADLINE_S = 300.0
+
+# What the desk's pictures, cut out of scans, may take on disk.
+CROPS_BYTES = 2_000_000_000

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas import defaults
@@ -141,6 +143,80 @@ class ClusteringSettings(Group):
         return self
 
 
+class DeskSettings(Group):
+    """The desk: the address it serves, and who may do what there. docs/access.md describes it."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    # How browsers reach it, https://desk.museum.ee. Needed with a way of signing in, of which there are two below.
+    url: str | None = None
+    # Names of users, as JSON: ["mari", "group:archivists"]. With group: it is a value of oidc_groups_claim; "*" is
+    # everyone who signed in. Who may decide may read, who may operate may do both.
+    read: tuple[str, ...] = ()
+    decide: tuple[str, ...] = ()
+    operate: tuple[str, ...] = ()
+    # An OpenID Connect provider. The claims: the user's name, which authors of decisions are called by, and the groups.
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_name_claim: str = "preferred_username"
+    oidc_groups_claim: str = "groups"
+    # Signs the cookie of who has signed in: 32 characters or more.
+    session_secret: SecretStr | None = None
+    # A header with the user's name, from a proxy at one of these addresses or networks, as JSON: ["10.0.0.5"].
+    proxy_header: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]+$")
+    proxy_peers: tuple[IPvAnyNetwork, ...] = ()
+    # Collections whose pictures and confirmed names anyone may see, as JSON: ["portraits"].
+    public_collections: tuple[str, ...] = ()
+    # How much the pictures kept on disk may take.
+    crops_bytes: int = Field(default=defaults.CROPS_BYTES, ge=0)
+
+    @field_validator("url", "oidc_issuer")
+    @classmethod
+    def _is_encrypted(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "https://unset")
+        if not parts.hostname or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
+            raise ValueError(f"{url!r} is no address such as https://desk.museum.ee")
+        if parts.scheme == "http" and not is_loopback(parts.hostname):
+            raise ValueError(f"{url!r} is not encrypted: it has to begin with https://")
+        return url
+
+    @field_validator("url")
+    @classmethod
+    def _has_no_path(cls, url: str | None) -> str | None:
+        if urlsplit(url or "").path not in ("", "/"):
+            raise ValueError(f"{url!r} has a path: the desk is served at a host of its own")
+        return url
+
+    @model_validator(mode="after")
+    def _sign_in_is_complete(self) -> DeskSettings:
+        if self.oidc_issuer and self.proxy_header:
+            raise ValueError("oidc_issuer and proxy_header are two ways of signing in: set one")
+        if self.oidc_issuer and not (self.oidc_client_id and self.oidc_client_secret and self.session_secret):
+            raise ValueError("oidc_issuer needs oidc_client_id, oidc_client_secret and session_secret")
+        # Not by a Field: its error would show the secret.
+        if self.session_secret and len(self.session_secret.get_secret_value()) < 32:
+            raise ValueError("session_secret has less than 32 characters")
+        if bool(self.proxy_header) != bool(self.proxy_peers):
+            raise ValueError("proxy_header and proxy_peers need each other")
+        if self.signs_in != bool(self.url):
+            raise ValueError("url and a way of signing in (oidc_issuer or proxy_header) need each other")
+        return self
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether there is a way of signing in."""
+        return bool(self.oidc_issuer or self.proxy_header)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine alone."""
+    try:
+        return host.lower() == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 class Settings(BaseSettings):
     """All settings. Raises pydantic.ValidationError naming what is wrong."""
 
@@ -153,3 +229,4 @@ class Settings(BaseSettings):
     stores: StoreSettings = StoreSettings()
     index: IndexSettings = IndexSettings()
     clustering: ClusteringSettings = ClusteringSettings()
+    desk: DeskSettings = DeskSettings()

@@ -37,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 # What a test starts or needs whose fixtures, or theirs, are among these.
 _BY_FIXTURES = {
+    "browser": {"browser"},
     "broker": {"kafka", "settings", "secured", "start", "sample_run"},
     "database": {"server", "start", "sample_run"},
     "weights": {"detector_weights", "embedder_weights", "onnx_engine", "dlib_engine", "two", "start", "sample_run"},

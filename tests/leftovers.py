@@ -17,7 +17,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-_TRACKER = "multiprocessing.resource_tracker"
 # Seconds until an ending process counts as left behind, and until one that got SIGTERM is killed.
 _END_WITHIN_S = 20.0
 _STOP_WITHIN_S = 5.0
@@ -73,9 +72,17 @@ def processes_of(folder: Path) -> list[psutil.Process]:
         process
         for process in psutil.process_iter(["environ", "cmdline", "ppid"])
         if process.pid != os.getpid()
-        and not (process.info["ppid"] == os.getpid() and _TRACKER in " ".join(process.info["cmdline"] or ()))
+        and not _is_own_tracker(process)
         and Path((process.info["environ"] or {}).get("TMPDIR", "/")).is_relative_to(folder)
     ]
+
+
+def _is_own_tracker(process: psutil.Process) -> bool:
+    """Whether it is what Python itself starts beside worker processes, which ends with the process that has them."""
+    is_tracker = any("multiprocessing.resource_tracker" in part for part in process.info["cmdline"] or ())
+    with suppress(psutil.Error):
+        return is_tracker and process.ppid() == os.getpid()
+    return False
 
 
 def _stop(processes: Sequence[psutil.Process]) -> None:

@@ -14,6 +14,7 @@ from catalogue.connection import connect
 from catalogue.errors import CatalogueError, CatalogueUnavailable
 from catalogue.reader import counts
 from settings import DatabaseSettings
+from tests.builders.catalogue import analysed, face, write_messages
 
 
 @pytest.fixture
@@ -59,6 +60,16 @@ def test_a_table_that_was_added_to_this_version_is_created_where_it_is_missing(
     with connect(database) as connection:
         assert connection.execute("SELECT count(*) FROM kept_faces").fetchone() == (0,)
         assert connection.execute("SELECT next_offset FROM offsets").fetchone() == (7,)
+
+
+def test_columns_that_were_added_to_this_version_are_added_where_they_are_missing(
+    database: DatabaseSettings, bare: Connection
+) -> None:
+    with connect(database) as connection:
+        write_messages(connection, "faces", analysed("a", face("a1")))
+    bare.execute("ALTER TABLE faces DROP COLUMN turn, DROP COLUMN negative")
+    with connect(database) as connection:
+        assert connection.execute("SELECT turn, negative FROM faces").fetchall() == [(0, False)]
 
 
 def test_a_catalogue_of_another_version_is_refused(database: DatabaseSettings, bare: Connection) -> None:

@@ -32,12 +32,12 @@ def ours(compose: dict[str, Any]) -> dict[str, Any]:
     return {name: service for name, service in compose["services"].items() if service["image"] == "facestream"}
 
 
-def test_every_consumer_has_a_service(compose: dict[str, Any]) -> None:
-    assert len(ours(compose)) >= len(CONSUMERS) > 0
-    assert {service["command"][0] for service in ours(compose).values()} == set(CONSUMERS)
+def test_every_consumer_has_a_service_and_so_has_the_desk(compose: dict[str, Any]) -> None:
+    assert len(ours(compose)) > len(CONSUMERS) > 0
+    assert {service["command"][0] for service in ours(compose).values()} == {*CONSUMERS, "desk"}
 
 
-def test_every_service_names_a_broker_and_the_catalogue_a_database(
+def test_every_service_names_a_broker_and_the_catalogue_and_the_desk_a_database(
     compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services = ours(compose)
@@ -50,14 +50,14 @@ def test_every_service_names_a_broker_and_the_catalogue_a_database(
                 environment.setenv(variable, value)
             settings = Settings()
         assert settings.kafka.bootstrap_servers == "kafka:9092"
-        assert (settings.database.url is not None) == (name == "catalogue")
+        assert (settings.database.url is not None) == (name in ("catalogue", "desk"))
 
 
 def test_every_service_waits_for_what_it_needs_until_that_is_healthy(compose: dict[str, Any]) -> None:
     services = ours(compose)
     assert "catalogue" in services
     for name, service in services.items():
-        needs = {"kafka", "postgres"} if name == "catalogue" else {"kafka"}
+        needs = {"kafka", "postgres"} if name in ("catalogue", "desk") else {"kafka"}
         assert service["depends_on"] == {need: {"condition": "service_healthy"} for need in needs}
         assert all("healthcheck" in compose["services"][need] for need in needs)
 
@@ -65,6 +65,13 @@ def test_every_service_waits_for_what_it_needs_until_that_is_healthy(compose: di
 def test_the_scans_are_mounted_read_only(compose: dict[str, Any]) -> None:
     for name in ("detect", "detect-gpu", "catalogue"):
         assert ours(compose)[name]["volumes"] == ["./scans:/scans:ro"]
+    assert ours(compose)["desk"]["volumes"][0] == "./scans:/scans:ro"
+
+
+def test_the_desk_is_not_started_unasked_and_only_this_machine_reaches_its_port(compose: dict[str, Any]) -> None:
+    desk = ours(compose)["desk"]
+    assert desk["profiles"] == ["desk"]
+    assert desk["ports"] == ["127.0.0.1:8000:8000"]
 
 
 def test_snapshots_outlive_their_container(compose: dict[str, Any]) -> None:

@@ -28,9 +28,13 @@ def program(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def run_script(path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_script(path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["/bin/sh", str(_SCRIPT)], env={"PATH": str(path)} | environment, capture_output=True, text=True, check=False
+        ["/bin/sh", str(_SCRIPT), *arguments],
+        env={"PATH": str(path)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -59,3 +63,16 @@ def test_a_java_that_is_too_old_is_not_enough(bare: Path) -> None:
     )
     program(bare / "java", """echo 'openjdk version "21.0.2" 2024-01-16' >&2""")
     assert run_script(bare, PYTHON=sys.executable).returncode == 0
+
+
+def test_a_missing_browser_is_an_error_in_ci_and_a_notice_elsewhere(bare: Path) -> None:
+    elsewhere = run_script(bare, "browser")
+    assert elsewhere.returncode == 0
+    assert elsewhere.stderr == (
+        "facestream: no Chromium, so the tests of the desk are skipped. On Debian: sudo apt-get install chromium\n"
+    )
+    in_ci = run_script(bare, "browser", CI="true")
+    assert in_ci.returncode == 1
+    assert in_ci.stderr == "facestream: missing: Chromium. On Debian: sudo apt-get install chromium\n"
+    program(bare / "chromium", "exit 0")
+    assert run_script(bare, "browser", CI="true").stderr == ""

@@ -1,4 +1,4 @@
-"""A deadline for work that cannot be interrupted: when it passes, this process ends.
+"""Processes that decode for another one: each ends with the one that started it, or when a deadline passes.
 
 A decoder that never returns holds the interpreter lock or not; Python cannot stop it either way. faulthandler's
 watchdog is a thread in C, which needs no lock. There is one in a process, so it watches the work that began first.
@@ -9,10 +9,19 @@ from __future__ import annotations
 import faulthandler
 import itertools
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import parent_process
+
+
+def begin() -> None:
+    """Call this first in a worker process: its parent ends it, and no signal of a terminal does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 class Deadline:
@@ -46,3 +55,10 @@ class Deadline:
             return
         left = max(0.01, min(self._ends.values()) - time.monotonic())
         faulthandler.dump_traceback_later(left, exit=True, file=self._nowhere)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,259 @@
+"""How fast the desk answers, and how many keys and seconds a name costs there and with the commands.
+
+`python -m benchmarks.desk` writes an archive with its people, a tenth of them named, into the embedded PostgreSQL and
+Kafka, serves the desk on it, and asks for each page and makes decisions one after the other. The times are those that a
+client on this machine sees. The scripted archivist names the faces of the queue in Chromium, with Enter and a page that
+has changed between two keys, and then as many with `facestream next` and `facestream label`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from playwright.sync_api import Page, sync_playwright
+from psycopg import Connection
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.archive import Record
+from benchmarks.catalogue import batches, embeddings
+from catalogue.connection import connect
+from catalogue.writer import write
+from cli.common import now
+from decisions.actions import Name
+from decisions.beliefs import face_belief
+from local.services import services
+from producers.decisions import DecisionWriter
+from schemas.clusters import FaceAssigned, Suggestion
+from settings import Settings
+from stream.topics import ensure_topics
+from web.serve import served
+
+_FACES_A_PERSON = 8
+_AUTHOR = "benchmark"
+
+
+@dataclass(frozen=True)
+class Row:
+    """Milliseconds of so many answers."""
+
+    what: str
+    faces: int
+    answers: int
+    p50_ms: float
+    p95_ms: float
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What a name costs."""
+
+    how: str
+    faces: int
+    keys_per_face: float
+    seconds_per_face: float
+
+
+def face_id(number: int) -> str:
+    """The face of this number, as benchmarks.catalogue calls it."""
+    return f"{number:032x}"
+
+
+def fill(connection: Connection, faces: int) -> None:
+    """Write the archive. Of each tenth cluster the first face is named; the others there, and those of the next, have
+    the name as a suggestion that is not certain."""
+    for records in batches(embeddings(faces)):
+        changed = [_with_labels(record) for record in records]
+        write(connection, changed, {(it.topic, it.partition): it.offset + 1 for it in changed})
+    connection.execute("ANALYZE")
+
+
+def _with_labels(record: Record) -> Record:
+    message = record.message
+    if not isinstance(message, FaceAssigned):
+        return record
+    number = int(message.face_id, 16)
+    cluster = number // _FACES_A_PERSON
+    person = cluster - cluster % 10
+    if cluster % 10 == 0 and number % _FACES_A_PERSON == 0:
+        message = message.model_copy(update={"hard_label": f"person-{person}"})
+    elif cluster % 10 < 2:
+        suggestion = Suggestion(label_id=f"person-{person}", probability=0.9)
+        message = message.model_copy(update={"soft_label": suggestion, "distribution": (suggestion,)})
+    return Record(record.topic, record.partition, record.offset, message)
+
+
+def name_people(settings: Settings, connection: Connection, faces: int) -> None:
+    """The decisions that the hard labels come from, in Kafka and in the catalogue."""
+    clusters = range(0, faces // _FACES_A_PERSON, 10)
+    with DecisionWriter(settings.kafka, now) as writer:
+        actions = [
+            Name(face_id=face_id(it * _FACES_A_PERSON), label_id=f"person-{it}", name=f"Person {it}") for it in clusters
+        ]
+        for start in range(0, len(actions), 500):
+            decided = writer.decide(actions[start : start + 500], _AUTHOR)
+            records = [Record("labels", 0, start + number, it) for number, it in enumerate(decided.decisions)]
+            write(connection, records, {("labels", 0): start + len(records)})
+
+
+def pages(faces: int, chance: random.Random) -> dict[str, Callable[[], str]]:
+    """The address of each page, another one each time."""
+    clusters = faces // _FACES_A_PERSON
+
+    def anybody() -> int:
+        return chance.randrange(0, clusters, 10)
+
+    return {
+        "next": lambda: "/next",
+        "clusters": lambda: f"/clusters?show=all&first={chance.randrange(5) * 120}",
+        "cluster": lambda: f"/cluster/{face_id(chance.randrange(clusters) * _FACES_A_PERSON)}",
+        "person": lambda: f"/person/person-{anybody()}",
+        "face": lambda: f"/face/{face_id(chance.randrange(faces))}",
+        "scan": lambda: f"/scan/album/{chance.randrange(faces // 4):08}.jpg",
+        "people": lambda: "/people",
+        "people by name": lambda: f"/people/options?typed=Person%20{anybody()}&new=1&field=f",
+        "history": lambda: "/history",
+        "orphans": lambda: "/orphans",
+        "search": lambda: f"/search?q={chance.randrange(faces // 4):06}",
+    }
+
+
+def measured(what: str, faces: int, calls: Iterator[Callable[[], object]]) -> Row:
+    """The time of each call; the first one, which warms up, is left out."""
+    seconds = []
+    for call in calls:
+        began = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - began)
+    p50, p95 = np.percentile(seconds[1:], [50, 95]) * 1000
+    return Row(what, faces, len(seconds) - 1, float(p50), float(p95))
+
+
+def get(address: str) -> bytes:
+    """A page, as a browser asks for it."""
+    with urllib.request.urlopen(address, timeout=60) as answer:
+        content: bytes = answer.read()
+        return content
+
+
+def decide(address: str, fields: Sequence[tuple[str, str]]) -> None:
+    """Make a decision, as a form of a page does."""
+    request = urllib.request.Request(
+        f"{address}/decisions", urllib.parse.urlencode(fields).encode(), {"Origin": address}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        answer.read()
+
+
+def decisions(settings: Settings, address: str, faces: int, count: int) -> Iterator[Callable[[], object]]:
+    """Namings of faces without a name."""
+    with DecisionWriter(settings.kafka, now) as writer:
+        known = [it for it in range(1, faces, _FACES_A_PERSON * 3) if not writer.decisions.history(face_id(it))]
+        beliefs = [face_belief(writer.decisions, face_id(number)).model_dump_json() for number in known[: count + 1]]
+    for belief in beliefs:
+        fields = [("kind", "named"), ("face", belief), ("label_id", "person-0")]
+        yield lambda fields=fields: decide(address, fields)  # type: ignore[misc]
+
+
+def named_in_browser(address: str, count: int) -> Naming:
+    """The queue, with Enter where somebody is proposed and a typed name elsewhere."""
+    with sync_playwright() as playwright:
+        chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(base_url=address)
+        page.goto("/next")
+        _shown(page, "")
+        began, keys = time.perf_counter(), 0
+        for number in range(count):
+            before = _face(page)
+            if page.locator("[data-key~=Enter]").count():
+                page.keyboard.press("Enter")
+                keys += 1
+            else:
+                name = f"Xenia {number}"
+                page.keyboard.type(name)
+                page.keyboard.press("Enter")
+                keys += len(name) + 1
+            _shown(page, before)
+        seconds = time.perf_counter() - began
+        browser.close()
+    return Naming("desk", count, keys / count, seconds / count)
+
+
+def _face(page: Page) -> str:
+    return page.locator("[data-page]").get_attribute("data-face") or ""
+
+
+def _shown(page: Page, before: str) -> None:
+    while _face(page) == before:
+        page.wait_for_timeout(5)
+
+
+def named_with_commands(data: Path, count: int) -> Naming:
+    """The same with the commands: what is typed are eight digits of the face, the name, and the commands themselves."""
+    began, keys = time.perf_counter(), 0
+    for number in range(count):
+        line = json.loads(_facestream("next", "--limit", "1", "--json", "--data", str(data)).splitlines()[0])
+        name = f"Ylva {number}"
+        _facestream("label", line["face_id"], name, "--data", str(data))
+        keys += len("facestream next\n") + len(f'facestream label 12345678 "{name}"\n')
+    return Naming("commands", count, keys / count, (time.perf_counter() - began) / count)
+
+
+def _facestream(*arguments: str) -> str:
+    done = subprocess.run([sys.executable, "-m", "cli.main", *arguments], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--faces", type=int, default=50_000, help="how many faces (default: 50000)")
+    parser.add_argument("--answers", type=int, default=100, help="how many answers of each page (default: 100)")
+    parser.add_argument("--namings", type=int, default=20, help="how many faces the archivist names (default: 20)")
+    parser.add_argument("--json", action="store_true", help="print a line of JSON for each row")
+    arguments = parser.parse_args()
+    rows: list[Row] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="facestream-") as folder,
+        services(Settings(data=Path(folder)), command="benchmark") as running,
+    ):
+        ensure_topics(running.kafka)
+        with connect(running.database) as connection:
+            fill(connection, arguments.faces)
+            name_people(running, connection, arguments.faces)
+        with served(running, now, _AUTHOR, exactly=False) as address:
+            for what, path in pages(arguments.faces, random.Random(0)).items():
+                calls = (lambda path=path: get(address + path()) for _ in range(arguments.answers + 1))
+                rows.append(measured(what, arguments.faces, calls))
+            made = decisions(running, address, arguments.faces, arguments.answers)
+            rows.append(measured("decision", arguments.faces, made))
+            namings = [named_in_browser(address, arguments.namings)]
+            namings.append(named_with_commands(Path(folder), min(5, arguments.namings)))
+    for title, found in (("The desk", rows), ("A name", namings)):
+        table = Table(*(name.replace("_", " ") for name in asdict(found[0])), title=title)
+        for row in found:
+            if arguments.json:
+                print(json.dumps(asdict(row)))
+            table.add_row(
+                *(f"{value:,.1f}" if isinstance(value, float) else str(value) for value in asdict(row).values())
+            )
+        if not arguments.json:
+            Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
