@@ -124,9 +124,9 @@ def candidates(connection: Connection, label_id: str, radius: float, limit: int)
 
     First the faces of clusters that have a face with the hard label, by probability, then by distance to the nearest
     face with the hard label. Then those of other clusters within `radius` of such a face, and among its MOST_NEIGHBOURS
-    nearest, by distance; of a person with many faces a few are compared, always the same ones. Faces for which the label
-    is rejected are left out, faces of which somebody was not sure a while ago, faces separated from one with the hard
-    label, and what is in no cluster because it is not a face.
+    nearest, by distance; of a person with many faces a few are compared, always the same ones. Left out are faces for
+    which the label is rejected, faces of which somebody was not sure a while ago, faces separated from one with the
+    hard label, and what is in no cluster because it is not a face.
     """
     with connection.transaction(), connection.cursor(row_factory=class_row(Candidate)) as cursor:
         search_widely(connection)

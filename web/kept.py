@@ -40,8 +40,8 @@ class Kept:
     def get(self, key: Hashable, read: Callable[[], Value], fresh_s: float = 1.0, oldest_s: float = 60.0) -> Value:
         """The value that `read` returned: at most `fresh_s` old, or else it is being read again now.
 
-        A read is repeated at most so often that it takes a tenth of the time. `oldest_s` is the age from which a new read
-        is waited for; after a slow read it is more.
+        A read is repeated at most so often that it takes a tenth of the time. From the age `oldest_s` on a new read is
+        waited for; after a slow read that age is higher.
         """
         with self._lock:
             entry = self._entries.get(key)

@@ -37,7 +37,10 @@ _COUNTED_EVERY_S = 2.0
 
 @dataclass(frozen=True)
 class _Watched:
-    """What the page shows: a cluster and the digest of its faces, a face and its last decision, or a queue with nothing but skipped faces."""
+    """What the page shows: a cluster and the digest of its faces, a face and its last decision, or an empty queue.
+
+    skipped: the faces that are not to be in that queue.
+    """
 
     cluster_id: str
     seen: str
