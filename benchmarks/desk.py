@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import random
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import structlog
 from playwright.sync_api import Page, sync_playwright
 from psycopg import Connection
 from rich.console import Console
@@ -226,6 +228,7 @@ def main() -> None:
     parser.add_argument("--namings", type=int, default=20, help="how many faces the archivist names (default: 20)")
     parser.add_argument("--json", action="store_true", help="print a line of JSON for each row")
     arguments = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     rows: list[Row] = []
     with (
         tempfile.TemporaryDirectory(prefix="facestream-") as folder,

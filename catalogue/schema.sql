@@ -97,8 +97,8 @@ CREATE TABLE decisions (
     other_label_id     text COLLATE "C",
     name               text,
     authority          text,
-    until              timestamptz,
-    undone_decision_id text COLLATE "C"
+    undone_decision_id text COLLATE "C",
+    until              timestamptz
 );
 CREATE INDEX decisions_of_face ON decisions (face_id);
 CREATE INDEX decisions_of_other_face ON decisions (other_face_id);

@@ -14,6 +14,9 @@ from psycopg.rows import class_row
 
 from catalogue.reader import MOST_NEIGHBOURS, embedding_of, search_widely
 
+# A search takes some hundredths of a second, and people with hundreds of faces are those who are looked at most.
+_MOST_COMPARED = 16
+
 
 @dataclass(frozen=True)
 class NearName:
@@ -121,8 +124,9 @@ def candidates(connection: Connection, label_id: str, radius: float, limit: int)
 
     First the faces of clusters that have a face with the hard label, by probability, then by distance to the nearest
     face with the hard label. Then those of other clusters within `radius` of such a face, and among its MOST_NEIGHBOURS
-    nearest, by distance. Faces for which the label is rejected are left out, faces of which somebody was not sure a
-    while ago, faces separated from one with the hard label, and what is in no cluster because it is not a face.
+    nearest, by distance; of a person with many faces a few are compared, always the same ones. Left out are faces for
+    which the label is rejected, faces of which somebody was not sure a while ago, faces separated from one with the
+    hard label, and what is in no cluster because it is not a face.
     """
     with connection.transaction(), connection.cursor(row_factory=class_row(Candidate)) as cursor:
         search_widely(connection)
@@ -150,12 +154,13 @@ def candidates(connection: Connection, label_id: str, radius: float, limit: int)
                        (SELECT min(labelled.embedding <-> f.embedding) FROM labelled) AS distance
                 FROM likeliest JOIN faces f USING (face_id, scan_id)
             ),
+            compared AS (SELECT * FROM labelled ORDER BY md5(face_id) LIMIT %(compared)s),
             elsewhere AS (
                 SELECT near.face_id, near.scan_id, NULL::double precision AS probability, min(distance) AS distance
-                FROM labelled
+                FROM compared
                 CROSS JOIN LATERAL (
-                    SELECT f.face_id, f.scan_id, f.embedding <-> labelled.embedding AS distance FROM faces f
-                    ORDER BY f.embedding <-> labelled.embedding LIMIT %(most)s
+                    SELECT f.face_id, f.scan_id, f.embedding <-> compared.embedding AS distance FROM faces f
+                    ORDER BY f.embedding <-> compared.embedding LIMIT %(most)s
                 ) near
                 JOIN face_catalogue c ON c.face_id = near.face_id AND c.scan_id = near.scan_id
                 -- What is not a face has no role.
@@ -169,7 +174,8 @@ def candidates(connection: Connection, label_id: str, radius: float, limit: int)
             JOIN face_catalogue c USING (face_id, scan_id)
             ORDER BY candidate.probability DESC NULLS LAST, distance, face_id LIMIT %(limit)s
             """,
-            {"label_id": label_id, "radius": radius, "limit": limit, "most": MOST_NEIGHBOURS},
+            {"label_id": label_id, "radius": radius, "limit": limit, "most": MOST_NEIGHBOURS}
+            | {"compared": _MOST_COMPARED},
         ).fetchall()
 
 

@@ -36,6 +36,12 @@ NOT_ASKED_FOR = timedelta(days=30)
 class _Action(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @property
+    def subjects(self) -> set[str]:
+        """The ids of the faces and people that it names."""
+        fields = ("face_id", "other_face_id", "label_id", "other_label_id")
+        return {value for field in fields if (value := getattr(self, field, None)) is not None}
+
 
 class Name(_Action):
     """Name a face: as the person `label_id`, or as the one person called `name`, or as a new one of this name.

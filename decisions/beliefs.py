@@ -28,12 +28,22 @@ class FaceBelief(_Belief):
     label_id: str | None
     decision_id: str | None
 
+    @property
+    def subject(self) -> str:
+        """The id of the face."""
+        return self.face_id
+
 
 class PersonBelief(_Belief):
     """A person as the author saw them. decision_id: that of the last decision about the person alone."""
 
     label_id: str
     decision_id: str | None
+
+    @property
+    def subject(self) -> str:
+        """The label id of the person."""
+        return self.label_id
 
 
 Belief = FaceBelief | PersonBelief
@@ -83,12 +93,15 @@ def person_belief(decisions: Decisions, label_id: str) -> PersonBelief:
     return PersonBelief(label_id=label_id, decision_id=_last_id(decisions.history_of_person(label_id)))
 
 
+def outdated(decisions: Decisions, believed: Iterable[Belief]) -> list[Belief]:
+    """The beliefs that are not true."""
+    return [belief for belief in believed if not _is_true(decisions, belief)]
+
+
 def check_beliefs(decisions: Decisions, believed: Iterable[Belief], attempted: Decision) -> None:
     """Raise DecidedMeanwhile where one of the beliefs is not true. `attempted` is the decision that was to be made."""
-    people = decisions.known_labels()
-    for belief in believed:
-        if _is_true(decisions, belief):
-            continue
+    for belief in outdated(decisions, believed):
+        people = decisions.known_labels()
         other = _decided_meanwhile(decisions, belief)
         other_text = "an earlier decision is no longer there" if other is None else cite(other, people)
         raise DecidedMeanwhile(belief, attempted, describe(attempted, people), other, other_text)

@@ -28,7 +28,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from decisions.actions import Action, decision_of
-from decisions.beliefs import Belief, check_beliefs
+from decisions.beliefs import Belief, check_beliefs, outdated
 from decisions.conflicts import AlreadyHolds, check
 from decisions.holding import DecisionDeleted, Decisions
 from decisions.lookup import timed_after_known
@@ -177,13 +177,16 @@ class DecisionWriter(AbstractContextManager["DecisionWriter"]):
         made: list[Decision] = []
         texts: list[str] = []
         already: list[str] = []
+        # Each is reported with the first action about its face or person.
+        wrong = outdated(self.decisions, believed)
+        subjects = {subject for action in actions for subject in action.subjects}
         try:
             for action in actions:
                 decision = timed_after_known(
                     self.decisions, decision_of(action, self.decisions, author, note, self._now())
                 )
-                if not made:
-                    check_beliefs(self.decisions, believed, decision)
+                about = [it for it in wrong if it.subject in action.subjects or it.subject not in subjects]
+                check_beliefs(self.decisions, about, decision)
                 try:
                     check(self.decisions, decision)
                 except AlreadyHolds as holds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from functools import cache
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 
 import structlog
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaTimeoutError
 
 from schemas.base import Event
 from schemas.codec import InvalidRecord, decode
@@ -27,6 +29,7 @@ Kept = TypeVar("Kept")
 _topic_named = cache(topic_named)
 
 _MOST_AT_ONCE = 2000
+_LONGEST_SILENCE_S = 30.0
 
 # Long enough to receive what the broker has sent already.
 _NO_WAIT_MS = 10
@@ -124,12 +127,21 @@ class Log(AbstractContextManager["Log"]):
         return self._poll(offset, max_records, timeout_ms=_NO_WAIT_MS)
 
     def to_end(self, offset: int) -> tuple[list[Received], int]:
-        """All records from `offset` to the present end of the topic, and the offset to continue from."""
+        """All records from `offset` to the present end of the topic, and the offset to continue from.
+
+        Raises kafka.errors.KafkaTimeoutError where the broker sends nothing for a while.
+        """
         end = self._reader.end_offsets([self._partition])[self._partition]
         records: list[Received] = []
+        heard_at = time.monotonic()
         while offset < end:
-            received, offset = self._poll(offset, _MOST_AT_ONCE, timeout_ms=500)
+            received, position = self._poll(offset, _MOST_AT_ONCE, timeout_ms=500)
             records += received
+            if position > offset:
+                heard_at = time.monotonic()
+            elif time.monotonic() > heard_at + _LONGEST_SILENCE_S:
+                raise KafkaTimeoutError(f"no records for {_LONGEST_SILENCE_S:.0f} seconds")
+            offset = position
         return records, offset
 
     def at(self, offsets: Collection[int]) -> list[Received]:

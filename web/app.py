@@ -25,6 +25,7 @@ from web.pages.faces import face_page, scan_page
 from web.pages.lists import history_page, orphans_page, search_page
 from web.pages.next import next_page
 from web.pages.people import options, people_page, person_page, questions
+from web.pages.public import public_routes
 from web.problems import HANDLERS
 from web.render import STATIC, texts
 from web.strings import LANGUAGES
@@ -43,7 +44,7 @@ def create_app(desk: Desk, access: Access) -> Starlette:
 
     pictures = crop_routes(crops, desk.ask, desk.settings.desk.public_collections, _describe)
     app = Starlette(
-        routes=[*access.routes, *pictures, *_routes()],
+        routes=[*access.routes, *pictures, *public_routes(), *_routes()],
         middleware=access.middleware,
         exception_handlers=HANDLERS,
         lifespan=lifespan,

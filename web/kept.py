@@ -17,6 +17,7 @@ log = structlog.get_logger()
 Value = TypeVar("Value")
 
 _MOST = 64
+_OLDEST_READS = 30
 
 
 @dataclass
@@ -39,12 +40,13 @@ class Kept:
     def get(self, key: Hashable, read: Callable[[], Value], fresh_s: float = 1.0, oldest_s: float = 60.0) -> Value:
         """The value that `read` returned: at most `fresh_s` old, or else it is being read again now.
 
-        A read is repeated at most so often that it takes a tenth of the time.
+        A read is repeated at most so often that it takes a tenth of the time. From the age `oldest_s` on a new read is
+        waited for; after a slow read that age is higher.
         """
         with self._lock:
             entry = self._entries.get(key)
             age = time.monotonic() - entry.read_at if entry else 0.0
-            if entry is None or age > oldest_s:
+            if entry is None or age > max(oldest_s, _OLDEST_READS * entry.took_s):
                 entry = None
             elif age > max(fresh_s, 10 * entry.took_s) and not entry.reading:
                 entry.reading = True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -37,13 +37,17 @@ _COUNTED_EVERY_S = 2.0
 
 @dataclass(frozen=True)
 class _Watched:
-    """What the page shows: a cluster and the digest of its faces, a face and its last decision, or an empty queue."""
+    """What the page shows: a cluster and the digest of its faces, a face and its last decision, or an empty queue.
+
+    skipped: the faces that are not to be in that queue.
+    """
 
     cluster_id: str
     seen: str
     face_id: str
     last: str
     queue: bool
+    skipped: Sequence[str]
 
     def news(self, desk: Desk, t: Words) -> dict[str, object] | None:
         """What is no longer as the page shows it; None where all is."""
@@ -61,7 +65,7 @@ class _Watched:
             if members.digest != self.seen:
                 text = t.text("changed-here", size=members.size) if members.size else t.text("gone-here")
                 return {"text": text, "key": members.digest}
-        if self.queue and has_next(desk):
+        if self.queue and has_next(desk, self.skipped):
             return {"reload": True, "key": "queue"}
         return None
 
@@ -76,6 +80,7 @@ def events(request: Request) -> Response:
         face_id=field("face", ""),
         last=field("last", ""),
         queue=field("watch") == "queue",
+        skipped=request.query_params.getlist("skip"),
     )
     return EventSourceResponse(_events(desk, watched, t), ping=_PING_S)
 

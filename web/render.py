@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from web.access_checks import PUBLIC
 from web.crops_routes import crop_url, scan_url
 from web.desk import desk_of, user_of
 from web.strings import Words, language_of, words
@@ -52,8 +53,16 @@ def _environment() -> Environment:
 
 def page(request: Request, part: str, title: str, status: int = 200, **context: Any) -> HTMLResponse:  # noqa: ANN401
     """A page: the template `parts/{part}.html` with this context, alone if htmx asks for it."""
-    alone = "hx-request" in request.headers
-    return _answer(request, f"parts/{part}.html" if alone else "base.html", status, part=part, title=title, **context)
+    if "hx-request" in request.headers:
+        template = f"parts/{part}.html"
+    else:
+        template = "public.html" if request.url.path.startswith(f"{PUBLIC}/") else "base.html"
+    return _answer(request, template, status, part=part, title=title, **context)
+
+
+def public_page(request: Request, part: str, title: str, **context: Any) -> HTMLResponse:  # noqa: ANN401
+    """A page of the public view: the template `parts/{part}.html` in a frame without the desk's scripts."""
+    return _answer(request, "public.html", 200, part=part, title=title, **context)
 
 
 def fragment(request: Request, part: str, status: int = 200, **context: Any) -> HTMLResponse:  # noqa: ANN401

@@ -116,7 +116,7 @@ def desk_archive(data: Path, kafka: KafkaSettings, database: DatabaseSettings) -
             "kafka": kafka.model_dump(),
             "database": database.model_dump(),
             "stores": {"roots": ["/"]},
-            "desk": {"port": free_port()},
+            "desk": {"port": free_port(), "public_collections": ["album"]},
         }
     )
     with (

@@ -15,6 +15,7 @@ from psycopg import Connection
 from catalogue import reader, rows
 from catalogue.connection import connect
 from catalogue.writer import CONSUMER, write
+from decisions.identities import Identities
 from schemas.clusters import Change
 from schemas.faces import ScanAnalysed
 from schemas.topics import ASSIGNMENTS, FACES, LABELS, SCANS, Tombstone
@@ -216,6 +217,7 @@ def test_a_row_has_every_column_of_its_table(connection: Connection) -> None:
         "faces": next(rows.faces(0, analysis)),
         "assignments": rows.assignment(assigned("f1", "s1", "f1")),
         "decisions": rows.decision(named(1, "f1", "anna")),
+        "known_labels": rows.known_label("anna", Identities([named(1, "f1", "anna")])),
         "cluster_changes": rows.cluster_change(0, 0, change),
         "dead_letters": rows.dead_letter(dead(b"s1")),
     }

@@ -126,6 +126,25 @@ def test_the_second_of_two_who_saw_the_same_face_is_refused_with_both_decisions(
     assert read_decisions(kafka).labels(face_id).hard == eileen
 
 
+def test_of_several_faces_the_one_that_was_decided_meanwhile_is_held_beside_its_own_decision(
+    ann: DecisionWriter, bob: DecisionWriter, face_id: str, grace: str
+) -> None:
+    faces = [f"{face_id}-{number}" for number in range(3)]
+    seen = [face_belief(bob.decisions, face) for face in faces]
+    (first,) = ann.decide([SayNotAFace(face_id=faces[1])], "Ann").decisions
+    with pytest.raises(DecidedMeanwhile) as raised:
+        bob.decide([name(face, grace) for face in faces], "Bob", believed=seen)
+    assert (raised.value.other, raised.value.attempted.face_ids) == (first, (faces[1],))
+    (naming,) = ann.decide([name(faces[0], grace)], "Ann").decisions
+    # An undo names no face: what was believed of one is checked all the same.
+    with pytest.raises(DecidedMeanwhile):
+        bob.decide([Undo(decision_id=first.decision_id)], "Bob", believed=[seen[1]])
+    # Several decisions about one face at once are made with what was believed before all of them.
+    seen = [face_belief(ann.decisions, face) for face in (faces[0], faces[2])]
+    undo, link = Undo(decision_id=naming.decision_id), Link(face_id=faces[0], other_face_id=faces[2])
+    ann.decide([undo, link, name(faces[0], grace)], "Ann", believed=seen)
+
+
 def test_an_undo_or_a_removed_record_meanwhile_is_noticed_as_well(
     ann: DecisionWriter, bob: DecisionWriter, labels: Publisher, face_id: str, grace: str
 ) -> None:

@@ -24,6 +24,9 @@ PAGES = {
     "search": "/search?q=grace",
     "search for scans": "/search?collection=album&year=1918",
     "no such page": "/nowhere",
+    "public": "/public",
+    "public person": "/public/person/grace-hopper",
+    "public scan": "/public/scan/album/00-0-0.jpg",
 }
 
 # What WCAG asks for on the levels A and AA, and what axe recommends beyond.
@@ -56,7 +59,7 @@ def test_axe_finds_no_violation_in_light_and_dark_and_nothing_is_wider_than_a_te
     new_page: NewPage, name: str
 ) -> None:
     page = new_page(PAGES[name], color_scheme="light", viewport={"width": 1280, "height": 900})
-    wait_for(page, "document.getElementById('progress').textContent !== ''")
+    wait_for(page, "document.getElementById('progress')?.textContent !== ''")
     assert violations(page) == []
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size({"width": 390, "height": 844})
@@ -92,6 +95,18 @@ def test_a_page_is_within_its_policy_and_its_pictures_are_there(new_page: NewPag
     )
     assert page.evaluate("document.querySelector('.large, .scan-picture') !== null")
     assert messages == []
+
+
+def test_the_public_view_shows_confirmed_names_alone(small_archive: DeskArchive, new_page: NewPage) -> None:
+    page = new_page("/public")
+    expect(page.get_by_role("link", name="Grace Hopper")).to_be_visible()
+    page.get_by_role("link", name="Grace Hopper").click()
+    expect(page.locator("img")).to_have_count(1)
+    # A face that is only proposed for the name, and who named the others.
+    page.goto("/public/scan/album/00-1-0.jpg")
+    expect(page.get_by_role("heading", level=1)).to_have_text("There is no such page")
+    assert "Ben" not in page.content()
+    assert page.request.post(f"{small_archive.address}/public").status in (403, 404, 405)
 
 
 @pytest.mark.usefixtures("small_archive")

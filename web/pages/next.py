@@ -26,7 +26,7 @@ _STRIP = 11
 # Skipped faces that an address can carry.
 _MOST_SKIPPED = 150
 # The queue may be this old: a cluster that was settled meanwhile is left out anyway.
-_FRESH_S, _OLDEST_S = 1.0, 5.0
+_FRESH_S, _OLDEST_S = 1.0, 30.0
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,11 @@
   function listen() {
     source?.close();
     news.replaceChildren();
-    const { watch = "", cluster = "", seen = "", face = "", last = "" } = desk.page()?.dataset ?? {};
-    source = new EventSource("/events?" + new URLSearchParams({ watch, cluster, seen, face, last }));
+    const { watch = "", cluster = "", seen = "", face = "", last = "", self = "" } = desk.page()?.dataset ?? {};
+    const what = new URLSearchParams({ watch, cluster, seen, face, last });
+    // Of an empty queue: what was skipped is nothing new.
+    if (watch === "queue") new URL(self, location).searchParams.getAll("skip").forEach((it) => what.append("skip", it));
+    source = new EventSource("/events?" + what);
     source.addEventListener("progress", (event) => (progress.textContent = event.data));
     source.addEventListener("news", (event) => announce(JSON.parse(event.data)));
   }
