@@ -93,7 +93,7 @@ def test_what_is_no_file_is_not_opened(scans: Path, monkeypatch: pytest.MonkeyPa
     os.mkfifo(scans / "pipe.jpg")
     (scans / "folder.jpg").mkdir()
     with socket.socket(socket.AF_UNIX) as listening:
-        # A socket's path may have a hundred characters only, the folder of the tests has more where they run side by side.
+        # A socket's path may have a hundred characters only; side by side, tests have longer ones.
         monkeypatch.chdir(scans)
         listening.bind("socket.jpg")
         started = time.monotonic()
