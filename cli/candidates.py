@@ -30,7 +30,7 @@ def candidates(
 ) -> None:
     """The unnamed faces that are most likely a person's, best first: of the person's clusters, then of others."""
     settings = load_settings(data)
-    within = settings.clustering.eps_max if radius is None else radius
+    within = settings.clustering.largest_euclidean if radius is None else radius
     with open_catalogue(settings, "candidates") as connection:
         people = {row.label_id: Person(row.label_id, row.name, row.authority) for row in decisions.people(connection)}
         person = known_person(name, people)
