@@ -28,7 +28,7 @@ from rich.table import Table
 from sklearn.metrics import adjusted_rand_score, v_measure_score
 
 from calibration.builtin import builtin_reference
-from calibration.drawing import FEWEST_FACES, draw, sample
+from calibration.drawing import draw, sample
 from calibration.reference import Reference
 from clustering.clustering import Clustering
 from clustering.what_if import hypothetical_clusters
@@ -97,9 +97,11 @@ def rows_of(one: Set, progress: Progress) -> Iterator[Row]:
         progress.update(bar, completed=done, total=all_)
 
     settings = ClusteringSettings.model_validate({"distance": "calibrated"})
-    reference = builtin_reference()
-    if len(one.face_ids) >= FEWEST_FACES:
+    try:
         reference = draw(one.vectors[sample(one.face_ids)], len(one.face_ids), advance)
+    except ValueError as error:
+        progress.console.print(f"{one.name}: the built-in reference, since {error}", highlight=False)
+        reference = builtin_reference()
     progress.update(bar, description=f"{one.name}: default")
     clustering = clustering_of(one, settings, reference, advance)
     sizes_by_face = {it.face_id: it.cluster_id for it in clustering.assignments()}

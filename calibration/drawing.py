@@ -19,6 +19,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from calibration.builtin import builtin_reference
 from calibration.distances import Distances, Vectors, block_distances
 from calibration.reference import SKIPPED, STRANGERS, Reference, raw_offsets
 from calibration.rounds import Groups, Rule, edges_within, group
@@ -26,10 +27,15 @@ from calibration.rounds import Groups, Rule, edges_within, group
 # With fewer faces there are too few strangers to tell how near they come.
 FEWEST_FACES = 300
 LARGEST_SAMPLE = 10_000
+# Of the pairs of faces, so many may be near each other by the built-in reference. The nearest STRANGERS of the pairs
+# have to be of strangers, once faces are grouped. With more pairs of one person grouping does not begin.
+MOST_NEAR_PAIRS = 3e-3
+_NEAR = 0.44
 # In an archive of up to so many faces the level is that of the reference itself. In a larger one it is as much stricter
 # as keeps the number of strangers near a face the same.
 SMALL_ARCHIVE = 5_000
 
+_ROWS_AT_ONCE = 1000
 _BANKS, _SMALLEST_BANK, _LARGEST_BANK = 2, 320, 640
 _SKIPPED_BY_ROUND = (4, 2, 2, SKIPPED)
 _RAW_ROUNDS = 3
@@ -56,11 +62,17 @@ def draw(
     """The reference of these faces, float32 of shape (n, d), in the order of `sample`.
 
     archive_faces: of the archive that they are a sample of. Takes seconds, with the square of n. Raises ValueError for
-    fewer than FEWEST_FACES.
+    fewer than FEWEST_FACES, and where there are too few people: the nearest strangers could not be told from them.
     """
     n = len(vectors)
     if n < FEWEST_FACES:
         raise ValueError(f"a reference is drawn from at least {FEWEST_FACES} faces, not {n}")
+    near = _near_pairs(vectors)
+    if near > MOST_NEAR_PAIRS:
+        raise ValueError(
+            f"there are too few people: {near:.1%} of the pairs of faces look like one person, "
+            f"and at most {MOST_NEAR_PAIRS:.1%} may"
+        )
     steps = _RAW_ROUNDS + 1 + len(_SKIPPED_BY_ROUND)
     nothing = np.zeros(n)
     groups = np.arange(n)
@@ -81,6 +93,18 @@ def draw(
             banks = _banks(_joined(certain, groups))
     progress(steps, steps)
     return _reference(vectors, offsets, banks, archive_faces or n)
+
+
+def _near_pairs(vectors: Vectors) -> float:
+    """The share of the pairs of these faces that are near by the built-in reference."""
+    n = len(vectors)
+    offsets = builtin_reference().offsets(vectors)
+    near = -n
+    for start in range(0, n, _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        distances = block_distances(vectors[rows], vectors) - (offsets[rows, None] + offsets[None]) / 2
+        near += int((distances <= _NEAR).sum())
+    return near / (n * (n - 1))
 
 
 def _reference(vectors: Vectors, offsets: Distances, banks: Sequence[Groups], archive_faces: int) -> Reference:

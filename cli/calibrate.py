@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calibration.distances import Vectors
-from calibration.drawing import FEWEST_FACES, draw, sample
+from calibration.drawing import draw, sample
 from cli.archive import open_archive
 from cli.common import load_settings, now
 from cli.options import Data, Json
@@ -51,13 +51,11 @@ def calibrate(data: Data = None, json_: Json = False) -> None:
         with _progress("reading faces") as advance:
             advance(0, 1)
             face_ids, vectors = _sampled_faces(running.kafka)
-        if len(vectors) < FEWEST_FACES:
-            raise UserError(
-                f"the archive has {len(face_ids):,} faces, and a reference is drawn from at least {FEWEST_FACES}: "
-                "the built-in one is used until then"
-            )
-        with _progress("drawing") as advance:
-            reference = draw(vectors, len(face_ids), advance)
+        try:
+            with _progress("drawing") as advance:
+                reference = draw(vectors, len(face_ids), advance)
+        except ValueError as error:
+            raise UserError(f"no reference was drawn, the one in use stays: {error}") from error
         publish_reference(running.kafka, event_of(reference, now()), now)
     eps = ClusteringSettings.model_validate({"distance": "calibrated"}).eps
     if settings.clustering.distance == "calibrated":

@@ -22,7 +22,7 @@ def test_a_bank_holds_each_person_about_once_though_most_have_several_faces() ->
 
 
 def test_the_sample_and_so_the_reference_do_not_depend_on_the_order_of_the_faces() -> None:
-    vectors = album(400, a_person=4).vectors
+    vectors = album(400, a_person=1).vectors
     face_ids = [f"face-{number}" for number in range(400)]
     order = np.random.default_rng(3).permutation(400)
     shuffled = sample([face_ids[position] for position in order])
@@ -31,7 +31,7 @@ def test_the_sample_and_so_the_reference_do_not_depend_on_the_order_of_the_faces
 
 
 def test_a_larger_archive_has_a_stricter_level_and_no_other_difference() -> None:
-    vectors = album(400, a_person=4).vectors
+    vectors = album(400, a_person=1).vectors
     small, large = draw(vectors, SMALL_ARCHIVE), draw(vectors, round(SMALL_ARCHIVE * np.e**2))
     assert small.level == draw(vectors).level
     assert large.level == pytest.approx(small.level - 2 * small.slope, abs=1e-5)
@@ -41,6 +41,11 @@ def test_a_larger_archive_has_a_stricter_level_and_no_other_difference() -> None
 def test_few_faces_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 300 faces, not 299"):
         draw(album(FEWEST_FACES - 1, 1).vectors)
+
+
+def test_few_people_are_refused_however_many_faces_they_have() -> None:
+    with pytest.raises(ValueError, match=r"too few people: 1\.2% of the pairs of faces look like one person"):
+        draw(album(400, a_person=6).vectors)
 
 
 @pytest.mark.slow
