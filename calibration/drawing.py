@@ -24,7 +24,7 @@ from calibration.distances import Distances, Vectors, block_distances
 from calibration.reference import SKIPPED, STRANGERS, Reference, raw_offsets
 from calibration.rounds import Groups, Rule, edges_within, group
 
-# With fewer faces there are too few strangers to tell how near they come.
+# Fewer faces have too few pairs to show how near strangers come.
 FEWEST_FACES = 300
 LARGEST_SAMPLE = 10_000
 # Of the pairs of faces, so many may be near each other by the built-in reference. The nearest STRANGERS of the pairs
@@ -62,7 +62,7 @@ def draw(
     """The reference of these faces, float32 of shape (n, d), in the order of `sample`.
 
     archive_faces: of the archive that they are a sample of. Takes seconds, with the square of n. Raises ValueError for
-    fewer than FEWEST_FACES, and where there are too few people: the nearest strangers could not be told from them.
+    fewer than FEWEST_FACES, and where there are too few people: most pairs that are near would be of one person.
     """
     n = len(vectors)
     if n < FEWEST_FACES:

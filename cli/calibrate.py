@@ -26,7 +26,7 @@ from stream.reading import latest_events
 
 @dataclass(frozen=True)
 class Report:
-    """What was drawn. strangers_within_eps: the share of the pairs of strangers, as far as the reference can tell.
+    """What was drawn. strangers_within_eps: the share of the pairs of strangers, by the reference's own tail.
 
     wrong_links_per_face: so many strangers a face has within eps, before shared neighbours are asked for.
     """

@@ -26,7 +26,9 @@ Paths = Annotated[
     list[Path] | None,
     typer.Argument(metavar="SCANS...", help="Folders, files or manifests.", show_default="a sample archive"),
 ]
-Eps = Annotated[float | None, typer.Option(help="Largest distance of neighbours.", show_default=str(defaults.EPS))]
+Eps = Annotated[
+    float | None, typer.Option(help="Largest distance of neighbours.", show_default=str(defaults.CALIBRATED_EPS))
+]
 Upsample = Annotated[int | None, typer.Option(help="Doublings before detection.", show_default=str(defaults.UPSAMPLE))]
 Collection = Annotated[str | None, typer.Option(help="The scans' collection.", show_default="the folder's name")]
 

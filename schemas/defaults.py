@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+DISTANCE: Literal["euclidean", "calibrated"] = "calibrated"
+
 # Clustering, by Euclidean distance between embeddings.
-DISTANCE: Literal["euclidean", "calibrated"] = "euclidean"
 EPS = 0.37
 EPS_MAX = 0.5
 MIN_SAMPLES = 1

@@ -107,7 +107,6 @@ def test_after_another_reference_a_restart_publishes_all_neighbours_again_and_cl
     publish(settings.kafka, [*one_face_scans(_FACES[:200]), event_of(reference, NOON)])
     built_in = with_clustering(calibrated, distance="calibrated", reference="builtin")
     for now, used in ((settings, None), (built_in, builtin_reference()), (own, reference), (settings, None)):
-        # The clusterer may start first, and then be told by the index to start again.
         with running(now, index.run):
             wait_until_done(now.kafka, {index.GROUP: INDEX_AND_CLUSTER[index.GROUP]})
             deadline = time.monotonic() + 60
