@@ -1,8 +1,8 @@
 """How good the clusters are, on sets of embeddings of known people: `python -m benchmarks.quality EMBEDDINGS.npz...`.
 
 A set has the arrays `E` (embeddings, n x d) and `F` (names, `person/photo`). For each set there is a row for each rule:
-`default`, the product's default settings (by calibrated distance, with a reference that is drawn from the set itself, or
-the built-in one where that cannot be), and no labels; `dbscan`, DBSCAN by Euclidean distance, at eps 0.37 and at the eps that is best for
+`default`, the product's default settings; `calibrated`, where that is not the default, those by calibrated distance, with
+a reference that is drawn from the set itself, or the built-in one where that cannot be, and no labels; `dbscan`, DBSCAN by Euclidean distance, at eps 0.37 and at the eps that is best for
 the set by its labels. All of them run the product's own index and clustering, exactly.
 
 Precision, recall and f count pairs of faces (Manning et al. 2008, section 16.3), ari is the adjusted Rand index (Hubert
@@ -91,21 +91,24 @@ def load(path: Path) -> Set:
 
 def rows_of(one: Set, progress: Progress) -> Iterator[Row]:
     """The rows of one set."""
-    bar = progress.add_task(f"{one.name}: reference", total=1)
+    bar = progress.add_task(one.name, total=1)
 
     def advance(done: int, all_: int) -> None:
         progress.update(bar, completed=done, total=all_)
 
-    settings = ClusteringSettings()
-    try:
-        reference = draw(one.vectors[sample(one.face_ids)], len(one.face_ids), advance)
-    except ValueError as error:
-        progress.console.print(f"{one.name}: the built-in reference, since {error}", highlight=False)
-        reference = builtin_reference()
-    progress.update(bar, description=f"{one.name}: default")
-    clustering = clustering_of(one, settings, reference, advance)
-    sizes_by_face = {it.face_id: it.cluster_id for it in clustering.assignments()}
-    yield row(one, "default", settings.eps, [sizes_by_face[face] for face in one.face_ids], neighbours_of(clustering))
+    rules = {"default": ClusteringSettings()}
+    if rules["default"].distance != "calibrated":
+        rules["calibrated"] = ClusteringSettings.model_validate({"distance": "calibrated"})
+    for rule, settings in rules.items():
+        reference = None
+        if settings.distance == "calibrated":
+            progress.update(bar, description=f"{one.name}: reference")
+            reference = own_reference(one, progress, advance)
+        progress.update(bar, description=f"{one.name}: {rule}")
+        clustering = clustering_of(one, settings, reference, advance)
+        cluster_of = {it.face_id: it.cluster_id for it in clustering.assignments()}
+        clusters = [cluster_of[face] for face in one.face_ids]
+        yield row(one, rule, settings.eps, clusters, neighbours_of(clustering))
 
     progress.update(bar, description=f"{one.name}: dbscan")
     euclidean = ClusteringSettings.model_validate({"distance": "euclidean", "eps": _EPS})
@@ -121,6 +124,15 @@ def rows_of(one: Set, progress: Progress) -> Iterator[Row]:
     yield next(it for it in rows if it.threshold == _EPS)
     yield max(rows, key=lambda it: (it.f, -it.threshold))
     progress.remove_task(bar)
+
+
+def own_reference(one: Set, progress: Progress, advance: Callable[[int, int], None]) -> Reference:
+    """The reference of the set itself, or the built-in one where it has too few faces or people."""
+    try:
+        return draw(one.vectors[sample(one.face_ids)], len(one.face_ids), advance)
+    except ValueError as error:
+        progress.console.print(f"{one.name}: the built-in reference, since {error}", highlight=False)
+        return builtin_reference()
 
 
 def clustering_of(
@@ -139,9 +151,11 @@ def clustering_of(
 
 
 def neighbours_of(clustering: Clustering) -> float:
-    """How many neighbours all faces have within reach, those that are kept."""
+    """How many neighbours all faces have, where shared neighbours count within reach."""
     edges = clustering.graph.edges
-    kept = edges.within_reach & edges.kept_by_source & edges.kept_by_target
+    kept = edges.active
+    if clustering.parameters.shares_neighbours:
+        kept = edges.within_reach & edges.kept_by_source & edges.kept_by_target
     return 2.0 * float(kept[: edges.used].sum())
 
 

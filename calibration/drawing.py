@@ -30,7 +30,7 @@ LARGEST_SAMPLE = 10_000
 # Of the pairs of faces, so many may be near each other by the built-in reference. The nearest STRANGERS of the pairs
 # have to be of strangers, once faces are grouped. With more pairs of one person grouping does not begin.
 MOST_NEAR_PAIRS = 3e-3
-_NEAR = 0.44
+_NEAR = 0.45
 # In an archive of up to so many faces the level is that of the reference itself. In a larger one it is as much stricter
 # as keeps the number of strangers near a face the same.
 SMALL_ARCHIVE = 5_000

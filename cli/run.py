@@ -27,7 +27,11 @@ Paths = Annotated[
     typer.Argument(metavar="SCANS...", help="Folders, files or manifests.", show_default="a sample archive"),
 ]
 Eps = Annotated[
-    float | None, typer.Option(help="Largest distance of neighbours.", show_default=str(defaults.CALIBRATED_EPS))
+    float | None,
+    typer.Option(
+        help="Largest distance of neighbours.",
+        show_default=f"{defaults.EPS}, or {defaults.CALIBRATED_EPS} by calibrated distance",
+    ),
 ]
 Upsample = Annotated[int | None, typer.Option(help="Doublings before detection.", show_default=str(defaults.UPSAMPLE))]
 Collection = Annotated[str | None, typer.Option(help="The scans' collection.", show_default="the folder's name")]
