@@ -1,9 +1,10 @@
 """How good the clusters are, on sets of embeddings of known people: `python -m benchmarks.quality EMBEDDINGS.npz...`.
 
 A set has the arrays `E` (embeddings, n x d) and `F` (names, `person/photo`). For each set there is a row for each rule:
-`default`, the product's default settings; `calibrated`, where that is not the default, those by calibrated distance, with
-a reference that is drawn from the set itself, or the built-in one where that cannot be, and no labels; `dbscan`, DBSCAN by Euclidean distance, at eps 0.37 and at the eps that is best for
-the set by its labels. All of them run the product's own index and clustering, exactly.
+`default`, the product's default settings; `calibrated`, where that is not the default, those by calibrated distance,
+with a reference that is drawn from the set itself, or the built-in one where that cannot be, and no labels; `dbscan`,
+DBSCAN by Euclidean distance, at eps 0.37 and at the eps that is best for the set by its labels. All of them run the
+product's own index and clustering, exactly.
 
 Precision, recall and f count pairs of faces (Manning et al. 2008, section 16.3), ari is the adjusted Rand index (Hubert
 and Arabie 1985), v the V-measure (Rosenberg and Hirschberg 2007). precision is 1 where no faces are together, recall
