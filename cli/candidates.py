@@ -29,7 +29,7 @@ def candidates(
 ) -> None:
     """The unnamed faces that are most likely a person's, best first: of the person's clusters, then of others."""
     settings = load_settings(data)
-    within = settings.clustering.eps_max if radius is None else radius
+    within = settings.clustering.largest_euclidean if radius is None else radius
     with open_catalogue(settings, "candidates") as connection:
         person = known_person(name, decisions.known_labels(connection))
         faces = suggestions.candidates(connection, person.label_id, within, limit)

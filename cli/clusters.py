@@ -89,9 +89,9 @@ def _print_hypothetical(
 def _hypothetical(settings: Settings) -> HypotheticalClusters:
     # Imported here, since the published clusters are shown without them.
     from clustering.what_if import hypothetical_clusters
-    from consumers.cluster import clustering_of, parameters_of
+    from consumers.cluster import clustering_of, present_parameters
 
-    parameters = parameters_of(settings.clustering)
+    parameters = present_parameters(settings)
     return hypothetical_clusters(clustering_of(settings.kafka, parameters), parameters.eps)
 
 

@@ -28,6 +28,7 @@ _PANELS = {
         "similar": "similar:similar",
         "sweep": "sweep:sweep",
         "audit": "audit:audit",
+        "calibrate": "calibrate:calibrate",
         "export-faces": "export_faces:export_faces",
         "dead-letters": "dead_letters:dead_letters",
     },

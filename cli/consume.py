@@ -87,7 +87,11 @@ def cluster(
         typer.Option(help="Write to topics of this generation, beside the live ones.", show_default="the live one"),
     ] = None,
     eps: Annotated[
-        float | None, typer.Option(help="Largest distance of neighbours.", show_default=str(defaults.EPS))
+        float | None,
+        typer.Option(
+            help="Largest distance of neighbours.",
+            show_default=f"{defaults.EPS}, or {defaults.CALIBRATED_EPS} by calibrated distance",
+        ),
     ] = None,
     min_samples: Annotated[
         int | None, typer.Option(help="Neighbours that make a core.", show_default=str(defaults.MIN_SAMPLES))

@@ -39,7 +39,13 @@ Paths = Annotated[
         metavar="SCANS...", help="Folders, files or manifests.", show_default="a sample, in a new archive only"
     ),
 ]
-Eps = Annotated[float | None, typer.Option(help="Largest distance of neighbours.", show_default=str(defaults.EPS))]
+Eps = Annotated[
+    float | None,
+    typer.Option(
+        help="Largest distance of neighbours.",
+        show_default=f"{defaults.EPS}, or {defaults.CALIBRATED_EPS} by calibrated distance",
+    ),
+]
 Upsample = Annotated[int | None, typer.Option(help="Doublings before detection.", show_default=str(defaults.UPSAMPLE))]
 Poll = Annotated[
     bool,

@@ -32,7 +32,7 @@ def suggest(
         raise UserError("--radius and --k exclude each other: give one of them")
     settings = load_settings(data)
     if k is None and radius is None:
-        radius = settings.clustering.eps_max
+        radius = settings.clustering.largest_euclidean
     with open_catalogue(settings, "suggest") as connection:
         face = reader.face_id_of(connection, face_id)
         names = suggestions.names_near(connection, face, radius, k or reader.MOST_NEIGHBOURS)

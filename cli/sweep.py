@@ -16,7 +16,7 @@ from cli.options import Data, Json
 from cli.printing import console, print_json
 from clustering.clustering import Clustering
 from clustering.what_if import hypothetical_clusters
-from consumers.cluster import clustering_of, parameters_of
+from consumers.cluster import clustering_of, present_parameters
 from errors import UserError
 
 
@@ -46,7 +46,7 @@ def sweep(
     if step <= 0:
         raise UserError(f"--step {step}: give a number larger than 0")
     with open_archive(settings, "sweep", database=False) as running:
-        clustering = clustering_of(running.kafka, parameters_of(settings.clustering))
+        clustering = clustering_of(running.kafka, present_parameters(running))
     try:
         rows = [row_at(clustering, float(eps)) for eps in np.arange(first, end + step / 2, step).round(6)]
     except ValueError as error:

@@ -1,4 +1,7 @@
-"""Which edges are active, that is, make two nodes neighbours: decided again for every pair that a batch touched."""
+"""Which edges are active, that is, make two nodes neighbours: decided again for every pair that a batch touched.
+
+Without evidence from shared neighbours, those within eps are; with it, shared_neighbours.py decides.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from clustering import shared_neighbours
 from clustering.columns.arrays import Mask, Slots, first_of_each, unique
 from clustering.graph import Graph, GraphChanges
 
@@ -42,14 +46,14 @@ def compare(graph: Graph, changes: GraphChanges) -> EdgeChanges:
     Owns, together with `activate`, the column `active` of the edges.
     """
     edges = graph.edges
-    near = _edges_within_eps(graph, changes.nodes)
-    was_active = edges.active[near]
-    candidates = _may_be_active(graph, near)
-    keys = _pair_keys(edges.source[near], edges.target[near])
-    now_active = candidates.copy()
-    now_active[candidates] = _shortest_of_each(keys[candidates], edges.distance[near[candidates]])
-
     deleted = changes.deleted_edges
+    near = _edges_within(graph, changes.nodes, graph.parameters.reach_or_eps)
+    now_active = _represent_pairs(graph, near)
+    if graph.parameters.shares_neighbours:
+        near, now_active = shared_neighbours.update(graph, near, now_active, deleted, changes.deleted_sources)
+    keys = _pair_keys(edges.source[near], edges.target[near])
+    was_active = edges.active[near]
+
     deleted_active = edges.active[deleted]
     deleted_keys = _pair_keys(changes.deleted_sources, edges.target[deleted])[deleted_active]
     keys_before = np.concatenate([keys[was_active], deleted_keys])
@@ -76,11 +80,21 @@ def activate(graph: Graph, changes: EdgeChanges) -> None:
     graph.edges.active[changes.activated] = True
 
 
-def _edges_within_eps(graph: Graph, nodes: Slots) -> Slots:
-    """The edges of these nodes that are not longer than eps, each once."""
+def _edges_within(graph: Graph, nodes: Slots, distance: float) -> Slots:
+    """The edges of these nodes that are not longer than this, each once."""
     _, edges = graph.edges_of.read(nodes)
-    near = (graph.edges.distance[edges] <= graph.parameters.eps) & (graph.edges.source[edges] >= 0)
+    near = (graph.edges.distance[edges] <= distance) & (graph.edges.source[edges] >= 0)
     return unique(edges[near])
+
+
+def _represent_pairs(graph: Graph, near: Slots) -> Mask:
+    """Which of these edges represents a pair of live nodes: the shortest one of the pair."""
+    edges = graph.edges
+    represent = _may_be_active(graph, near)
+    candidates = near[represent]
+    keys = _pair_keys(edges.source[candidates], edges.target[candidates])
+    represent[represent] = _shortest_of_each(keys, edges.distance[candidates])
+    return represent
 
 
 def _pair_keys(one: npt.NDArray[np.integer], other: npt.NDArray[np.integer]) -> Slots:

@@ -24,7 +24,7 @@ class FlatRecords:
 
     By face, shape (n,): face_ids; face_records, the position of its record; may_be_core, whether it passes the gates.
     By edge, shape (m,): edge_faces, the position of its face; neighbours and analyses, which name the node at the other
-    end; distances, Euclidean, float64.
+    end; distances, float64.
     """
 
     face_ids: list[str]
@@ -37,19 +37,31 @@ class FlatRecords:
 
 
 def flatten(records: Sequence[NeighboursFound], parameters: Parameters) -> FlatRecords:
-    """Flatten records. The quality gates of `parameters` decide which faces may be core."""
+    """Flatten records. The quality gates of `parameters` decide which faces may be core.
+
+    Of a record whose distances are calibrated with another reference, the faces count and the edges do not.
+    """
     faces = [face for record in records for face in record.faces]
-    counts = np.array([len(face.neighbours) for face in faces], dtype=np.int64)
+    with_edges = [
+        face if record.reference == parameters.reference else _without_edges(face)
+        for record in records
+        for face in record.faces
+    ]
+    counts = np.array([len(face.neighbours) for face in with_edges], dtype=np.int64)
     edges = int(counts.sum())
     return FlatRecords(
         face_ids=[face.face_id for face in faces],
         face_records=np.repeat(np.arange(len(records)), [len(record.faces) for record in records]),
         may_be_core=_may_be_core(faces, parameters),
         edge_faces=np.repeat(np.arange(len(faces)), counts),
-        neighbours=list(chain.from_iterable(face.neighbours for face in faces)),
-        analyses=np.fromiter(chain.from_iterable(face.analyses for face in faces), np.int64, edges),
-        distances=np.fromiter(chain.from_iterable(face.distances for face in faces), np.float64, edges),
+        neighbours=list(chain.from_iterable(face.neighbours for face in with_edges)),
+        analyses=np.fromiter(chain.from_iterable(face.analyses for face in with_edges), np.int64, edges),
+        distances=np.fromiter(chain.from_iterable(face.distances for face in with_edges), np.float64, edges),
     )
+
+
+def _without_edges(face: FaceNeighbours) -> FaceNeighbours:
+    return face.model_copy(update={"neighbours": (), "analyses": (), "distances": ()})
 
 
 def _may_be_core(faces: Sequence[FaceNeighbours], parameters: Parameters) -> Mask:

@@ -51,7 +51,7 @@ class Graph:
         self.parameters = parameters
         self.nodes = Nodes()
         self.edges = Edges()
-        self.records = HeldRecords(parameters.eps)
+        self.records = HeldRecords(parameters.reach_or_eps, parameters.reference)
         self.node_index = NodeIndex(self.nodes)
         self.edges_of = EdgeLists(self.nodes, self.edges)
         self.nodes_of = Lists()  # by scan, the nodes of all analyses that any shard holds

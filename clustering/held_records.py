@@ -36,12 +36,13 @@ class HeldRecords:
     eps_max: the smallest eps_max of any record so far. Beyond it the edges are not complete.
     """
 
-    def __init__(self, eps: float) -> None:
-        """No records. Records of a smaller eps_max than `eps` are refused."""
+    def __init__(self, eps: float, reference: str | None = None) -> None:
+        """No records. Those with distances of this reference are refused where their eps_max is smaller than `eps`."""
         self.eps_max = math.inf
         self.held_analysis: npt.NDArray[np.int64] = np.empty((0, 1), dtype=np.int64)
         self.scans = Scans()
         self._eps = eps
+        self._reference = reference
         self._scan_slots: dict[str, int] = {}
         self._withdrawn: list[int] = []
 
@@ -97,7 +98,9 @@ class HeldRecords:
     def replace(self, latest: Mapping[Key, NeighboursFound | None]) -> list[int]:
         """Hold these records instead of those of the same keys. Returns the scan's row of each that is not None."""
         records = [record for record in latest.values() if record is not None]
-        self.eps_max = min([self.eps_max, *(record.eps_max for record in records)])
+        self.eps_max = min(
+            [self.eps_max, *(record.eps_max for record in records if record.reference == self._reference)]
+        )
         new = list(dict.fromkeys(record.scan_id for record in records if record.scan_id not in self._scan_slots))
         slots = self.scans.take(len(new))
         self.scans.scan_id[slots] = new
@@ -135,7 +138,7 @@ class HeldRecords:
         subject = f"the record of scan {record.scan_id!r}, shard {record.shard},"
         if record.shard > LARGEST_SHARD:
             raise ValueError(f"{subject} cannot be held: at most {LARGEST_SHARD + 1} shards")
-        if record.eps_max < self._eps:
+        if record.reference == self._reference and record.eps_max < self._eps:
             raise ValueError(
                 f"{subject} holds neighbours up to eps_max {record.eps_max} only, but eps is {self._eps}: "
                 "search again with a larger eps_max, or cluster with a smaller eps"

@@ -127,7 +127,8 @@ class Edges(Table):
     """One row for each edge, as a record holds it. `source` is the record's own face; -1: the edge is deleted.
 
     Of the edges between two nodes the shortest one represents the pair. `active` means that this edge does, that both
-    ends are live, and that they are near enough to be neighbours.
+    ends are live, and that they are near enough to be neighbours. `within_reach` means the same up to the reach of
+    shared neighbours; of these, `kept_by_source` and `kept_by_target` are among the nearest of that end.
     """
 
     source: Int32
@@ -135,6 +136,9 @@ class Edges(Table):
     distance: npt.NDArray[np.float64]
     shard: npt.NDArray[np.uint8]
     active: Mask
+    within_reach: Mask
+    kept_by_source: Mask
+    kept_by_target: Mask
 
     by_owner: ClassVar[Mapping[str, Columns]] = {
         "edge_lists": {
@@ -144,6 +148,11 @@ class Edges(Table):
             "shard": (np.uint8, 0),
         },
         "active_edges": {"active": (np.bool_, False)},
+        "shared_neighbours": {
+            "within_reach": (np.bool_, False),
+            "kept_by_source": (np.bool_, False),
+            "kept_by_target": (np.bool_, False),
+        },
     }
     columns: ClassVar = _all_columns(by_owner)
 

@@ -24,7 +24,7 @@ from clustering.parameters import Parameters
 from errors import SnapshotRefused
 
 # To be raised when the names or the meaning of stored arrays change.
-_FORMAT = 2
+_FORMAT = 3
 _HEADER = "made"  # unchanged since format 1, so that files of any format can be recognised
 _KEPT = 2
 _PREFIX = "snapshot-"

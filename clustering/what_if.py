@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from clustering import shared_neighbours
 from clustering.clustering import Clustering
 from clustering.columns.arrays import Mask, Slots, least
 from clustering.constrained_linkage import ConstrainedFaces, constrained_linkage, must_link_groups
@@ -59,6 +60,8 @@ def hypothetical_clusters(clustering: Clustering, eps: float, min_samples: int |
     graph = clustering.graph
     if eps > graph.records.eps_max:
         raise ValueError(f"eps {eps} is larger than eps_max {graph.records.eps_max}: edges beyond eps_max are not kept")
+    if graph.parameters.reach is not None and eps > graph.parameters.reach:
+        raise ValueError(f"eps {eps} is larger than reach {graph.parameters.reach}: shared neighbours are not known")
     if min_samples is None:
         min_samples = clustering.parameters.min_samples
     nodes = graph.nodes
@@ -80,6 +83,8 @@ def _neighbours(graph: Graph, live: Slots, eps: float) -> _Pairs:
     """The edges between live nodes up to eps. A pair may have several."""
     nodes, edges = graph.nodes, graph.edges
     near = np.flatnonzero((edges.source[: edges.used] >= 0) & (edges.distance[: edges.used] <= eps))
+    if graph.parameters.shares_neighbours:
+        near = near[shared_neighbours.active(graph, near, eps)]
     source, target = edges.source[near], edges.target[near]
     valid = nodes.live[source] & nodes.live[target]
     same_scan_eps = graph.parameters.same_scan_eps

@@ -19,6 +19,7 @@ from clustering.cluster_changes import Place
 from clustering.clustering import Clustering, ClusteringInput, DecisionDeleted, Delta, NeighboursWithdrawn, Parameters
 from clustering.reconciliation import Published, reconcile
 from consumers import stages
+from consumers.references import FollowedReference, followed_reference
 from consumers.resume import batches, batches_since, is_usable, snapshot_folder
 from errors import Fatal
 from schemas.base import Event
@@ -42,9 +43,20 @@ _MAX_RECORDS = 256
 FORMER = "ce_former"
 
 
-def parameters_of(settings: ClusteringSettings) -> Parameters:
-    """The parameters of a clustering with these settings."""
-    return Parameters(**settings.model_dump(exclude={"eps_max"}))
+def parameters_of(settings: ClusteringSettings, reference: str | None = None) -> Parameters:
+    """The parameters of a clustering with these settings, and the name of the reference, if there is one."""
+    shared = settings.shared_weight > 0
+    return Parameters(
+        **settings.model_dump(exclude={"distance", "reference", "eps_max", "most_neighbours"}),
+        reach=settings.eps_max if shared else None,
+        most_neighbours=settings.most_neighbours if shared else None,
+        reference=reference,
+    )
+
+
+def present_parameters(settings: Settings) -> Parameters:
+    """The parameters of these settings, for the distances that the index publishes now."""
+    return parameters_of(settings.clustering, followed_reference(settings))
 
 
 def step(clustering: Clustering, batch: Sequence[Received]) -> Publication:
@@ -139,7 +151,6 @@ def run(
     generation: str | None = None,
 ) -> None:
     """Run until `stop` is set: the live clusterer, or that of a generation beside it. Raises errors.Fatal."""
-    parameters = parameters_of(settings.clustering)
     try:
         assignments, clusters = of_generation(ASSIGNMENTS, generation), of_generation(CLUSTERS, generation)
     except ValueError as error:
@@ -150,9 +161,16 @@ def run(
     folder = snapshot_folder(settings, group, NEIGHBOURS)
 
     def restore_step(positions: Positions) -> RestoredStep:
+        reference = FollowedReference(settings)
+        parameters = parameters_of(settings.clustering, reference.name)
         clustering = _restored(settings, parameters, folder, positions, clock())
+
+        def checked_step(batch: Sequence[Received]) -> Publication:
+            reference.check(batch)
+            return step(clustering, batch)
+
         return RestoredStep(
-            lambda batch: step(clustering, batch),
+            checked_step,
             lambda unfinished: difference(
                 clustering, published_in(settings.kafka, assignments, unfinished), unfinished
             ),

@@ -8,9 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
+import structlog
+
+from calibration.reference import Reference
 from consumers import stages
 from consumers.audit import Auditor
-from consumers.resume import batches_since, is_usable, snapshot_folder
+from consumers.references import published_reference, reference_of
+from consumers.resume import batches, batches_since, is_usable, snapshot_folder
 from errors import Fatal, SnapshotRefused
 from index import snapshot
 from index.entries import Analysed, Withdrawn
@@ -18,15 +22,21 @@ from index.face_index import FaceIndex
 from index.parameters import Parameters
 from schemas.codec import InvalidRecord
 from schemas.faces import ScanAnalysed
+from schemas.neighbours import NeighboursFound
 from schemas.topics import FACES, Tombstone
 from settings import KafkaSettings, Settings
 from stream.groups import known_groups
-from stream.records import Output, Positions, Received, Rejected, RestoredStep
+from stream.reading import read_until
+from stream.records import Output, Positions, Publication, Received, Rejected, RestoredStep, Unfinished
 from stream.transform import transform
+
+log = structlog.get_logger()
 
 GROUP = stages.INDEX
 
 _MAX_RECORDS = 256
+
+_SPARE = 4
 
 
 def step(index: FaceIndex, batch: Sequence[Received]) -> list[Output]:
@@ -56,6 +66,23 @@ def group_of(shard: int, shards: int) -> str:
     return GROUP if shards == 1 else f"{GROUP}-{shard}-of-{shards}"
 
 
+def parameters_of(settings: Settings, reference: Reference | None, shard: int = 0, shards: int = 1) -> Parameters:
+    """The parameters of an index with these settings, and the reference, if there is one.
+
+    Where shared neighbours count, a record has more of them than the clustering uses: which ones those are is known
+    only with the faces that come later.
+    """
+    clustering = settings.clustering
+    return Parameters(
+        eps_max=clustering.eps_max,
+        shard=shard,
+        shards=shards,
+        reference=reference,
+        most_neighbours=_SPARE * clustering.most_neighbours if clustering.shared_weight else None,
+        **settings.index.model_dump(),
+    )
+
+
 def run(
     settings: Settings,
     member: str,
@@ -67,9 +94,7 @@ def run(
     """Run one shard until `stop` is set. Raises errors.Fatal."""
     group = group_of(shard, shards)
     _refuse_other_shards(settings, shards)
-    parameters = Parameters(
-        eps_max=settings.clustering.eps_max, shard=shard, shards=shards, **settings.index.model_dump()
-    )
+    parameters = parameters_of(settings, reference_of(settings), shard, shards)
     folder = snapshot_folder(settings, group, FACES)
 
     with Auditor(settings.kafka) as auditor:
@@ -78,6 +103,7 @@ def run(
             index = _restored(settings, parameters, folder, positions, clock())
             return RestoredStep(
                 lambda batch: step(index, batch),
+                lambda unfinished: _with_this_reference(settings, index, positions, unfinished),
                 idle=lambda metadata: auditor.audit_next(index, metadata),
                 save=lambda positions: _save(index, folder, positions),
             )
@@ -100,6 +126,25 @@ def _restored(
     for batch in batches_since(settings.kafka, offset, positions):
         index.apply(index_entries(batch)[0], search=False)
     return index
+
+
+def _with_this_reference(
+    settings: Settings, index: FaceIndex, positions: Positions, unfinished: Unfinished | None
+) -> list[Publication]:
+    """All records again, where those that are published have distances of another reference."""
+    parameters = index.parameters
+    try:
+        published = published_reference(settings, parameters.shard)
+    except LookupError:
+        published = parameters.reference_name if not index.scans else None
+    if published == parameters.reference_name and unfinished is None:
+        return []
+    log.info("all neighbours are published again", reference=parameters.reference_name, before=published)
+    records: list[NeighboursFound] = []
+    for batch in batches(read_until(settings.kafka, positions)):
+        entries = [entry for entry in index_entries(batch)[0] if isinstance(entry, Analysed)]
+        records += index.search(entries)
+    return [Publication(records)]
 
 
 def _save(index: FaceIndex, folder: Path, positions: Positions) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from calibration.reference import calibrated
 from index import exact
 from index.entries import Analysed, Withdrawn
 from index.exact import Distances, Numbers, Vectors
@@ -58,7 +59,7 @@ class FaceIndex:
     def __init__(self, parameters: Parameters) -> None:
         """An empty index."""
         self.parameters = parameters
-        self.store = Store()
+        self.store = Store(parameters.reference)
         self.scans: dict[str, LiveScan] = {}
         self.hnsw: Hnsw | None = None
         self._rebuild: Rebuild | None = None
@@ -68,7 +69,7 @@ class FaceIndex:
         """The index of a state. Without its HNSW, that is built from the vectors with the next batch."""
         index = cls(parameters)
         index.scans = dict(state.scans)
-        index.store = Store.restored(state.vectors, state.face_ids, index.scans.values())
+        index.store = Store.restored(state.vectors, state.face_ids, index.scans.values(), parameters.reference)
         index.hnsw = hnsw
         index.store.free_all_but(hnsw.slots() if hnsw is not None else _NO_SLOTS)
         return index
@@ -135,7 +136,8 @@ class FaceIndex:
                 shards=self.parameters.shards,
                 eps_max=self.parameters.eps_max,
                 published_at=entry.scan.published_at,
-                faces=tuple(next(neighbours) for _ in entry.scan.faces),
+                faces=tuple(self._nearest(next(neighbours), len(entry.scan.faces)) for _ in entry.scan.faces),
+                reference=self.parameters.reference_name,
             )
             for entry in analysed
         ]
@@ -242,22 +244,37 @@ class FaceIndex:
         self, queries: Vectors, own_slots: Numbers, exactly: bool
     ) -> tuple[Numbers, Numbers, Distances]:
         """All (row, slot, distance) found with distance <= eps_max, without the queries themselves."""
-        eps_max = self.parameters.eps_max
+        eps_max, reference = self.parameters.eps_max, self.parameters.reference
+        offsets, limits = np.zeros(len(queries)), np.full(len(queries), eps_max)
+        if reference is not None and len(queries):
+            offsets = reference.offsets(queries)
+            # No face is farther away that is near enough with the largest offset.
+            limits = np.maximum(eps_max + (offsets + reference.largest) / 2, 0.0)
         # The rows to search exactly: all of them, or those that HNSW could not complete.
         left = np.arange(len(queries))
         rows = slots = _NO_SLOTS
         if self.hnsw is not None and self.faces > self.parameters.exact_below and not exactly:
-            rows, slots, left = self.hnsw.candidates(queries, eps_max)
+            rows, slots, left = self.hnsw.candidates(queries, limits)
         if len(left):
-            more_rows, more_slots = exact.candidates(queries[left], self.store.vectors[: self.store.used], eps_max)
+            more_rows, more_slots = exact.candidates(queries[left], self.store.vectors[: self.store.used], limits[left])
             live = self.store.live[more_slots]
             rows = np.concatenate([rows, left[more_rows[live]]])
             slots = np.concatenate([slots, more_slots[live]])
         other = slots != own_slots[rows]
         rows, slots = rows[other], slots[other]
         distances = exact.distances(queries, rows, self.store.vectors, slots)
+        if reference is not None:
+            distances = calibrated(distances, offsets[rows], self.store.offsets[slots])
         near = distances <= eps_max
         return rows[near], slots[near], distances[near]
+
+    def _nearest(self, face: FaceNeighbours, faces: int) -> FaceNeighbours:
+        """The neighbours that are published of a face, of those sorted by distance, on a scan with so many faces."""
+        most = self.parameters.most_published(faces)
+        if most is None or len(face.neighbours) <= most:
+            return face
+        columns = {name: getattr(face, name)[:most] for name in ("neighbours", "analyses", "distances")}
+        return face.model_copy(update=columns)
 
     def _face_neighbours(
         self, faces: Sequence[Face], rows: Numbers, slots: Numbers, distances: Distances

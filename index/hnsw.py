@@ -14,7 +14,7 @@ from pathlib import Path
 import hnswlib
 import numpy as np
 
-from index.exact import Numbers, Vectors
+from index.exact import Distances, Numbers, Vectors
 from index.parameters import Parameters
 from schemas.faces import EMBEDDING_DIMENSIONS
 
@@ -91,8 +91,8 @@ class Hnsw:
             self._hnsw.mark_deleted(slot)
         self.marked += len(slots)
 
-    def candidates(self, queries: Vectors, limit: float) -> tuple[Numbers, Numbers, Numbers]:
-        """The pairs (row of `queries`, slot) found within `limit`, and a few just beyond; and the rows left to search.
+    def candidates(self, queries: Vectors, limits: Distances) -> tuple[Numbers, Numbers, Numbers]:
+        """The pairs (row of `queries`, slot) found within a row's limit, and a few beyond; and the rows left to search.
 
         HNSW finds the k nearest, not all within a distance. So k is doubled for the rows whose k-th neighbour is still
         within the limit. It begins at the parameter `ef`, or at a sixth of the square root of the number of nodes where
@@ -101,7 +101,7 @@ class Hnsw:
         find k.
         """
         # A node may be moved away from the query by the perturbation of each coordinate, and its distance be rounded.
-        squared_limit = (limit + _PERTURBATION * EMBEDDING_DIMENSIONS**0.5) ** 2 * (1 + _SLACK)
+        squared_limits = (limits + _PERTURBATION * EMBEDDING_DIMENSIONS**0.5) ** 2 * (1 + _SLACK)
         rows_found: list[Numbers] = []
         slots_found: list[Numbers] = []
         rows = np.arange(len(queries))
@@ -113,8 +113,9 @@ class Hnsw:
             except RuntimeError:  # fewer than k nodes could be reached
                 break
             # Sorted by distance: a row is complete when its k-th neighbour is beyond the limit.
-            done = squared[:, -1] > squared_limit
-            row, column = np.nonzero((squared <= squared_limit) & done[:, None])
+            limits_now = squared_limits[rows]
+            done = squared[:, -1] > limits_now
+            row, column = np.nonzero((squared <= limits_now[:, None]) & done[:, None])
             rows_found.append(rows[row])
             slots_found.append(labels[row, column].astype(np.int64))
             rows = rows[~done]

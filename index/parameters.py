@@ -5,13 +5,20 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from calibration.reference import Reference
 from schemas import defaults
+
+# With some 70 bytes a neighbour, 9 MB of the 32 MB that a record may have.
+LARGEST_RECORD = 2**17
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """How a shard searches. Distances are Euclidean between float32 embeddings.
+    """How a shard searches.
 
+    reference: distances are calibrated with it; None: Euclidean, between float32 embeddings.
+    most_neighbours: of a face at most so many are published, the nearest; None: all. Of a scan with very many faces
+        fewer, so that a record has at most LARGEST_RECORD neighbours.
     eps_max: neighbours are the faces at this distance or nearer.
     exact_below: up to this many faces in the shard the search is exact (blocked matrix products).
     m, ef_construction, ef, seed: HNSW's connections of a node, candidates kept while inserting, candidates kept while
@@ -34,6 +41,8 @@ class Parameters:
     shards: int = 1
     threads: int = -1
     marked_share: float = 0.25
+    reference: Reference | None = None
+    most_neighbours: int | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for a shard that does not exist, and for an eps_max of 0 or less."""
@@ -41,6 +50,15 @@ class Parameters:
             raise ValueError(f"shard {self.shard} of {self.shards} does not exist: shards are numbered from 0")
         if not self.eps_max > 0:
             raise ValueError(f"eps_max must be larger than 0, not {self.eps_max}")
+
+    @property
+    def reference_name(self) -> str | None:
+        """The name of the reference."""
+        return None if self.reference is None else self.reference.name
+
+    def most_published(self, faces: int) -> int | None:
+        """How many neighbours a face on a scan with so many faces may have in its record; None: all."""
+        return self.most_neighbours and min(self.most_neighbours, max(1, LARGEST_RECORD // max(1, faces)))
 
 
 def shard_of(face_id: str, shards: int) -> int:

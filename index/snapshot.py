@@ -33,8 +33,10 @@ _IDS = "ids.json"
 _GRAPH = "graph.hnsw"
 # The keys of the manifest in format 1: its content, and the checksum of that.
 _CONTENT, _CHECKSUM = "said", "sha256"
-# Published records depend on these. The other parameters may change between runs.
+# Published records depend on these. The other parameters may change between runs. With another reference everything is
+# published again, and eps_max may change too.
 _MUST_AGREE = ("shard", "shards", "eps_max")
+_REFERENCE = "reference_name"
 # Where one of these differs, the graph is rebuilt from the vectors with the next batch.
 _OF_GRAPH = ("m", "ef_construction", "seed")
 
@@ -122,7 +124,9 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 def _check_parameters(path: Path, made_with: Mapping[str, Any], parameters: Parameters) -> None:
     wanted = _parameters(parameters)
-    differing = [name for name in _MUST_AGREE if made_with[name] != wanted[name]]
+    published_again = made_with.get(_REFERENCE) != wanted[_REFERENCE]
+    must_agree = _MUST_AGREE[:2] if published_again else _MUST_AGREE
+    differing = [name for name in must_agree if made_with[name] != wanted[name]]
     if differing:
         was = ", ".join(f"{name} {made_with[name]}" for name in differing)
         now = ", ".join(f"{name} {wanted[name]}" for name in differing)
@@ -159,7 +163,7 @@ def _newest_first(folder: Path) -> list[Path]:
 
 
 def _parameters(parameters: Parameters) -> dict[str, Any]:
-    return {name: getattr(parameters, name) for name in (*_MUST_AGREE, *_OF_GRAPH)}
+    return {name: getattr(parameters, name) for name in (*_MUST_AGREE, _REFERENCE, *_OF_GRAPH)}
 
 
 def _damaged(path: Path, why: str) -> SnapshotRefused:

@@ -8,7 +8,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from index.exact import Numbers, Vectors
+from calibration.reference import Reference
+from index.exact import Distances, Numbers, Vectors
 from schemas.faces import EMBEDDING_DIMENSIONS
 
 _FIRST_CAPACITY = 1024
@@ -18,9 +19,14 @@ _Scalar = TypeVar("_Scalar", bound=np.generic)
 class Store:
     """Columns that grow by doubling. A slot is live, dropped (may still be a node of HNSW), or free for a new face."""
 
-    def __init__(self, capacity: int = _FIRST_CAPACITY) -> None:
-        """An empty store with `capacity` slots."""
+    def __init__(self, reference: Reference | None = None, capacity: int = _FIRST_CAPACITY) -> None:
+        """An empty store with `capacity` slots, for distances that are calibrated with the reference, if there is one.
+
+        offsets: of each face, by the reference; zeros without one.
+        """
+        self._reference = reference
         self.vectors: Vectors = np.empty((capacity, EMBEDDING_DIMENSIONS), dtype=np.float32)
+        self.offsets: Distances = np.zeros(capacity, dtype=np.float64)
         self.analyses: Numbers = np.empty(capacity, dtype=np.int64)
         self.face_ids: npt.NDArray[np.object_] = np.empty(capacity, dtype=np.object_)
         self.live: npt.NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
@@ -36,6 +42,8 @@ class Store:
         self._ensure_capacity(self.used + fresh)
         slots = np.concatenate([reused, np.arange(self.used, self.used + fresh)])
         self.vectors[slots] = vectors
+        if self._reference is not None and count:
+            self.offsets[slots] = self._reference.offsets(vectors)
         self.analyses[slots] = analyses
         self.face_ids[slots] = face_ids
         self.live[slots] = True
@@ -68,13 +76,17 @@ class Store:
 
     @classmethod
     def restored(
-        cls, vectors: Vectors, face_ids: Sequence[str | None], scans: Iterable[tuple[int, Sequence[int]]]
+        cls,
+        vectors: Vectors,
+        face_ids: Sequence[str | None],
+        scans: Iterable[tuple[int, Sequence[int]]],
+        reference: Reference | None = None,
     ) -> Store:
         """The store of a `state`, with the analysis number and the slots of each live scan. The vectors are copied.
 
         No slot is free: see `free_all_but`.
         """
-        store = cls(capacity=max(len(vectors), 1))
+        store = cls(reference, capacity=max(len(vectors), 1))
         store.used = len(vectors)
         store.vectors[: store.used] = vectors
         store.face_ids[: store.used] = face_ids
@@ -83,6 +95,9 @@ class Store:
             store.analyses[live] = analysis
             store.live[live] = True
             store.faces += len(live)
+        if reference is not None and store.faces:
+            all_live = store.live_slots()
+            store.offsets[all_live] = reference.offsets(store.vectors[all_live])
         return store
 
     def live_slots(self) -> Numbers:
@@ -97,6 +112,7 @@ class Store:
             capacity *= 2
         # A rebuild may be reading the old arrays. It keeps them, and the rows that it reads do not change.
         self.vectors = _grown(self.vectors, capacity)
+        self.offsets = _grown(self.offsets, capacity)
         self.analyses = _grown(self.analyses, capacity)
         self.face_ids = _grown(self.face_ids, capacity)
         live = np.zeros(capacity, dtype=np.bool_)

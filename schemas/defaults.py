@@ -8,10 +8,19 @@ from __future__ import annotations
 
 from typing import Literal
 
-# Clustering. Distances are Euclidean between embeddings.
+DISTANCE: Literal["euclidean", "calibrated"] = "euclidean"
+
+# Clustering, by Euclidean distance between embeddings.
 EPS = 0.37
 EPS_MAX = 0.5
 MIN_SAMPLES = 1
+SHARED_WEIGHT = 0.0
+MOST_NEIGHBOURS = 64
+
+# The same by calibrated distance: 0.5 is where the nearest 0.2 % of strangers are.
+CALIBRATED_EPS = 0.4
+CALIBRATED_EPS_MAX = 0.44
+CALIBRATED_SHARED_WEIGHT = 0.08
 
 # The index: the largest number of faces that is searched exactly, and HNSW's parameters.
 EXACT_BELOW = 10_000

@@ -18,7 +18,7 @@ class FaceNeighbours(Value):
 
     A neighbour is a face *and its analysis*: a face that is analysed again may keep its id, but gets another embedding.
     An edge to an analysis that is not live is not active. neighbours: face ids. analyses: the analysis of each.
-    distances: Euclidean, between the embeddings.
+    distances: between the embeddings, see `NeighboursFound.reference`.
     """
 
     face_id: str
@@ -38,7 +38,8 @@ class FaceNeighbours(Value):
 class NeighboursFound(Event):
     """The neighbours that shard `shard` of `shards` found within `eps_max` of each face of one analysis of one scan.
 
-    Every face of the analysis is in it, also faces that other shards hold, and faces without a neighbour.
+    Every face of the analysis is in it, also faces that other shards hold, and faces without a neighbour. reference:
+    the name of the reference that distances and `eps_max` are calibrated with; None: they are Euclidean.
     """
 
     type: ClassVar[str] = "facestream.neighbours.found.v1"
@@ -50,6 +51,7 @@ class NeighboursFound(Event):
     eps_max: float
     published_at: Time
     faces: tuple[FaceNeighbours, ...]
+    reference: str | None = None
 
     @property
     def key(self) -> str:

@@ -23,6 +23,7 @@ from schemas.decisions import (
 )
 from schemas.faces import ScanAnalysed
 from schemas.neighbours import NeighboursFound
+from schemas.references import ReferenceDrawn
 from schemas.scans import ScanPublished
 
 _TOMBSTONES_KEPT = timedelta(days=30)
@@ -75,11 +76,12 @@ LABELS = Topic(
         DecisionUndone,
     ),
 )
+REFERENCES = Topic("references", "name", (ReferenceDrawn,))
 ASSIGNMENTS = Topic("assignments", "face_id", (FaceAssigned,), partitions=4)
 CLUSTERS = Topic("clusters", "cluster_id", (ClusterChanged,), retention=timedelta(days=365))
 DEAD_LETTERS = Topic("dead-letters", "as it was", (), retention=timedelta(days=365))
 
-TOPICS = (SCANS, FACES, NEIGHBOURS, LABELS, ASSIGNMENTS, CLUSTERS, DEAD_LETTERS)
+TOPICS = (SCANS, FACES, REFERENCES, NEIGHBOURS, LABELS, ASSIGNMENTS, CLUSTERS, DEAD_LETTERS)
 
 _TOPIC_OF = {event: topic for topic in TOPICS for event in topic.events}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, field_validator, model_validator
@@ -124,8 +124,12 @@ class IndexSettings(Group):
 
 
 class ClusteringSettings(Group):
-    """DBSCAN's parameters; distances are Euclidean between embeddings."""
+    """DBSCAN's parameters. The defaults of eps, eps_max and shared_weight depend on the distance."""
 
+    # Between embeddings: euclidean, or calibrated with a reference of the archive's own faces.
+    distance: Literal["euclidean", "calibrated"] = defaults.DISTANCE
+    # The reference's name, or builtin. Default: the one that was drawn last; where none was, the built-in one.
+    reference: str | None = None
     eps: float = Field(default=defaults.EPS, gt=0)
     eps_max: float = Field(default=defaults.EPS_MAX, gt=0)
     min_samples: int = Field(default=defaults.MIN_SAMPLES, ge=1)
@@ -135,6 +139,27 @@ class ClusteringSettings(Group):
     min_sharpness: float | None = None
     # Two faces of one scan are neighbours only up to this distance.
     same_scan_eps: float | None = Field(default=None, ge=0)
+    # How much nearer than eps two faces must be that share no neighbours within eps_max; 0: no evidence from them.
+    shared_weight: float = Field(default=defaults.SHARED_WEIGHT, ge=0)
+    # How many neighbours a face has at most, where shared neighbours count.
+    most_neighbours: int = Field(default=defaults.MOST_NEIGHBOURS, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_distance(cls, values: Any) -> Any:  # noqa: ANN401
+        if isinstance(values, dict) and values.get("distance", defaults.DISTANCE) == "calibrated":
+            return {
+                "eps": defaults.CALIBRATED_EPS,
+                "eps_max": defaults.CALIBRATED_EPS_MAX,
+                "shared_weight": defaults.CALIBRATED_SHARED_WEIGHT,
+                **values,
+            }
+        return values
+
+    @property
+    def largest_euclidean(self) -> float:
+        """How far from a face others are looked for by Euclidean distance."""
+        return self.eps_max if self.distance == "euclidean" else defaults.EPS_MAX
 
     @model_validator(mode="after")
     def _eps_max_is_largest(self) -> ClusteringSettings:

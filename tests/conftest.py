@@ -29,6 +29,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Settings of the person who runs the tests are not the tests': they must never reach a broker of theirs.
     for name in [name for name in os.environ if name.startswith("FACESTREAM_")]:
         del os.environ[name]
+    # DBSCAN by Euclidean distance can be compared with scikit-learn's. Tests of the calibrated distance say so.
+    os.environ["FACESTREAM_CLUSTERING__DISTANCE"] = "euclidean"
     # CI stops tests with SIGTERM: they are to end as after Ctrl-C.
     signal.signal(signal.SIGTERM, _end)
     if not hasattr(config, "workerinput"):  # no worker process of pytest-xdist

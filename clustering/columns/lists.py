@@ -19,6 +19,7 @@ from clustering.columns.arrays import Mask, Slots, first_of_each, grown, spans, 
 _NO_BLOCK = 255
 _FIRST_POOL = 4096
 _GROWTH = 1.3
+_LARGEST_VALUE = 2**31 - 1
 
 
 def _capacities() -> Slots:
@@ -72,9 +73,11 @@ class Lists:
         return np.repeat(lists, sizes), self._pool[positions].astype(np.int64)
 
     def append(self, lists: Slots, values: Slots) -> None:
-        """Append values[i] to lists[i]; a list may occur many times."""
+        """Append values[i] to lists[i]; a list may occur many times. Raises ValueError for values beyond int32."""
         if not len(lists):
             return
+        if values.max() > _LARGEST_VALUE:
+            raise ValueError(f"lists hold values up to {_LARGEST_VALUE:,}, not {values.max():,}")
         # Sorted by list, the new values of a list are neighbours, and are written as one span behind its old values.
         order = np.argsort(lists)
         ordered = lists[order]

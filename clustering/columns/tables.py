@@ -10,9 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from clustering.columns.arrays import Slots, grown
+from errors import Fatal
 
 _FIRST_ROWS = 1024
 _GROWTH = 1.5
+# Other columns and lists refer to rows by int32.
+LARGEST_ROW = 2**31 - 1
 
 
 class Table:
@@ -44,13 +47,16 @@ class Table:
         return np.flatnonzero(in_use)
 
     def take(self, count: int) -> Slots:
-        """Take `count` rows with empty values: released rows first, then new ones."""
+        """Take `count` rows with empty values: released rows first, then new ones. Raises Fatal for too many rows."""
         reused = min(count, len(self._free))
         slots = np.empty(count, dtype=np.int64)
         if reused:
             slots[:reused] = np.frombuffer(self._free[-reused:], dtype=np.int64)
             del self._free[-reused:]
         new = count - reused
+        if self.used + new > LARGEST_ROW + 1:
+            name = type(self).__name__.lower()
+            raise Fatal(f"one clustering holds at most {LARGEST_ROW + 1:,} {name}: make eps_max smaller")
         slots[reused:] = np.arange(self.used, self.used + new)
         self.used += new
         self._ensure_capacity()

@@ -53,10 +53,10 @@ def expected_assignments(
         ],
         dtype=bool,
     )
-    near = distances <= parameters.eps
+    near = _near(distances, ids, parameters)
     core = (near.sum(axis=1) >= parameters.min_samples) & gates
     component = _components(near & core[:, None] & core[None, :])
-    if ids and gates.all():
+    if ids and gates.all() and not parameters.shares_neighbours:
         _assert_scikit_learn_agrees(distances, parameters, core, component)
     clusters: list[int | None] = []
     for i in range(len(ids)):
@@ -83,6 +83,24 @@ def expected_assignments(
         )
         for face_id, cluster, is_core in zip(ids, clusters, core.tolist(), strict=True)
     }
+
+
+def _near(distances: npt.NDArray[np.float64], ids: list[str], parameters: Parameters) -> npt.NDArray[np.bool_]:
+    """Who are neighbours, each face its own: shape (n, n)."""
+    if parameters.reach is None:
+        return distances <= parameters.eps
+    others = [[j for j in range(len(ids)) if j != i and distances[i, j] <= parameters.reach] for i in range(len(ids))]
+    nearest = [
+        set(sorted(js, key=lambda j: (distances[i, j], ids[j]))[: parameters.most_neighbours])
+        for i, js in enumerate(others)
+    ]
+    mutual = [{j for j in js if i in nearest[j]} for i, js in enumerate(nearest)]
+    near = np.eye(len(ids), dtype=bool)
+    for i, js in enumerate(mutual):
+        for j in js:
+            share = (len(mutual[i] & mutual[j]) + 1) / min(len(mutual[i]), len(mutual[j]))
+            near[i, j] = distances[i, j] <= parameters.eps - parameters.shared_weight * (1 - share)
+    return near
 
 
 def probabilities(assignment: FaceAssigned) -> dict[str, float]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cli.supervisor import as_environment
 from consumers import cluster, index
+from consumers.references import event_of
 from schemas.clusters import Change, ClusterChanged, FaceAssigned
 from schemas.faces import ScanAnalysed
 from schemas.neighbours import NeighboursFound
@@ -22,9 +23,10 @@ from schemas.topics import ASSIGNMENTS, CLUSTERS, FACES, NEIGHBOURS, Tombstone
 from settings import Settings
 from stream.reading import read_to_end
 from tests.builders.analyses import one_face_scan, people
-from tests.builders.clock import wait_until
+from tests.builders.clock import NOON, wait_until
 from tests.builders.kafka import broker, publish, running, wait_until_done
 from tests.builders.pipeline import INDEX_AND_CLUSTER, wait_for_audit
+from tests.builders.references import reference
 
 # So few links that much is missed: only the audit makes the graph exact.
 POOR = {"exact_below": 10, "m": 2, "ef_construction": 8, "ef": 8}
@@ -116,10 +118,13 @@ def consumers(settings: Settings) -> Iterator[Consumers]:
 
 
 @contextmanager
-def archive_with_a_poor_index(data: Path) -> Iterator[Settings]:
-    """A broker and a data folder of their own."""
+def archive_with_a_poor_index(data: Path, distance: str = "euclidean") -> Iterator[Settings]:
+    """A broker and a data folder of their own. For calibrated distances there is a reference on it."""
     with broker(data / "kafka") as kafka:
-        yield Settings.model_validate({"data": data, "kafka": kafka.model_dump(), "index": POOR})
+        publish(kafka, [event_of(reference(people(320, 1, seed=91), people(320, 1, seed=92), level=-0.02), NOON)])
+        yield Settings.model_validate(
+            {"data": data, "kafka": kafka.model_dump(), "index": POOR, "clustering": {"distance": distance}}
+        )
 
 
 def assert_nothing_repeated(settings: Settings) -> dict[str, FaceAssigned]:
@@ -160,9 +165,11 @@ def assert_ended_as(settings: Settings, undisturbed: dict[str, FaceAssigned]) ->
     assert set(times_found.values()) <= {1, 2}, "more than the index and its audit"
 
 
-def undisturbed_run(data: Path, messages: Sequence[ScanAnalysed | Tombstone]) -> dict[str, FaceAssigned]:
+def undisturbed_run(
+    data: Path, messages: Sequence[ScanAnalysed | Tombstone], distance: str = "euclidean"
+) -> dict[str, FaceAssigned]:
     """The assignments that these messages come to when nothing interferes."""
-    with archive_with_a_poor_index(data) as settings:
+    with archive_with_a_poor_index(data, distance) as settings:
         publish(settings.kafka, messages)
         with running(settings, index.run, cluster.run):
             wait_until_done(settings.kafka, INDEX_AND_CLUSTER)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Any
 
 from clustering.clustering import NeighboursWithdrawn
 from tests.builders.neighbours import IndexMessage, record
 
 SCANS = 5
 _ANALYSES = 3
+WITH_SHARED_NEIGHBOURS: tuple[dict[str, Any], ...] = (
+    {},
+    {},
+    {"shared_weight": 1.0, "reach": 3.0},
+    {"shared_weight": 1.5, "reach": 4.0, "most_neighbours": 2},
+)
+"""Parameters with and without evidence from shared neighbours, for distances as below and an eps up to 3."""
 _DISTANCES = (0.0, 1.0, 1.0, 2.0, 2.0, 3.0, 4.0, 7.0)
 
 

@@ -21,9 +21,11 @@ from tests.builders.archive_history import SCANS, found, random_batch, random_de
 from tests.builders.decisions import a_decision
 from tests.builders.neighbours import Held, hold
 from tests.builders.oracle import Subscriber, assert_as_expected, assigned
+from tests.builders.random_archive import WITH_SHARED_NEIGHBOURS
 
 parameters_of_all_kinds = st.builds(
-    Parameters,
+    lambda shared, **others: Parameters(**shared, **others),
+    st.sampled_from(WITH_SHARED_NEIGHBOURS),
     eps=st.sampled_from([1.0, 2.0, 2.5]),
     min_samples=st.sampled_from([1, 1, 2, 3]),
     min_sharpness=st.sampled_from([None, 50.0]),

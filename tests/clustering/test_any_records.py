@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from clustering.clustering import Clustering, NeighboursWithdrawn, Parameters
 from tests.builders.neighbours import Held, hold
 from tests.builders.oracle import Subscriber, assert_as_expected
-from tests.builders.random_archive import SCANS, RandomArchive
+from tests.builders.random_archive import SCANS, WITH_SHARED_NEIGHBOURS, RandomArchive
 
 parameters_of_all_kinds = st.builds(
-    Parameters,
+    lambda shared, **others: Parameters(**shared, **others),
+    st.sampled_from(WITH_SHARED_NEIGHBOURS),
     eps=st.sampled_from([1.0, 2.0, 2.5]),
     min_samples=st.integers(1, 5),
     min_sharpness=st.sampled_from([None, None, 50.0]),

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
+from calibration.reference import Reference
 from clustering.clustering import Clustering, NeighboursWithdrawn, Parameters
 from index.entries import Analysed, Withdrawn
 from index.face_index import FaceIndex
@@ -21,6 +22,7 @@ from schemas.neighbours import NeighboursFound, parse_neighbours_key
 from tests.builders.analyses import Log, live, random_log
 from tests.builders.neighbours import IndexMessage
 from tests.builders.oracle import Subscriber, assert_is_dbscan, assigned
+from tests.builders.references import reference_on_a_grid
 
 
 @dataclass
@@ -29,9 +31,13 @@ class System:
 
     parameters: Parameters
     shards: int
+    reference: Reference | None = None
 
     def __post_init__(self) -> None:
-        self.indexes = [FaceIndex(IndexParameters(shard=it, shards=self.shards)) for it in range(self.shards)]
+        self.indexes = [
+            FaceIndex(IndexParameters(shard=it, shards=self.shards, reference=self.reference))
+            for it in range(self.shards)
+        ]
         self.waiting: list[list[IndexMessage]] = [[] for _ in self.indexes]
         self.clustering, self.subscriber = Clustering(self.parameters), Subscriber()
 
@@ -90,6 +96,39 @@ def test_the_same_log_in_any_batches_through_any_shards_gives_the_same_assignmen
         assert_is_dbscan(by_one.clustering, names, cdist(points, points))
     for shards in (1, 2, 4):
         assert System(parameters, shards).assert_run(log, rng) == by_one.subscriber.assignments
+
+
+_GRID_REFERENCE = reference_on_a_grid()
+rules = st.sampled_from(
+    [
+        (Parameters(eps=0.36, shared_weight=0.1, reach=0.5), None),
+        (Parameters(eps=0.25, reference=_GRID_REFERENCE.name), _GRID_REFERENCE),
+        (
+            Parameters(
+                eps=0.3, shared_weight=0.2, reach=0.5, most_neighbours=3, min_samples=2, reference=_GRID_REFERENCE.name
+            ),
+            _GRID_REFERENCE,
+        ),
+    ]
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(st.randoms(use_true_random=False), st.integers(1, 40), rules)
+def test_by_any_distance_and_rule_batches_shards_and_order_change_nothing(
+    rng: random.Random, steps: int, rule: tuple[Parameters, Reference | None]
+) -> None:
+    parameters, reference = rule
+    log = random_log(rng, steps)
+    by_one = System(parameters, 1, reference).assert_run(log, rng)
+    for shards in (1, 2, 4):
+        assert System(parameters, shards, reference).assert_run(log, rng) == by_one
+        entries = live(log)
+        rng.shuffle(entries)
+        another: Log = [Analysed(number, it.scan) for number, it in enumerate(entries)]
+        in_another_order = System(parameters, shards, reference).assert_run(another, rng)
+        assert _without_numbers(in_another_order) == _without_numbers(by_one)
 
 
 @settings(max_examples=60, deadline=None)

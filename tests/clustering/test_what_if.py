@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from clustering.what_if import hypothetical_clusters
 from schemas.clusters import Role
 from tests.builders.neighbours import Held, hold, record
 from tests.builders.oracle import expected_assignments
-from tests.builders.random_archive import RandomArchive
+from tests.builders.random_archive import WITH_SHARED_NEIGHBOURS, RandomArchive
 
 
 @settings(max_examples=60, deadline=None)
@@ -23,20 +24,24 @@ from tests.builders.random_archive import RandomArchive
     min_samples=st.integers(1, 5),
     gate=st.sampled_from([None, 50.0]),
     same_scan_eps=st.sampled_from([None, 1.0]),
+    shared=st.sampled_from(WITH_SHARED_NEIGHBOURS),
 )
 def test_the_clusters_at_another_eps_are_those_of_a_clustering_with_that_eps(
-    seed: int, eps: float, min_samples: int, gate: float | None, same_scan_eps: float | None
+    seed: int, eps: float, min_samples: int, gate: float | None, same_scan_eps: float | None, shared: dict[str, Any]
 ) -> None:
+    eps = min(eps, shared.get("reach", eps))
     rng = random.Random(seed)
     world = RandomArchive.drawn(rng)
-    live = Clustering(Parameters(eps=2.0, min_samples=2, min_sharpness=gate, same_scan_eps=same_scan_eps))
+    live = Clustering(Parameters(eps=2.0, min_samples=2, min_sharpness=gate, same_scan_eps=same_scan_eps, **shared))
     held = Held()
     for _ in range(6):
         batch = [world.record(rng) for _ in range(6)]
         live.apply(batch)
         hold(held, batch)
     hypothetical = hypothetical_clusters(live, eps, min_samples)
-    right = expected_assignments(held, Parameters(eps, min_samples, min_sharpness=gate, same_scan_eps=same_scan_eps))
+    right = expected_assignments(
+        held, Parameters(eps, min_samples, min_sharpness=gate, same_scan_eps=same_scan_eps, **shared)
+    )
     assert dict(zip(hypothetical.face_ids, hypothetical.cluster_ids, strict=True)) == {
         face_id: it.cluster_id for face_id, it in right.items()
     }

@@ -28,12 +28,15 @@ KILLS = 50
 A_ROUND = 80  # messages published for each two kills
 
 
+@pytest.mark.parametrize("distance", ["euclidean", "calibrated"])
 @pytest.mark.timeout(900)  # a minute or two, but for a machine that others use
-def test_killed_at_fifty_points_under_load_the_assignments_are_those_of_an_undisturbed_run(tmp_path: Path) -> None:
+def test_killed_at_fifty_points_under_load_the_assignments_are_those_of_an_undisturbed_run(
+    tmp_path: Path, distance: str
+) -> None:
     chance = random.Random(5)
     messages = random_history(KILLS // 2 * A_ROUND, seed=5)
-    undisturbed = undisturbed_run(tmp_path / "undisturbed", messages)
-    with archive_with_a_poor_index(tmp_path / "killed") as settings, consumers(settings) as started:
+    undisturbed = undisturbed_run(tmp_path / "undisturbed", messages, distance)
+    with archive_with_a_poor_index(tmp_path / "killed", distance) as settings, consumers(settings) as started:
         started.start("index")
         started.start("cluster")
         for round_ in range(KILLS // 2):

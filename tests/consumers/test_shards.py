@@ -26,12 +26,13 @@ SHARDS = 4
 STAGES = {index.group_of(shard, SHARDS): [FACES] for shard in range(SHARDS)} | {cluster.GROUP: cluster.TOPICS}
 
 
+@pytest.mark.parametrize("distance", ["euclidean", "calibrated"])
 def test_four_shards_yield_the_assignments_of_one_and_refuse_another_count(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, distance: str
 ) -> None:
     messages = random_history(1_000, seed=8)
-    by_one = undisturbed_run(tmp_path / "one", messages)
-    with archive_with_a_poor_index(tmp_path / "four") as settings, consumers(settings) as started:
+    by_one = undisturbed_run(tmp_path / "one", messages, distance)
+    with archive_with_a_poor_index(tmp_path / "four", distance) as settings, consumers(settings) as started:
         started.start("cluster")
         for shard in range(SHARDS):
             started.start("index", f"of-{shard}", "--shard", f"{shard}/{SHARDS}")

@@ -1,0 +1,121 @@
+"""Evidence from shared neighbours: a pair that is only just near enough has to have neighbours in common.
+
+Single linkage joins two people by one accidental pair. Faces of one person share their neighbours; an accidental pair
+does not (Jarvis and Patrick 1973; Ertöz, Steinbach and Kumar 2003; as structural similarity in graphs, Xu et al.
+2007). So with `shared_weight` w two faces x and y at a distance d are neighbours where
+
+    d <= eps - w (1 - s),    s = (c + 1) / min(|N(x)|, |N(y)|),
+
+N(x) being the faces within `reach` of x, of which c are in N(x) and N(y). Of two faces that each know only the other
+one s is 1. With `most_neighbours` k a face counts in N(x) only where it is among the k nearest of x and x is among its
+own k nearest, by distance, then face id. So no face has more than k neighbours, and the rule remains a function of the
+pairs within reach, of their set only: whichever came first.
+
+Whether a pair is active can change only where N of one of its ends changes: where a pair within reach came or went, or,
+beyond k, where it displaced another one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+
+from clustering.columns.arrays import Mask, Names, Slots, unique
+from clustering.graph import Graph
+
+# Pairs whose neighbours are compared at a time: of at most some dozen each, a few tens of MB.
+_PAIRS_AT_ONCE = 2**16
+
+
+def update(graph: Graph, near: Slots, within_reach: Mask, deleted: Slots, sources: Slots) -> tuple[Slots, Mask]:
+    """Bring the sets N up to date after a batch.
+
+    near: the edges within reach of the nodes that the batch touched, each once. within_reach: which of them represents
+    a pair of live nodes now. deleted, sources: the edges that the batch deleted, and their sources. Returns the edges
+    within reach of all nodes whose N may have changed, `near` among them, and which of them are to be active.
+
+    Owns the edges' columns within_reach, kept_by_source and kept_by_target.
+    """
+    edges = graph.edges
+    changed = near[edges.within_reach[near] != within_reach]
+    were = edges.within_reach[deleted]
+    touched = unique(*graph.ends(changed), sources[were], edges.target[deleted[were]].astype(np.int64))
+    edges.within_reach[deleted] = False
+    edges.within_reach[near] = within_reach
+    touched = unique(touched, _keep_nearest(graph, touched))
+    _, found = graph.edges_of.read(touched)
+    found = found[(edges.source[found] >= 0) & (edges.distance[found] <= graph.parameters.reach_or_eps)]
+    near = unique(near, found)
+    return near, active(graph, near, graph.parameters.eps)
+
+
+def active(graph: Graph, edges: Slots, eps: float) -> Mask:
+    """Which of these edges are near enough at this eps, with the neighbours that their ends share. `eps` <= reach."""
+    table, weight = graph.edges, graph.parameters.shared_weight
+    distances = table.distance[edges]
+    near = _kept(graph, edges) & (distances <= eps)
+    open_ = np.flatnonzero(near & (distances > eps - weight))
+    near[open_] = distances[open_] <= eps - weight * (1.0 - _shares(graph, edges[open_]))
+    return near
+
+
+def nearest_of_each(owners: Slots, distances: npt.NDArray[np.float64], names: Names, most: int) -> Mask:
+    """Which entries are among the `most` least of their owner, by (distance, name). All arrays have shape (n,)."""
+    nearest = np.ones(len(owners), dtype=np.bool_)
+    _, owner, counts = np.unique(owners, return_inverse=True, return_counts=True)
+    crowded = np.flatnonzero(counts[owner] > most)
+    if len(crowded):
+        # Names are ordered once: comparing them within the sort would be slow.
+        rank = np.unique(names[crowded].astype(str), return_inverse=True)[1]
+        order = crowded[np.lexsort((rank, distances[crowded], owner[crowded]))]
+        first = np.searchsorted(owner[order], owner[order], side="left")
+        nearest[order[np.arange(len(order)) - first >= most]] = False
+    return nearest
+
+
+def _kept(graph: Graph, edges: Slots) -> Mask:
+    """Which edges represent a pair within reach and are among the nearest of both ends."""
+    table = graph.edges
+    return np.asarray(table.within_reach[edges] & table.kept_by_source[edges] & table.kept_by_target[edges])
+
+
+def _keep_nearest(graph: Graph, nodes: Slots) -> Slots:
+    """Choose the nearest neighbours of these nodes again. Returns the nodes whose N changes by that, some of them."""
+    edges = graph.edges
+    owners, found = graph.edges_of.read(nodes)
+    within = edges.within_reach[found]
+    owners, found = owners[within], found[within]
+    before = _kept(graph, found)
+    kept = np.ones(len(found), dtype=np.bool_)
+    most = graph.parameters.most_neighbours
+    if most is not None:
+        others = graph.other_end(found, owners)
+        kept = nearest_of_each(owners, edges.distance[found], graph.nodes.face_id[others], most)
+    is_source = edges.source[found] == owners
+    edges.kept_by_source[found[is_source]] = kept[is_source]
+    edges.kept_by_target[found[~is_source]] = kept[~is_source]
+    return np.concatenate(graph.ends(found[_kept(graph, found) != before]))
+
+
+def _shares(graph: Graph, edges: Slots) -> npt.NDArray[np.float64]:
+    """The `s` of each of these edges: float64, shape (n,). Cost: the neighbours of their ends."""
+    shares = np.empty(len(edges), dtype=np.float64)
+    if not len(edges):
+        return shares
+    ends = graph.ends(edges)
+    nodes = unique(*ends)
+    owners, found = graph.edges_of.read(nodes)
+    kept = _kept(graph, found)
+    owners, found = owners[kept], found[kept]
+    others, columns = np.unique(graph.other_end(found, owners), return_inverse=True)
+    sizes = np.bincount(np.searchsorted(nodes, owners), minlength=len(nodes))
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    # Row by row, as `read` returns them.
+    neighbours = csr_array((np.ones(len(found), dtype=np.int32), columns, starts), shape=(len(nodes), len(others)))
+    one, other = (np.searchsorted(nodes, end) for end in ends)
+    for start in range(0, len(edges), _PAIRS_AT_ONCE):
+        block = slice(start, start + _PAIRS_AT_ONCE)
+        common = neighbours[one[block]].multiply(neighbours[other[block]]).sum(axis=1)
+        shares[block] = (common + 1.0) / np.minimum(sizes[one[block]], sizes[other[block]])
+    return shares

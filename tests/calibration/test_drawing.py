@@ -1,0 +1,69 @@
+"""How a reference is drawn: without labels, each person once, whatever the order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calibration.drawing import FEWEST_FACES, SMALL_ARCHIVE, draw, sample
+from tests.builders.analyses import album
+
+
+def test_a_bank_holds_each_person_about_once_though_most_have_several_faces() -> None:
+    faces = album(1_500, a_person=3)
+    person_of = {vector.tobytes(): name for vector, name in zip(faces.vectors, faces.names, strict=True)}
+    order = np.random.default_rng(0).permutation(len(faces.vectors))
+    drawn = draw(faces.vectors[order])
+    for bank in drawn.banks:
+        assert len(bank) >= 320
+        assert len({person_of[vector.tobytes()] for vector in bank}) > 0.95 * len(bank)
+
+
+def test_the_sample_and_so_the_reference_do_not_depend_on_the_order_of_the_faces() -> None:
+    vectors = album(400, a_person=1).vectors
+    face_ids = [f"face-{number}" for number in range(400)]
+    order = np.random.default_rng(3).permutation(400)
+    shuffled = sample([face_ids[position] for position in order])
+    assert draw(vectors[sample(face_ids)]).name == draw(vectors[order][shuffled]).name
+    assert sample(face_ids, 10).tolist() == sample(face_ids)[:10].tolist()
+
+
+def test_a_larger_archive_has_a_stricter_level_and_no_other_difference() -> None:
+    vectors = album(400, a_person=1).vectors
+    small, large = draw(vectors, SMALL_ARCHIVE), draw(vectors, round(SMALL_ARCHIVE * np.e**2))
+    assert small.level == draw(vectors).level
+    assert large.level == pytest.approx(small.level - 2 * small.slope, abs=1e-5)
+    assert (large.banks[0] == small.banks[0]).all()
+
+
+def test_few_faces_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least 300 faces, not 299"):
+        draw(album(FEWEST_FACES - 1, 1).vectors)
+
+
+def test_few_people_are_refused_however_many_faces_they_have() -> None:
+    with pytest.raises(ValueError, match=r"too few people: 1\.2% of the pairs of faces look like one person"):
+        draw(album(400, a_person=6).vectors)
+
+
+@pytest.mark.slow
+def test_the_clusters_of_half_of_the_photographs_are_as_good_as_is_documented(shared_data: Path) -> None:
+    """benchmarks.quality on 2,674 faces; docs/clustering.md has the figures of all."""
+    from rich.progress import Progress
+
+    from benchmarks.quality import Set, load, rows_of
+
+    whole = load(shared_data / "embeddings" / "lfw_dev.npz")
+    some = whole.people % 2 == 0
+    part = Set(
+        "half",
+        whole.vectors[some],
+        [it for it, is_in in zip(whole.face_ids, some, strict=True) if is_in],
+        whole.people[some],
+    )
+    _, ours, fixed, _ = rows_of(part, Progress(disable=True))
+    assert ours.precision > 0.95
+    assert ours.f > 0.9 > fixed.f
+    assert ours.edges_per_face <= 64
