@@ -90,7 +90,7 @@ def cluster(
         float | None,
         typer.Option(
             help="Largest distance of neighbours.",
-            show_default=f"{defaults.EPS}, or {defaults.CALIBRATED_EPS} by calibrated distance",
+            show_default=f"{defaults.CALIBRATED_EPS}, or {defaults.EPS} by Euclidean distance",
         ),
     ] = None,
     min_samples: Annotated[

@@ -43,7 +43,7 @@ Eps = Annotated[
     float | None,
     typer.Option(
         help="Largest distance of neighbours.",
-        show_default=f"{defaults.EPS}, or {defaults.CALIBRATED_EPS} by calibrated distance",
+        show_default=f"{defaults.CALIBRATED_EPS}, or {defaults.EPS} by Euclidean distance",
     ),
 ]
 Upsample = Annotated[int | None, typer.Option(help="Doublings before detection.", show_default=str(defaults.UPSAMPLE))]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from catalogue import reader
 from cli.printing import console, print_json, print_values
 from cli.system import System
+from consumers.references import should_calibrate
 from producers.identity import Outcome
 from sample.truth import Score, Truth, score
 
@@ -67,6 +68,8 @@ def print_summary(running: System, seconds: float, truth: Truth | None, as_json:
         console.print(f"{summary.waiting} scans are still waiting: the same command goes on with them")
     if summary.dead_letters:
         console.print("why scans became dead letters: facestream dead-letters")
+    if should_calibrate(running.settings, summary.faces):
+        console.print("better clusters from these faces, after the next start: facestream calibrate")
 
 
 def summarise(running: System, seconds: float, truth: Truth | None) -> Summary:

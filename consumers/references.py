@@ -23,6 +23,8 @@ BUILT_IN = "builtin"
 
 # Of the end of `neighbours`, so many records are looked at: among them is one of each shard, as long as all publish.
 _LAST_RECORDS = 1000
+# With fewer faces a reference of their own may be worse than the built-in one (docs/clustering.md).
+_ENOUGH_FACES = 2_500
 
 
 def reference_of(settings: Settings) -> Reference | None:
@@ -39,6 +41,12 @@ def reference_of(settings: Settings) -> Reference | None:
         known = ", ".join([BUILT_IN, *drawn])
         raise Fatal(f"there is no reference {wanted!r}: there are {known}; draw one with `facestream calibrate`")
     return reference_from(drawn[wanted])
+
+
+def should_calibrate(settings: Settings, faces: int) -> bool:
+    """Whether an archive of so many faces has enough for a reference of its own, and none was drawn or chosen."""
+    chosen = settings.clustering.distance == "euclidean" or settings.clustering.reference is not None
+    return faces >= _ENOUGH_FACES and not chosen and next(_drawn(settings.kafka), None) is None
 
 
 def published_reference(settings: Settings, shard: int | None = None) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-DISTANCE: Literal["euclidean", "calibrated"] = "euclidean"
+DISTANCE: Literal["euclidean", "calibrated"] = "calibrated"
 
 # Clustering, by Euclidean distance between embeddings.
 EPS = 0.37

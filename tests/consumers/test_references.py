@@ -13,7 +13,14 @@ from clustering.clustering import Clustering
 from consumers import cluster, index
 from consumers.cluster import parameters_of
 from consumers.index import parameters_of as index_parameters_of
-from consumers.references import event_of, followed_reference, published_reference, reference_from, reference_of
+from consumers.references import (
+    event_of,
+    followed_reference,
+    published_reference,
+    reference_from,
+    reference_of,
+    should_calibrate,
+)
 from errors import Fatal
 from index.entries import Analysed
 from index.face_index import FaceIndex
@@ -132,3 +139,14 @@ def test_a_clusterer_stops_with_one_line_when_the_index_goes_over_to_another_ref
     with running(calibrated, cluster.run):
         wait_until_done(calibrated.kafka, INDEX_AND_CLUSTER)
     assert assignments(calibrated) == expected(calibrated, reference, 50)
+
+
+def test_calibrating_is_proposed_to_a_large_archive_without_a_reference_of_its_own(
+    calibrated: Settings, reference: Reference
+) -> None:
+    assert should_calibrate(calibrated, 2_500)
+    assert not should_calibrate(calibrated, 2_499)
+    assert not should_calibrate(with_clustering(calibrated, distance="euclidean"), 10_000)
+    assert not should_calibrate(with_clustering(calibrated, distance="calibrated", reference="builtin"), 10_000)
+    publish(calibrated.kafka, [event_of(reference, NOON)])
+    assert not should_calibrate(calibrated, 10_000)

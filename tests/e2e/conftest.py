@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +12,14 @@ import pytest
 from sample.archive import build_sample
 from tests.builders.commands import Finished, facestream_json
 from tests.builders.system import UPSAMPLE, StartSystem, whole_system
+
+
+@pytest.fixture(scope="package", autouse=True)
+def default_clustering() -> Iterator[None]:
+    """The system as users have it, by calibrated distance; tests/conftest.py sets the Euclidean one for all others."""
+    distance = os.environ.pop("FACESTREAM_CLUSTERING__DISTANCE")
+    yield
+    os.environ["FACESTREAM_CLUSTERING__DISTANCE"] = distance
 
 
 @pytest.fixture(scope="session")
