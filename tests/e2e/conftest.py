@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -14,12 +15,21 @@ from tests.builders.commands import Finished, facestream_json
 from tests.builders.system import UPSAMPLE, StartSystem, whole_system
 
 
-@pytest.fixture(scope="package", autouse=True)
-def default_clustering() -> Iterator[None]:
-    """The system as users have it, by calibrated distance; tests/conftest.py sets the Euclidean one for all others."""
+@contextmanager
+def default_settings() -> Iterator[None]:
+    """The system as users have it, by calibrated distance; tests/conftest.py sets the Euclidean one."""
     distance = os.environ.pop("FACESTREAM_CLUSTERING__DISTANCE")
-    yield
-    os.environ["FACESTREAM_CLUSTERING__DISTANCE"] = distance
+    try:
+        yield
+    finally:
+        os.environ["FACESTREAM_CLUSTERING__DISTANCE"] = distance
+
+
+@pytest.fixture
+def as_by_default() -> Iterator[None]:
+    """For a test of the system as users have it."""
+    with default_settings():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +50,8 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sample_run(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """`facestream run` without scans, undisturbed: over the same sample archive."""
     data = tmp_path_factory.mktemp("sample-run")
-    (summary,) = facestream_json("run", "--data", data, "--upsample", UPSAMPLE)
+    with default_settings():
+        (summary,) = facestream_json("run", "--data", data, "--upsample", UPSAMPLE)
     return Finished(data, summary)
 
 
