@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from web.access import Access
+from web.access_oidc import local_path
 from web.crops import Crops
 from web.crops_cutting import Trouble
 from web.crops_routes import crop_routes
@@ -88,8 +89,8 @@ def _home(_: Request) -> Response:
 def _language(request: Request) -> Response:
     """Answer in this language from now on, and show the page again on which it was chosen."""
     page = urlsplit(request.headers.get("referer", ""))
-    here = f"{page.path}?{page.query}" if page.netloc == request.url.netloc and page.path.startswith("/") else "/next"
-    response = RedirectResponse(here, 303)
+    here = f"{page.path}?{page.query}" if page.netloc == request.url.netloc else "/"
+    response = RedirectResponse(local_path(here), 303)
     if request.path_params["language"] in LANGUAGES:
         response.set_cookie(
             "language", request.path_params["language"], max_age=_A_YEAR_S, httponly=True, samesite="lax"

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from errors import FacestreamError
+from web.access_log import place
 from web.render import fragment, page, texts
 
 log = structlog.get_logger()
@@ -38,7 +39,9 @@ def refused(request: Request, status: int, _: str) -> Response:
 def unavailable(request: Request, error: Exception) -> Response:
     """The page for when PostgreSQL or Kafka does not answer."""
     t = texts(request)
-    log.error("not answered", path=request.scope["route"].path if "route" in request.scope else "", reason=str(error))
+    # Not the text of the error: PostgreSQL's may quote names.
+    path = request.scope["route"].path if "route" in request.scope else ""
+    log.error("not answered", path=path, kind=type(error).__name__, place=place(error))
     if request.method == "POST":
         return fragment(request, "answer", 503, text=t.text("sent-again"), undo=False)
     return page(request, "message", t.text("unavailable"), 503, why=t.text("unavailable-why"))

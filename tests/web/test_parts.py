@@ -8,8 +8,12 @@ import time
 from string import Formatter
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.testclient import TestClient
 
 from tests.builders.clock import wait_until
+from web.app import _language
 from web.kept import Kept
 from web.render import STATIC, percent
 from web.strings import LANGUAGES, all_texts, language_of, words
@@ -90,3 +94,20 @@ def test_what_was_read_is_answered_again_until_it_is_old() -> None:
     wait_until(lambda: kept.get("key", read, fresh_s=0) > 1, "it is not read again")
     kept.close()
     assert kept.get("another", lambda: "waited for") == "waited for"
+
+
+@pytest.mark.parametrize(
+    ("referer", "shown"),
+    [
+        ("http://127.0.0.1:8000/people?sort=name", "/people?sort=name"),
+        ("http://127.0.0.1:8000//elsewhere.example/", "/"),
+        ("http://elsewhere.example/people", "/"),
+        ("", "/"),
+    ],
+)
+def test_choosing_a_language_leads_back_to_the_page_and_never_elsewhere(referer: str, shown: str) -> None:
+    desk = Starlette(routes=[Route("/language/{language}", _language)])
+    client = TestClient(desk, base_url="http://127.0.0.1:8000", follow_redirects=False)
+    answer = client.get("/language/et", headers={"referer": referer})
+    assert (answer.status_code, answer.headers["location"].rstrip("?")) == (303, shown)
+    assert answer.cookies["language"] == "et"
