@@ -49,7 +49,7 @@ def prepare(connection: Connection) -> None:
         else:
             raise CatalogueError(
                 f"{name(connection)} holds a catalogue of version {version}, this program needs version {VERSION}: "
-                "give it an empty database, it fills it again from Kafka"
+                "give it an empty database, it fills it again from Kafka (of an embedded one, delete that folder)"
             )
 
 
