@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import structlog
-from psycopg import Error
+from psycopg import DataError, Error
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -50,6 +50,8 @@ def unavailable(request: Request, error: Exception) -> Response:
 HANDLERS = {
     404: not_there,
     405: not_there,
+    # A zero byte in an address, which PostgreSQL's texts cannot hold: nothing is called so.
+    DataError: not_there,
     Error: unavailable,
     PoolTimeout: unavailable,
     FacestreamError: unavailable,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
@@ -116,3 +119,10 @@ def test_the_desk_speaks_estonian_when_asked(new_page: NewPage) -> None:
     page.keyboard.press("?")
     page.get_by_role("link", name="In English").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Who is this?")
+
+
+@pytest.mark.parametrize("path", ["/search?q=%00", "/face/%00", "/cluster/a%00b", "/person/%00", "/scan/%00"])
+def test_what_no_text_can_hold_is_nowhere(small_archive: DeskArchive, path: str) -> None:
+    with pytest.raises(HTTPError) as refused:
+        urlopen(f"{small_archive.address}{path}", timeout=30)
+    assert refused.value.code == 404
