@@ -73,7 +73,8 @@ def _connect(client: Any, kafka: KafkaSettings, **options: Any) -> Any:  # noqa:
             return client(bootstrap_servers=kafka.bootstrap_servers.split(","), **_security(kafka), **options)
         except KafkaError as error:
             cause = str(why.last or error).replace("\n", " ")
-            if "disconnected" in cause:
+            # A broker that speaks TLS answers one that does not with an alert, which reads as a length.
+            if "disconnected" in cause or "frame length" in cause:
                 cause += ": it ends the connection where security_protocol, user or password is wrong"
             raise Fatal(f"no answer from the Kafka broker at {kafka.bootstrap_servers} ({cause})") from error
 

@@ -30,6 +30,7 @@ def cluster_of(archive: DeskArchive, face_id: str) -> str | None:
 def test_a_range_is_selected_by_keyboard_and_named_at_once(two_clusters: DeskArchive, new_page: NewPage) -> None:
     page = new_page("/clusters?show=unnamed")
     page.get_by_role("link", name="6 faces").press("Enter")
+    page.wait_for_url("**/cluster/**")  # and until its scripts are loaded, which a person is slower than
     boxes = page.get_by_role("checkbox")
     boxes.first.focus()
     page.keyboard.press("Space")
