@@ -70,7 +70,7 @@ def processes_of(folder: Path) -> list[psutil.Process]:
     """
     return [
         process
-        for process in psutil.process_iter(["environ", "cmdline", "ppid"])
+        for process in psutil.process_iter(["environ", "cmdline"])
         if process.pid != os.getpid()
         and not _is_own_tracker(process)
         and Path((process.info["environ"] or {}).get("TMPDIR", "/")).is_relative_to(folder)
