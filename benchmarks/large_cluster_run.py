@@ -24,6 +24,7 @@ from stream import clients
 from stream.chunks import CHUNK, DELTA
 from stream.lag import LagReader
 from stream.reading import partitions_of
+from stream.transform import TAKING_PART
 
 Watched = dict[str, tuple[str | None, str | None]]
 """By face id: its cluster, and its hard or soft label."""
@@ -88,7 +89,7 @@ class ClusterProcess(AbstractContextManager["ClusterProcess"]):
         self.peak_bytes = max(self.peak_bytes, self._process.memory_info().rss)
 
     def _taking_part(self) -> int:
-        return self._log.read_text().count("taking part")
+        return self._log.read_text().count(TAKING_PART)
 
 
 class Subscriber(AbstractContextManager["Subscriber"]):

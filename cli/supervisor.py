@@ -18,10 +18,14 @@ from errors import UserError
 from local import child
 from local.child import Child
 from settings import Settings
+from stream.transform import TAKING_PART
 
 log = structlog.get_logger()
 
 CONSUMERS = ("detect", "index", "cluster", "catalogue")
+
+# Those that may publish something before they read, such as what other settings change: a lag of 0 does not show that.
+_PUBLISH_ON_START = ("index", "cluster")
 
 _RESTARTS = 5
 _RESTARTS_WITHIN_S = 60.0
@@ -58,6 +62,12 @@ class Supervisor:
     def processes(self) -> dict[str, int]:
         """The process id of each consumer."""
         return {name: running.process.pid for name, running in self._children.items()}
+
+    @property
+    def starting(self) -> tuple[str, ...]:
+        """The consumers that may still publish something before they read the next record."""
+        children = ((name, self._children[name]) for name in _PUBLISH_ON_START)
+        return tuple(name for name, running in children if not running.has_logged(TAKING_PART))
 
     def check(self) -> None:
         """Restart consumers that have ended. Raises UserError when one ends again and again."""

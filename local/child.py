@@ -47,6 +47,12 @@ class Child:
         if self.process.poll() is not None:
             raise LocalServiceError(self._describe(f"ended with code {self.process.returncode} instead of starting"))
 
+    def has_logged(self, text: str) -> bool:
+        """Whether the text is in its log, since its start."""
+        with self.log.open("rb") as file:
+            file.seek(self.log_start)
+            return text.encode() in file.read()
+
     def stop(self, *, within: float = 30.0) -> None:
         """Ask it to stop and wait for its end; kill it if that takes more than `within` seconds."""
         self.process.send_signal(self.stop_signal)

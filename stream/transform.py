@@ -45,6 +45,9 @@ from stream.records import Headers, Output, Positions, Publication, Rejected, Re
 
 log = structlog.get_logger()
 
+# Logged when what is published is what the restored state says, and records are read next.
+TAKING_PART = "taking part"
+
 # How long the open transaction of a killed process that is not restarted may hold up readers.
 _TRANSACTION_TIMEOUT_MS = 30_000
 
@@ -155,14 +158,17 @@ class _Loop:
         restored, publications = self._member.work(lambda: self._reconciled(positions, unfinished))
         if self._member.reassigned:
             return
-        log.info("taking part", consumer=self._group, partitions=sorted(positions))
         self._member.seek(positions)
         self._restored = restored
         if unfinished and not publications:
             publications = [Publication()]
         for publication in publications:
+            log.info("publishing what is not published yet", consumer=self._group)
             self._publish(publication, positions, group_metadata, unfinished)
             unfinished = None
+        # Whoever waits for all to be done waits for this line too: a lag of 0 says nothing of what a start publishes.
+        if not self._member.reassigned:
+            log.info(TAKING_PART, consumer=self._group, partitions=sorted(positions))
 
     def _reconciled(
         self, positions: Positions, unfinished: Unfinished | None

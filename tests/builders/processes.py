@@ -22,6 +22,7 @@ from schemas.neighbours import NeighboursFound
 from schemas.topics import ASSIGNMENTS, CLUSTERS, FACES, NEIGHBOURS, Tombstone
 from settings import Settings
 from stream.reading import read_to_end
+from stream.transform import TAKING_PART
 from tests.builders.analyses import one_face_scan, people
 from tests.builders.clock import NOON, wait_until
 from tests.builders.kafka import broker, publish, running, wait_until_done
@@ -68,7 +69,7 @@ class Consumers:
         return self.settings.data / f"{name}-{member}.log"
 
     def is_taking_part(self, name: str, member: str = "0") -> bool:
-        return "taking part" in self.log(name, member).read_text()
+        return TAKING_PART in self.log(name, member).read_text()
 
     def wait_until_taking_part(self, name: str, member: str = "0", within_s: float = 60) -> None:
         def takes_part() -> bool:
@@ -85,14 +86,14 @@ class Consumers:
 
     def _owner(self, name: str) -> str | None:
         roles = self._roles(name)
-        owners = [member for member, role in roles.items() if role == "taking part"]
+        owners = [member for member, role in roles.items() if role == TAKING_PART]
         return owners[0] if len(owners) == 1 and all(roles.values()) else None
 
     def _roles(self, name: str) -> dict[str, str | None]:
         return {member: self._role(name, member) for of, member in self.processes if of == name}
 
     def _role(self, name: str, member: str) -> str | None:
-        roles = re.findall("taking part|standing by", self.log(name, member).read_text())
+        roles = re.findall(f"{TAKING_PART}|standing by", self.log(name, member).read_text())
         return roles[-1] if roles else None
 
     def kill(self, name: str, member: str = "0") -> None:

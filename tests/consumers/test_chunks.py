@@ -24,6 +24,7 @@ from stream.chunks import CHUNK, DELTA, chunks
 from stream.lag import lag_reader
 from stream.reading import read_to_end
 from stream.records import Received, Unfinished
+from stream.transform import TAKING_PART
 from tests.builders.decisions import named
 from tests.builders.kafka import publish
 from tests.builders.neighbours import Edge, record
@@ -79,18 +80,15 @@ def run_until_done(settings: Settings, eps: float, rng: random.Random | None) ->
 def is_killed(process: subprocess.Popen[bytes], settings: Settings) -> bool:
     """Wait until the process was killed or has read everything; whether it was killed."""
     log, deadline = settings.data / "cluster.log", time.monotonic() + 90
-    taking_part = log.read_text().count("taking part")
+    taking_part = log.read_text().count(TAKING_PART)
     with lag_reader(settings.kafka) as reader:
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 assert process.returncode == -9, log.read_text()
                 return True
-            started = log.read_text().count("taking part") > taking_part
-            if started and not any(reader.lags({GROUP: TOPICS}).values()):
-                # A start may publish a difference although nothing is left to read.
-                time.sleep(1)
-                if process.poll() is None:
-                    return False
+            started = log.read_text().count(TAKING_PART) > taking_part
+            if started and not any(reader.lags({GROUP: TOPICS}).values()) and process.poll() is None:
+                return False
             time.sleep(0.05)
     raise TimeoutError(log.read_text())
 

@@ -64,6 +64,17 @@ def test_the_same_scans_again_add_nothing(sample_run: Finished) -> None:
     assert facestream_json("clusters", "--data", sample_run.data) == before
 
 
+def test_another_eps_has_taken_effect_when_the_run_ends(sample_run: Finished) -> None:
+    """Also where there is nothing to read, and so no lag."""
+    arguments = ["run", sample_run.data / "sample", "--data", sample_run.data, "--upsample", "0"]
+    before = facestream_json("clusters", "--data", sample_run.data)
+    (stricter,) = facestream_json(*arguments, "--eps", "0.1")
+    assert stricter["clusters"] > len(before)
+    (again,) = facestream_json(*arguments)
+    assert again["clusters"] == len(before)
+    assert facestream_json("clusters", "--data", sample_run.data) == before
+
+
 def test_a_subscriber_without_our_code_reads_assignments(sample_run: Finished) -> None:
     with services(Settings(data=sample_run.data), database=False, command="pytest") as running:
         subscriber = KafkaConsumer(
