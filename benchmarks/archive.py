@@ -1,4 +1,4 @@
-"""Synthetic scans: any number of faces with the statistics of dlib's embeddings of Labeled Faces in the Wild."""
+"""Synthetic scans: any number of faces with the statistics of a set of real embeddings (world.py)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.world import load as load_world
 from index.entries import Analysed
 from schemas.base import Event
-from schemas.faces import EMBEDDING_DIMENSIONS, Face, Provenance, Quality, ScanAnalysed
+from schemas.faces import Face, Provenance, Quality, ScanAnalysed
 from schemas.scans import Box, ScanPublished
 
+DEFAULT_WORLD = "lfw_dev_faded"
 _FACES_A_SCAN = 2
 _LARGEST_PERSON = 500
 _PROVENANCE = Provenance(engine="dlib", detector="d", landmarks="l", embedder="e", upsample=1, max_size=2000)
@@ -37,43 +39,35 @@ class Record:
 class Archive:
     """Faces in batches, two a scan, each scan published a minute after the one before.
 
-    Faces vary in 80 of 128 dimensions. Along the principal axes the variances between people fall off with the power
-    -0.7 (in all 0.31), those of one person's faces exponentially over 45 axes (in all 0.11), so that two faces of a
-    person are 0.46 apart. The number of faces of a person follows Zipf's law with exponent 2, from 1 to 500; the
-    faces of a person come at random times.
+    The number of faces of a person follows Zipf's law with exponent 2, from 1 to 500; the faces of a person come at
+    random times. `people`, int64 of shape (faces,): whose face each is.
     """
 
-    def __init__(self, faces: int, seed: int = 0) -> None:
-        """Draw `faces` faces, and the people they are of; the same ones for the same seed."""
+    def __init__(self, faces: int, seed: int = 0, world: str = DEFAULT_WORLD) -> None:
+        """Draw `faces` faces, and the people they are of; the same ones for the same seed. `world`: see `WORLDS`."""
         generator = np.random.default_rng(seed)
         sizes = np.arange(1, _LARGEST_PERSON + 1)
         share = 1 / sizes**2.0
         faces_of_person = generator.choice(sizes, p=share / share.sum(), size=faces)
         self._seed = seed
-        self._person_of_face = generator.permutation(
-            np.repeat(np.arange(len(faces_of_person)), faces_of_person)[:faces]
-        )
-        axis = np.arange(EMBEDDING_DIMENSIONS)
-        between = np.where(axis < 80, 0.032 * (1 + axis) ** -0.7, 0)
-        self._within = np.sqrt(np.where(axis < 80, 0.0029 * np.exp(-axis / 45), 0))
-        centres = generator.normal(size=(int(self._person_of_face.max()) + 1, EMBEDDING_DIMENSIONS)) * np.sqrt(between)
-        centres[:, -1] = 1.27  # all embeddings lie far from the origin, which costs digits
-        self._centres = centres.astype(np.float32)
+        self._world = load_world(world)
+        self.people = generator.permutation(np.repeat(np.arange(len(faces_of_person)), faces_of_person)[:faces])
+        self._centres, self._spreads = self._world.people(int(self.people.max()) + 1, generator)
 
     def batches(self, faces: int, start: int = 0) -> Iterator[list[Analysed]]:
         """Scans with `faces` faces per batch, from face number `start` on; the same each time."""
-        for first in range(start, len(self._person_of_face), faces):
-            vectors = self._vectors(first, min(first + faces, len(self._person_of_face)))
+        for first in range(start, len(self.people), faces):
+            vectors = self.vectors(first, min(first + faces, len(self.people)))
             yield [
                 analysed((first + row) // _FACES_A_SCAN, vectors[row : row + _FACES_A_SCAN])
                 for row in range(0, len(vectors), _FACES_A_SCAN)
             ]
 
-    def _vectors(self, start: int, end: int) -> npt.NDArray[np.float32]:
+    def vectors(self, start: int, end: int) -> npt.NDArray[np.float32]:
+        """The faces from number `start` on, before `end`: float32, shape (n, EMBEDDING_DIMENSIONS)."""
         generator = np.random.default_rng((self._seed, start))
-        noise = generator.normal(size=(end - start, EMBEDDING_DIMENSIONS)) * self._within
-        vectors: npt.NDArray[np.float32] = self._centres[self._person_of_face[start:end]] + noise.astype(np.float32)
-        return vectors
+        people = self.people[start:end]
+        return self._world.faces(self._centres[people], self._spreads[people], generator)
 
 
 def analysed(number: int, vectors: npt.NDArray[np.float32]) -> Analysed:

@@ -14,8 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import in_process, peers, through_kafka
+from benchmarks.archive import DEFAULT_WORLD, Archive
 from benchmarks.measurement import Curves, Row, print_json, print_table
-from benchmarks.parameters import INDEX
+from benchmarks.parameters import INDEX, by_default
+from benchmarks.world import WORLDS
 
 _SECTIONS = ("in-process", "peers", "kafka")
 
@@ -23,19 +25,23 @@ _SECTIONS = ("in-process", "peers", "kafka")
 class Benchmark:
     """The chosen sections, one after the other."""
 
-    def __init__(self, faces: int, batch: int, m: int, quick: bool, sections: list[str]) -> None:
+    def __init__(self, faces: int, batch: int, m: int, world: str, quick: bool, sections: list[str]) -> None:
         """`m`: HNSW's links per node, in one process. `quick`: few faces, so that all takes a minute."""
         self.curves: Curves = {}
         self._faces = faces
         self._batch = batch
-        self._index = replace(INDEX, m=m)
+        self._m = m
+        self._world = world
         self._quick = quick
         self._sections = sections
 
     def rows(self) -> Iterator[Row]:
         """All measurements, as they are made."""
         if "in-process" in self._sections:
-            stream = in_process.Stream(10_000 if self._quick else self._faces, self._batch, self._index)
+            archive = Archive(20_000 if self._quick else self._faces, world=self._world)
+            rule = by_default(archive)
+            rule = replace(rule, index=replace(rule.index, m=self._m))
+            stream = in_process.Stream(archive, self._batch, rule)
             yield from in_process.measure(stream)
             self.curves = stream.curves()
             del stream
@@ -45,7 +51,9 @@ class Benchmark:
             yield from peers.measure(*(5_000, 500) if self._quick else (50_000, 5_000))
         if "kafka" in self._sections:
             with tempfile.TemporaryDirectory(prefix="facestream-") as folder:
-                yield from through_kafka.measure(3_000 if self._quick else self._faces, self._batch, Path(folder))
+                yield from through_kafka.measure(
+                    Archive(20_000 if self._quick else self._faces, world=self._world), self._batch, Path(folder)
+                )
 
 
 def main() -> None:
@@ -54,13 +62,15 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=100_000, help="up to 1,000,000 (100,000)")
     parser.add_argument("--batch", type=int, default=256, help="faces per batch (256)")
     parser.add_argument("--m", type=int, default=INDEX.m, help=f"HNSW's links per node, in one process ({INDEX.m})")
+    worlds = sorted(path.stem for path in WORLDS.glob("*.npz"))
+    parser.add_argument("--world", choices=worlds, default=DEFAULT_WORLD, help=f"whose faces ({DEFAULT_WORLD})")
     parser.add_argument("--only", choices=_SECTIONS, help="one section")
     parser.add_argument("--quick", action="store_true", help="few faces: under a minute")
     parser.add_argument("--json", action="store_true", help="print JSON, one row per line")
     arguments = parser.parse_args()
     gc.set_threshold(100_000)  # as the consumers do (cli/consume.py)
     sections = [arguments.only] if arguments.only else list(_SECTIONS)
-    benchmark = Benchmark(arguments.faces, arguments.batch, arguments.m, arguments.quick, sections)
+    benchmark = Benchmark(arguments.faces, arguments.batch, arguments.m, arguments.world, arguments.quick, sections)
     if arguments.json:
         print_json(benchmark.rows())
     else:

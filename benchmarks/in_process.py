@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,8 @@ from scipy.spatial.distance import cdist
 
 from benchmarks.archive import PUBLISHED_AT, QUALITY, Archive, analysed
 from benchmarks.measurement import Curves, Row, Stopwatch
-from benchmarks.parameters import CLUSTERING, INDEX
+from benchmarks.parameters import CLUSTERING, INDEX, Rule
+from benchmarks.quality import neighbours_of, pairwise
 from clustering import snapshot as clustering_snapshot
 from clustering.clustering import Clustering, NeighboursWithdrawn
 from clustering.what_if import hypothetical_clusters
@@ -24,7 +26,6 @@ from index import snapshot as index_snapshot
 from index.audit import audit
 from index.entries import Analysed, Withdrawn
 from index.face_index import FaceIndex
-from index.parameters import Parameters
 from schemas.defaults import EPS_MAX
 from schemas.faces import EMBEDDING_DIMENSIONS
 from schemas.neighbours import FaceNeighbours, NeighboursFound, parse_neighbours_key
@@ -50,12 +51,13 @@ def clustering_inputs(outputs: Sequence[NeighboursFound | Tombstone]) -> list[Cl
 class Stream:
     """An archive, and an index and a clustering that are timed while they process it."""
 
-    def __init__(self, faces: int, batch: int, parameters: Parameters = INDEX) -> None:
-        """An empty index and clustering. The archive has `faces` faces, `batch` per batch."""
-        self.faces = faces
-        self.archive = Archive(faces)
-        self.index = FaceIndex(parameters)
-        self.clustering = Clustering(CLUSTERING)
+    def __init__(self, archive: Archive, batch: int, rule: Rule) -> None:
+        """An empty index and clustering, for an archive that comes in batches of so many faces."""
+        self.faces = len(archive.people)
+        self.archive = archive
+        self.rule = rule
+        self.index = FaceIndex(rule.index)
+        self.clustering = Clustering(rule.clustering)
         self.index_watch = Stopwatch()
         self.cluster_watch = Stopwatch()
         self._batch = batch
@@ -83,6 +85,21 @@ class Stream:
             if done >= mark:
                 yield from _rows(self.index_watch, self.cluster_watch, f"batches of {self._batch}", done)
                 mark = min(10 * mark, self.faces)
+
+    def quality(self) -> Row:
+        """How the clusters compare with the people."""
+        cluster_of = {it.face_id: it.cluster_id for it in self.clustering.assignments()}
+        names = [face.face_id for batch in self.archive.batches(self._batch) for it in batch for face in it.scan.faces]
+        clusters = np.unique([str(cluster_of[name]) for name in names], return_inverse=True)[1]
+        precision, recall = pairwise(clusters, self.archive.people)
+        return Row(
+            f"people; the largest has {np.bincount(self.archive.people).max():,} faces",
+            self.faces,
+            precision=precision,
+            recall=recall,
+            largest=int(np.bincount(clusters).max()),
+            neighbours=neighbours_of(self.clustering) / self.faces,
+        )
 
     def curves(self) -> Curves:
         """The time of one more face in the course of `insert`, averaged over some batches."""
@@ -154,7 +171,9 @@ class Stream:
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         faces = self.index.faces
         yield replace(watch.row(f"{what}, snapshot written", faces), bytes_per_face=size / faces)
-        command = [sys.executable, "-m", "benchmarks.restart", what, str(folder), str(self.index.parameters.m)]
+        rule = folder / "rule.pickle"
+        rule.write_bytes(pickle.dumps(self.rule))
+        command = [sys.executable, "-m", "benchmarks.restart", what, str(folder), str(rule)]
         seconds, memory = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         yield Row(
             f"{what}, restart from it; its memory", faces, faces / seconds, None, None, memory / faces, seconds=seconds
@@ -172,6 +191,7 @@ class Stream:
 def measure(stream: Stream) -> Iterator[Row]:
     """All measurements."""
     yield from stream.insert()
+    yield stream.quality()
     yield from stream.recall()
     yield from stream.single_faces()
     yield stream.at_another_eps()

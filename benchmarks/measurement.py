@@ -32,7 +32,8 @@ class Row:
     faces_per_s: over all `faces`. p50_ms, p99_ms: of a batch, towards the end. recall: of pairs within eps_max.
     seconds: of something that was done once. cores: processor time divided by elapsed time; a number well below the
     cores that the step can use means that other processes used them. times_ours: elapsed time divided by that of
-    Facestream for the same work.
+    Facestream for the same work. precision, and recall in the same row: of pairs of faces in one cluster. largest:
+    faces of the largest cluster. neighbours: of a face, on average.
     """
 
     what: str
@@ -45,6 +46,9 @@ class Row:
     seconds: float | None = None
     cores: float | None = None
     times_ours: float | None = None
+    precision: float | None = None
+    largest: int | None = None
+    neighbours: float | None = None
 
 
 class Stopwatch:

@@ -10,9 +10,10 @@ import numpy.typing as npt
 from incdbscan import IncrementalDBSCAN
 from sklearn.cluster import DBSCAN
 
+from benchmarks.archive import Archive
 from benchmarks.in_process import Stream
 from benchmarks.measurement import Row, Stopwatch
-from benchmarks.parameters import CLUSTERING
+from benchmarks.parameters import CLUSTERING, by_radius
 from index.entries import Withdrawn
 
 _BATCH = 256
@@ -21,7 +22,7 @@ _WITHDRAWN = 50
 
 def measure(faces: int, incremental_faces: int) -> Iterator[Row]:
     """scikit-learn's DBSCAN on `faces`, incdbscan on `incremental_faces` of them, and Facestream."""
-    stream = Stream(faces, _BATCH)
+    stream = Stream(Archive(faces), _BATCH, by_radius())
     for _ in stream.insert():
         pass
     ours = stream.index_watch.combined(stream.cluster_watch)
@@ -50,7 +51,7 @@ def _incremental(vectors: npt.NDArray[np.float64], our_seconds: float) -> Iterat
         watch.time(incremental.insert, vectors[start : start + _BATCH])
     yield watch.row("incdbscan, batches of 256", len(vectors), times_ours=watch.seconds / our_seconds)
 
-    stream = Stream(len(vectors), _BATCH)
+    stream = Stream(Archive(len(vectors)), _BATCH, by_radius())
     for _ in stream.insert():
         pass
     index_watch, cluster_watch, watch = Stopwatch(), Stopwatch(), Stopwatch()

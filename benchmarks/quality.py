@@ -164,9 +164,7 @@ def row(one: Set, rule: str, threshold: float, clusters: Sequence[str | None], n
     """The figures of a clustering. Noise counts as clusters of one face."""
     names = [cluster or f"noise {number}" for number, cluster in enumerate(clusters)]
     cluster_of = np.unique(names, return_inverse=True)[1]
-    together = _pairs(np.unique(np.stack([cluster_of, one.people]), axis=1, return_counts=True)[1])
-    found, true = _pairs(np.bincount(cluster_of)), _pairs(np.bincount(one.people))
-    precision, recall = together / found if found else 1.0, together / true if true else 1.0
+    precision, recall = pairwise(cluster_of, one.people)
     return Row(
         set=one.name,
         rule=rule,
@@ -174,7 +172,7 @@ def row(one: Set, rule: str, threshold: float, clusters: Sequence[str | None], n
         dimensions=one.vectors.shape[1],
         precision=round(precision, 4),
         recall=round(recall, 4),
-        f=round(2 * precision * recall / (precision + recall), 4) if together or not true else 0.0,
+        f=round(2 * precision * recall / (precision + recall), 4) if precision * recall else 0.0,
         ari=round(float(adjusted_rand_score(one.people, cluster_of)), 4),
         v=round(float(v_measure_score(one.people, cluster_of)), 4),
         clusters=int(cluster_of.max()) + 1,
@@ -182,6 +180,13 @@ def row(one: Set, rule: str, threshold: float, clusters: Sequence[str | None], n
         threshold=threshold,
         edges_per_face=round(neighbours / len(names), 2),
     )
+
+
+def pairwise(clusters: npt.NDArray[np.int64], people: npt.NDArray[np.int64]) -> tuple[float, float]:
+    """Precision and recall of the pairs of faces that are together: both of shape (faces,)."""
+    together = _pairs(np.unique(np.stack([clusters, people]), axis=1, return_counts=True)[1])
+    found, true = _pairs(np.bincount(clusters)), _pairs(np.bincount(people))
+    return together / found if found else 1.0, together / true if true else 1.0
 
 
 def _pairs(sizes: npt.NDArray[np.integer]) -> int:

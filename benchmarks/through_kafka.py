@@ -25,11 +25,15 @@ from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks.archive import Archive, analysed
 from benchmarks.measurement import Row, percentiles
+from benchmarks.parameters import by_default
+from cli.common import now
 from cli.supervisor import as_environment
+from consumers.references import event_of
 from consumers.stages import STAGES
 from index.entries import Analysed
 from local import child
 from local.services import services
+from producers.references import publish_reference
 from schemas.codec import encode
 from schemas.topics import ASSIGNMENTS, FACES
 from settings import KafkaSettings, Settings
@@ -158,24 +162,29 @@ def broker_and_feed(folder: Path) -> Iterator[tuple[Settings, KafkaConsumer, Fee
         yield running, subscriber, feed
 
 
-def measure(faces: int, batch: int, folder: Path) -> Iterator[Row]:
+def measure(archive: Archive, batch: int, folder: Path) -> Iterator[Row]:
     """All measurements: insertion up to 1,000 faces, each tenfold of that and all; memory; restarts."""
+    faces = len(archive.people)
     with broker_and_feed(folder) as (running, _, feed):
+        reference = by_default(archive).reference
+        if reference is not None:
+            publish_reference(running.kafka, event_of(reference, now()), now)
         extra = _extra_scans(faces)
         with Consumers(running, folder) as consumers:
             feed.seconds_to_assignment(next(extra))
-            yield from _insert(feed, consumers, faces, batch, extra)
+            yield from _insert(feed, consumers, archive, batch, extra)
         yield _restart("snapshots", running, folder, feed, extra, faces)
         shutil.rmtree(folder / "snapshots")
         yield _restart("the topics", running, folder, feed, extra, faces)
 
 
-def _insert(feed: Feed, consumers: Consumers, faces: int, batch: int, extra: Iterator[Analysed]) -> Iterator[Row]:
+def _insert(feed: Feed, consumers: Consumers, archive: Archive, batch: int, extra: Iterator[Analysed]) -> Iterator[Row]:
+    faces = len(archive.people)
     before = {name: consumers.resident(name) for name in _CONSUMERS}
     done, mark, seconds = 0, min(1000, faces), 0.0
     started, processor = time.perf_counter(), consumers.processor_seconds()
     used = dict.fromkeys(processor, 0.0)
-    for entries in Archive(faces).batches(batch):
+    for entries in archive.batches(batch):
         for entry in entries:
             feed.publish(entry)
         done += sum(len(entry.scan.faces) for entry in entries)

@@ -4,15 +4,17 @@ Single linkage joins two people by one accidental pair. Faces of one person shar
 does not (Jarvis and Patrick 1973; Ertöz, Steinbach and Kumar 2003; as structural similarity in graphs, Xu et al.
 2007). So with `shared_weight` w two faces x and y at a distance d are neighbours where
 
-    d <= eps - w (1 - s),    s = (c + 1) / min(|N(x)|, |N(y)|),
+    d <= eps - w (1 - s),    s = min(1, (c + n(x, y)) / min(N(x), N(y))).
 
-N(x) being the faces within `reach` of x, of which c are in N(x) and N(y). Of two faces that each know only the other
-one s is 1. With `most_neighbours` k a face counts in N(x) only where it is among the k nearest of x and x is among its
-own k nearest, by distance, then face id. So no face has more than k neighbours, and the rule remains a function of the
-pairs within reach, of their set only: whichever came first.
+n(x, z) = reach - d(x, z) is the nearness of a neighbour z within `reach`, N(x) the sum of it over all neighbours of x,
+and c the sum of sqrt(n(x, z) n(y, z)) over those that x and y share: near neighbours count for more than far ones. Of
+two faces that each know only the other one s is 1. With `most_neighbours` k a face counts as a neighbour of x only
+where it is among the k nearest of x and x is among its own k nearest, by distance, then face id. So no face has more
+than k neighbours, and the rule remains a function of the pairs within reach, of their set only: whichever came first.
+The sums are of integers, so that they do not depend on the order either.
 
-Whether a pair is active can change only where N of one of its ends changes: where a pair within reach came or went, or,
-beyond k, where it displaced another one.
+Whether a pair is active can change only where the neighbours of one of its ends change: where a pair within reach came
+or went, or, beyond k, where it displaced another one.
 """
 
 from __future__ import annotations
@@ -27,13 +29,16 @@ from clustering.graph import Graph
 # Pairs whose neighbours are compared at a time: of at most some dozen each, a few tens of MB.
 _PAIRS_AT_ONCE = 2**16
 
+# The square root of a nearness of 1, as an integer: sums of products of a million of them are exact in 64 bits.
+_ROOT_OF_ONE = 2.0**16
+
 
 def update(graph: Graph, near: Slots, within_reach: Mask, deleted: Slots, sources: Slots) -> tuple[Slots, Mask]:
-    """Bring the sets N up to date after a batch.
+    """Bring the neighbours within reach up to date after a batch.
 
     near: the edges within reach of the nodes that the batch touched, each once. within_reach: which of them represents
     a pair of live nodes now. deleted, sources: the edges that the batch deleted, and their sources. Returns the edges
-    within reach of all nodes whose N may have changed, `near` among them, and which of them are to be active.
+    within reach of all nodes whose neighbours may have changed, `near` among them, and which of them are to be active.
 
     Owns the edges' columns within_reach, kept_by_source and kept_by_target.
     """
@@ -81,7 +86,7 @@ def _kept(graph: Graph, edges: Slots) -> Mask:
 
 
 def _keep_nearest(graph: Graph, nodes: Slots) -> Slots:
-    """Choose the nearest neighbours of these nodes again. Returns the nodes whose N changes by that, some of them."""
+    """Choose the nearest neighbours of these nodes again. Returns the nodes whose neighbours change by that."""
     edges = graph.edges
     owners, found = graph.edges_of.read(nodes)
     within = edges.within_reach[found]
@@ -109,13 +114,23 @@ def _shares(graph: Graph, edges: Slots) -> npt.NDArray[np.float64]:
     kept = _kept(graph, found)
     owners, found = owners[kept], found[kept]
     others, columns = np.unique(graph.other_end(found, owners), return_inverse=True)
-    sizes = np.bincount(np.searchsorted(nodes, owners), minlength=len(nodes))
-    starts = np.concatenate([[0], np.cumsum(sizes)])
+    roots = _roots_of_nearness(graph, found)
+    rows = np.searchsorted(nodes, owners)
+    sums = np.zeros(len(nodes), dtype=np.int64)
+    np.add.at(sums, rows, roots**2)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(nodes)))])
     # Row by row, as `read` returns them.
-    neighbours = csr_array((np.ones(len(found), dtype=np.int32), columns, starts), shape=(len(nodes), len(others)))
+    neighbours = csr_array((roots, columns, starts), shape=(len(nodes), len(others)))
     one, other = (np.searchsorted(nodes, end) for end in ends)
+    both = _roots_of_nearness(graph, edges) ** 2
     for start in range(0, len(edges), _PAIRS_AT_ONCE):
         block = slice(start, start + _PAIRS_AT_ONCE)
         common = neighbours[one[block]].multiply(neighbours[other[block]]).sum(axis=1)
-        shares[block] = (common + 1.0) / np.minimum(sizes[one[block]], sizes[other[block]])
-    return shares
+        shares[block] = (common + both[block]) / np.minimum(sums[one[block]], sums[other[block]])
+    return np.minimum(shares, 1.0)
+
+
+def _roots_of_nearness(graph: Graph, edges: Slots) -> npt.NDArray[np.int64]:
+    """The square root of the nearness of these edges, which are within reach, at least 1: int64, shape (n,)."""
+    nearness = graph.parameters.reach_or_eps - graph.edges.distance[edges]
+    return 1 + np.round(np.sqrt(nearness) * _ROOT_OF_ONE).astype(np.int64)

@@ -18,9 +18,9 @@ SHARED_WEIGHT = 0.0
 MOST_NEIGHBOURS = 64
 
 # The same by calibrated distance: 0.5 is where the nearest 0.2 % of strangers are.
-CALIBRATED_EPS = 0.4
-CALIBRATED_EPS_MAX = 0.44
-CALIBRATED_SHARED_WEIGHT = 0.08
+CALIBRATED_EPS = 0.405
+CALIBRATED_EPS_MAX = 0.46
+CALIBRATED_SHARED_WEIGHT = 0.14
 
 # The index: the largest number of faces that is searched exactly, and HNSW's parameters.
 EXACT_BELOW = 10_000

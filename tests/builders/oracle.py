@@ -95,11 +95,15 @@ def _near(distances: npt.NDArray[np.float64], ids: list[str], parameters: Parame
         for i, js in enumerate(others)
     ]
     mutual = [{j for j in js if i in nearest[j]} for i, js in enumerate(nearest)]
-    near = np.eye(len(ids), dtype=bool)
+    roots = np.zeros(distances.shape, dtype=np.int64)
     for i, js in enumerate(mutual):
         for j in js:
-            share = (len(mutual[i] & mutual[j]) + 1) / min(len(mutual[i]), len(mutual[j]))
-            near[i, j] = distances[i, j] <= parameters.eps - parameters.shared_weight * (1 - share)
+            roots[i, j] = 1 + round(np.sqrt(parameters.reach - distances[i, j]) * 2**16)
+    sums = (roots**2).sum(axis=1)
+    shares = np.minimum((roots @ roots + roots**2) / np.maximum(np.minimum.outer(sums, sums), 1), 1.0)
+    near: npt.NDArray[np.bool_] = distances <= parameters.eps - parameters.shared_weight * (1 - shares)
+    near &= roots > 0
+    np.fill_diagonal(near, val=True)
     return near
 
 

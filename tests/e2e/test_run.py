@@ -178,4 +178,4 @@ def test_a_folder_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
 def test_a_wrong_setting_is_one_clear_line(tmp_path: Path) -> None:
     done = facestream("cluster", "--eps", "0.9", "--data", tmp_path)
     assert done.returncode == 1
-    assert "eps 0.9 is larger than eps_max 0.44" in done.stderr
+    assert "eps 0.9 is larger than eps_max 0.46" in done.stderr
