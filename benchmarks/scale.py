@@ -3,7 +3,8 @@
 `feed`: scans with one face each on the embedded broker, and what a command that publishes reads of them, with and
 without its indexes. `start`: what a start of the clusterer reads of `assignments`. `graph`: the index and the
 clustering with the default settings and a reference of the archive's own, their snapshots and memory. It takes real
-embeddings with `--set FILE.npz` (as benchmarks/quality.py does), and synthetic ones otherwise.
+embeddings with `--set FILE.npz` (as benchmarks/quality.py does), and synthetic ones otherwise. `counts`: what the
+progress of `run` and `watch` reads of the catalogue twice a second, and what keeping it costs the writer.
 
 Seconds are of the clock. Where other programs run, the processor's seconds of this process say more.
 """
@@ -27,12 +28,15 @@ from uuid import uuid4
 
 import numpy as np
 import psutil
+from psycopg import Connection
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks.archive import Archive, analysed, published
 from benchmarks.quality import Set, load, neighbours_of, own_reference
+from catalogue import counts, reader
+from catalogue.connection import connect
 from clustering import snapshot as clustering_snapshot
 from clustering.clustering import Clustering, Parameters
 from consumers.cluster import parameters_of
@@ -56,7 +60,7 @@ from stream import clients
 from stream.reading import latest_values
 from stream.topics import ensure_topics
 
-_SECTIONS = ("feed", "start", "graph")
+_SECTIONS = ("feed", "start", "graph", "counts")
 _CHANGED = 100
 _AGAIN = 5_000
 _BATCH = 256
@@ -239,6 +243,59 @@ def graph(one: Set) -> Iterator[Row]:
         yield _loaded("the graph read from it; its memory a face", faces, Path(folder), parameters)
 
 
+def counts_of(faces: int, folder: Path) -> Iterator[Row]:
+    """Counts of a catalogue of scans with one face each in clusters of ten, whose rows are made in the database."""
+    settings = Settings(data=folder)
+    with services(settings, kafka=False, command="benchmark") as running, connect(running.database) as connection:
+        for statement in _FILL:
+            connection.execute(statement, {"faces": faces})
+        row, counted = timed("all rows counted", faces, lambda: all_counted(connection))
+        yield row
+        row, _ = timed("the kept counts read", faces, lambda: reader.counts(connection))
+        yield row
+        numbers = range(0, faces, max(1, faces // 500))
+        touched = counts.Touched(
+            scans=[f"scan-{number}" for number in numbers],
+            faces=[f"face-{number}" for number in numbers],
+            clusters=[f"face-{number // 10}" for number in numbers],
+            letters=[],
+        )
+        for _ in range(10):
+            row, of_batch = timed("the rows of a batch counted", len(numbers), lambda: counted_of(connection, touched))
+        yield row
+        assert counted.scans == faces
+        assert of_batch.faces == len(numbers)
+
+
+def all_counted(connection: Connection) -> reader.Counts:
+    """As they were counted before they were kept."""
+    everything = """
+        SELECT (SELECT count(*) FROM scans), (SELECT count(*) FROM scans JOIN analyses USING (scan_id)), 0,
+            (SELECT count(*) FROM faces), (SELECT count(DISTINCT cluster_id) FROM assignments),
+            (SELECT count(*) FROM assignments WHERE role = 'noise'),
+            (SELECT count(*) FROM assignments WHERE hard_label IS NOT NULL), (SELECT count(*) FROM dead_letters)
+    """
+    return reader.Counts(*connection.execute(everything).fetchall()[0])
+
+
+def counted_of(connection: Connection, touched: counts.Touched) -> reader.Counts:
+    """As the writer counts, before and after a batch."""
+    return counts.counted(connection, touched.with_clusters_of_faces(connection))
+
+
+_FILL = (
+    "DROP INDEX faces_near",
+    """INSERT INTO scans SELECT 'scan-' || n, 'file:///' || n, '', '', '', NULL, '{}', now()
+    FROM generate_series(0, %(faces)s - 1) n""",
+    "INSERT INTO analyses SELECT 'scan-' || n, n, '', 1, 1, '{}' FROM generate_series(0, %(faces)s - 1) n",
+    """INSERT INTO faces SELECT 'face-' || n, 'scan-' || n, n, 0, 0, 0, 0, '[]', 0, 0, 0,
+    array_fill(0, ARRAY[128])::vector FROM generate_series(0, %(faces)s - 1) n""",
+    """INSERT INTO assignments SELECT 'face-' || n, 'scan-' || n, n, 'face-' || n / 10, 'core', NULL, NULL, NULL, '[]'
+    FROM generate_series(0, %(faces)s - 1) n""",
+    "ANALYZE",
+)
+
+
 def _index_saved(index: FaceIndex, folder: Path) -> int:
     index_snapshot.save(index, folder, 0)
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
@@ -284,6 +341,9 @@ def _with(row: Row, each: float) -> Row:
     return Row(row.what, row.number, row.seconds, row.processor_s, each)
 
 
+_IN_A_FOLDER: dict[str, Callable[[int, Path], Iterator[Row]]] = {"feed": feed, "start": start, "counts": counts_of}
+
+
 def rows(sections: list[str], faces: int, embeddings: Path | None) -> Iterator[Row]:
     """All measurements of the sections."""
     for section in sections:
@@ -291,7 +351,7 @@ def rows(sections: list[str], faces: int, embeddings: Path | None) -> Iterator[R
             yield from graph(load(embeddings) if embeddings else synthetic(faces))
         else:
             with tempfile.TemporaryDirectory(prefix="facestream-") as folder:
-                yield from (feed if section == "feed" else start)(faces, Path(folder))
+                yield from _IN_A_FOLDER[section](faces, Path(folder))
 
 
 def main() -> None:

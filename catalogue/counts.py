@@ -48,22 +48,26 @@ def counted(connection: Connection, touched: Touched) -> Counts:
     with connection.cursor(row_factory=class_row(Counts)) as cursor:
         (row,) = cursor.execute(
             """
-            SELECT
-                (SELECT count(*) FROM scans WHERE scan_id = ANY(%(scans)s)) AS scans,
-                (SELECT count(*) FROM scans JOIN analyses USING (scan_id) WHERE scan_id = ANY(%(scans)s)) AS analysed,
-                (SELECT count(*) FROM scans s WHERE s.scan_id = ANY(%(scans)s)
-                 AND EXISTS (SELECT FROM dead_letters d WHERE d.topic = 'scans' AND d.key = s.scan_id)
-                 AND NOT EXISTS (SELECT FROM analyses a WHERE a.scan_id = s.scan_id)) AS dead_scans,
-                (SELECT count(*) FROM faces WHERE scan_id = ANY(%(scans)s)) AS faces,
-                (SELECT count(*) FROM unnest(%(clusters)s::text[]) AS c(id)
-                 WHERE EXISTS (SELECT FROM assignments a WHERE a.cluster_id = c.id)) AS clusters,
-                (SELECT count(*) FROM assignments WHERE face_id = ANY(%(faces)s) AND role = 'noise') AS noise,
-                (SELECT count(*) FROM assignments
-                 WHERE face_id = ANY(%(faces)s) AND hard_label IS NOT NULL) AS named,
-                (SELECT count(*) FROM (
+            SELECT s.scans, s.analysed, s.dead_scans, f.faces, c.clusters, a.noise, a.named, d.dead_letters
+            FROM (
+                SELECT count(*) AS scans, count(a.scan_id) AS analysed,
+                    count(*) FILTER (WHERE a.scan_id IS NULL AND EXISTS (
+                        SELECT FROM dead_letters d WHERE d.topic = 'scans' AND d.key = s.scan_id)) AS dead_scans
+                FROM scans s LEFT JOIN analyses a USING (scan_id) WHERE s.scan_id = ANY(%(scans)s)
+            ) s, (
+                SELECT count(*) AS faces FROM faces WHERE scan_id = ANY(%(scans)s)
+            ) f, (
+                SELECT count(*) AS clusters FROM unnest(%(clusters)s::text[]) AS c(id)
+                WHERE EXISTS (SELECT FROM assignments a WHERE a.cluster_id = c.id)
+            ) c, (
+                SELECT count(*) FILTER (WHERE role = 'noise') AS noise, count(hard_label) AS named
+                FROM assignments WHERE face_id = ANY(%(faces)s)
+            ) a, (
+                SELECT count(*) AS dead_letters FROM (
                     SELECT DISTINCT * FROM unnest(%(topics)s::text[], %(partitions)s::integer[],
                         %(offsets)s::bigint[], %(consumers)s::text[]) AS l(topic, partition, "offset", consumer)
-                 ) l JOIN dead_letters USING (topic, partition, "offset", consumer)) AS dead_letters
+                ) l JOIN dead_letters USING (topic, partition, "offset", consumer)
+            ) d
             """,
             values,
         ).fetchall()
