@@ -1,7 +1,7 @@
 """An index of a compacted topic, in a file of the data folder: where the latest record of each key is.
 
 It is read instead of the topic, which would cost more the larger the archive is. It follows the topic from where it
-came to the last time, so each record is read once on a machine. It is a view like the others: deleted, it is made anew.
+came to the last time, so each record is read once on a machine. It is a view like the others: deleted, it is made again.
 
 The file is one of SQLite. Several processes may use it at once: a portion of records is written in one transaction with
 the offsets after it, and records before the stored offsets are skipped.
@@ -91,7 +91,7 @@ class TopicIndex(AbstractContextManager["TopicIndex[EventType]"], Generic[EventT
         for is_wrong in (False, False, True, False):
             if is_wrong:
                 # Compaction deletes what was superseded meanwhile. What is still missing then is nowhere.
-                log.warning("an index is made anew", index=self._path, reason="the topic does not hold what is in it")
+                log.warning("an index is made again", index=self._path, reason="the topic does not hold what is in it")
                 self._clear()
             self.follow()
             positions = self._positions_of(keys)
@@ -146,7 +146,7 @@ class TopicIndex(AbstractContextManager["TopicIndex[EventType]"], Generic[EventT
             log.warning("an index in memory is used", instead_of=self._path, reason=str(error))
             self._path = ":memory:"
         except sqlite3.DatabaseError as error:
-            log.warning("an index is made anew", index=self._path, reason=str(error))
+            log.warning("an index is made again", index=self._path, reason=str(error))
             path.unlink()
         return self._connected()
 
@@ -174,7 +174,7 @@ class TopicIndex(AbstractContextManager["TopicIndex[EventType]"], Generic[EventT
         return defaultdict(int, {(self._topic.name, number): offset for number, offset in stored})
 
     def _read_to(self, ends: Positions) -> None:
-        """Read from the stored positions to these; less where another process makes the index anew meanwhile."""
+        """Read from the stored positions to these; less where another process makes the index again meanwhile."""
         stored = self._positions()
         before = {partition: min(stored[partition], end) for partition, end in ends.items()}
         records = iter(read_until(self._kafka, ends, before))
@@ -241,7 +241,7 @@ class TopicIndex(AbstractContextManager["TopicIndex[EventType]"], Generic[EventT
             yield
         except sqlite3.Error as error:
             raise Fatal(
-                f"the index {self._path} cannot be used ({error}): where it is damaged, delete it, it is made anew"
+                f"the index {self._path} cannot be used ({error}): where it is damaged, delete it, it is made again"
             ) from error
 
     def close(self) -> None:
