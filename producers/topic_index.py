@@ -1,7 +1,7 @@
 """An index of a compacted topic, in a file of the data folder: where the latest record of each key is.
 
 It is read instead of the topic, which would cost more the larger the archive is. It follows the topic from where it
-came to the last time, so each record is read once on a machine. It is a view like the others: deleted, it is made again.
+came to the last time, so each record is read once on a machine. It is a view: deleted, it is made again.
 
 The file is one of SQLite. Several processes may use it at once: a portion of records is written in one transaction with
 the offsets after it, and records before the stored offsets are skipped.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 
@@ -48,7 +48,8 @@ def _records(reader: KafkaConsumer, partition: TopicPartition, wanted: Collectio
         if unread[first] - position > _READ_THROUGH:
             position = unread[first]
             reader.seek(partition, position)
-        for consumed in reader.poll(timeout_ms=500, max_records=_READ_THROUGH).get(partition, ()):
+        last = unread[bisect_right(unread, position + _READ_THROUGH) - 1]
+        for consumed in reader.poll(timeout_ms=500, max_records=last - position + 1).get(partition, ()):
             if consumed.offset in wanted and isinstance(received := decode_record(consumed), Received):
                 yield received
         reached = reader.position(partition)
