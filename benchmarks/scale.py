@@ -39,7 +39,7 @@ from catalogue import counts, reader
 from catalogue.connection import connect
 from clustering import snapshot as clustering_snapshot
 from clustering.clustering import Clustering, Parameters
-from consumers.cluster import parameters_of
+from consumers.cluster import difference, parameters_of, published_in
 from consumers.index import parameters_of as index_parameters_of
 from index import snapshot as index_snapshot
 from index.entries import Analysed
@@ -50,9 +50,8 @@ from producers.identity import identify
 from producers.kept import with_faces
 from producers.known import KnownScans, known_scans
 from schemas.base import Event
-from schemas.clusters import FaceAssigned, Role
 from schemas.codec import encode
-from schemas.neighbours import NeighboursFound
+from schemas.neighbours import FaceNeighbours, NeighboursFound
 from schemas.scans import ScanPublished
 from schemas.topics import ASSIGNMENTS, FACES, SCANS, topic_of
 from settings import KafkaSettings, Settings
@@ -179,26 +178,48 @@ def _reads_of_faces(kafka: KafkaSettings, scans: list[ScanPublished], folder: Pa
 
 
 def start(faces: int, folder: Path) -> Iterator[Row]:
-    """What a start of the clusterer reads of `assignments`."""
+    """What a start of the clusterer reads of `assignments`: faces without neighbours, all published as they are."""
+    clustering = Clustering(Parameters())
     with services(Settings(data=folder), database=False, command="benchmark") as running:
         ensure_topics(running.kafka)
         with Sender(running.kafka) as sender:
             for entries in Archive(faces).batches(_BATCH):
-                for one in (entry.scan for entry in entries):
-                    for face in one.faces:
-                        sender.send(
-                            FaceAssigned(
-                                face_id=face.face_id,
-                                scan_id=one.scan_id,
-                                analysis=faces,
-                                cluster_id=one.faces[0].face_id,
-                                role=Role.CORE,
-                            )
-                        )
+                delta = clustering.apply([_without_neighbours(entry) for entry in entries])
+                for assignment in delta.assignments:
+                    sender.send(assignment)
         yield Row("topic assignments, bytes a face", faces, each=size_of_topic(folder, ASSIGNMENTS.name) / faces)
         before = resident()
-        row, values = timed("assignments read; memory a face", faces, lambda: latest_values(running.kafka, ASSIGNMENTS))
+        row, published = timed(
+            "assignments compared; memory a face",
+            faces,
+            lambda: published_in(running.kafka, ASSIGNMENTS, None, clustering),
+        )
+        yield _with(row, (resident() - before) / faces)
+        row, deltas = timed("what differs", faces, lambda: difference(clustering, published, None))
+        assert not deltas
+        yield row
+        row, values = timed(
+            "assignments held whole; memory a face", faces, lambda: latest_values(running.kafka, ASSIGNMENTS)
+        )
         yield _with(row, (resident() - before) / len(values))
+
+
+def _without_neighbours(entry: Analysed) -> NeighboursFound:
+    faces = tuple(
+        FaceNeighbours(
+            face_id=face.face_id, score=face.score, quality=face.quality, neighbours=(), analyses=(), distances=()
+        )
+        for face in entry.scan.faces
+    )
+    return NeighboursFound(
+        scan_id=entry.scan_id,
+        analysis=entry.analysis,
+        shard=0,
+        shards=1,
+        eps_max=1.0,
+        published_at=entry.scan.published_at,
+        faces=faces,
+    )
 
 
 def graph(one: Set) -> Iterator[Row]:
