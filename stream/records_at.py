@@ -16,7 +16,7 @@ from stream.reading import decode_record
 from stream.records import Received
 
 # What lies between two wanted records is read through, unless it is more than this.
-_READ_THROUGH = 1000
+_READ_THROUGH = 100
 # What the broker sends for a wanted record: so much of what follows, or the record alone where it is larger.
 _FETCH_BYTES = 256 * 1024
 _LONGEST_SILENCE_S = 30.0
