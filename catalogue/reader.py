@@ -7,7 +7,7 @@ lost connection raises psycopg.OperationalError.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from itertools import groupby
 from typing import LiteralString
@@ -34,14 +34,14 @@ _FACE_COLUMNS: LiteralString = (
 class Counts:
     """The number of rows of each sort. `dead_scans` are published scans with a dead letter and without an analysis."""
 
-    scans: int
-    analysed: int
-    dead_scans: int
-    faces: int
-    clusters: int
-    noise: int
-    named: int
-    dead_letters: int
+    scans: int = 0
+    analysed: int = 0
+    dead_scans: int = 0
+    faces: int = 0
+    clusters: int = 0
+    noise: int = 0
+    named: int = 0
+    dead_letters: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,23 +103,9 @@ class StoredDeadLetter:
 
 
 def counts(connection: Connection) -> Counts:
-    """The number of rows of each sort, in one snapshot of the database."""
-    with connection.cursor(row_factory=class_row(Counts)) as cursor:
-        (row,) = cursor.execute("""
-            SELECT
-                (SELECT count(*) FROM scans) AS scans,
-                (SELECT count(*) FROM scans JOIN analyses USING (scan_id)) AS analysed,
-                (SELECT count(*) FROM scans s
-                 WHERE EXISTS (SELECT FROM dead_letters d WHERE d.topic = 'scans' AND d.key = s.scan_id)
-                 AND NOT EXISTS (SELECT FROM analyses a WHERE a.scan_id = s.scan_id)) AS dead_scans,
-                (SELECT count(*) FROM faces) AS faces,
-                (SELECT count(*) FROM (SELECT DISTINCT cluster_id FROM assignments
-                                       WHERE cluster_id IS NOT NULL) c) AS clusters,
-                (SELECT count(*) FROM assignments WHERE role = 'noise') AS noise,
-                (SELECT count(*) FROM assignments WHERE hard_label IS NOT NULL) AS named,
-                (SELECT count(*) FROM dead_letters) AS dead_letters
-        """).fetchall()
-    return row
+    """The number of rows of each sort."""
+    stored = {str(name): int(number) for name, number in connection.execute("SELECT name, number FROM row_counts")}
+    return Counts(**{field.name: stored.get(field.name, 0) for field in fields(Counts)})
 
 
 def clusters(connection: Connection, limit: int | None = None) -> list[Cluster]:

@@ -11,7 +11,7 @@ from psycopg import Connection, errors
 from catalogue.errors import CatalogueError
 from schemas.faces import EMBEDDING_DIMENSIONS
 
-VERSION = 3
+VERSION = 4
 """The version of schema.sql: raise it by one when a table, view or function changes."""
 
 # What was added to this version, each with a query whose only value is NULL where it is missing.

@@ -135,6 +135,16 @@ CREATE TABLE dead_letters (
     PRIMARY KEY (topic, partition, "offset", consumer)
 );
 
+-- The dead letters of a scan. By hash, since a key of any length fits it.
+CREATE INDEX dead_letters_of_key ON dead_letters USING hash (key);
+
+-- How many rows of each sort there are (catalogue/counts.py), changed in the transaction that changes the rows: to count
+-- them would cost more the larger the archive is, and progress is shown twice a second.
+CREATE TABLE row_counts (
+    name   text PRIMARY KEY,
+    number bigint NOT NULL
+);
+
 -- The offset to read next in each partition, committed in one transaction with the rows.
 CREATE TABLE offsets (
     consumer    text NOT NULL,

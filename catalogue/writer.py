@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from psycopg import Connection
 
-from catalogue import known_labels, limits, rows, tables
+from catalogue import counts, known_labels, limits, rows, tables
 from catalogue.reader import offsets
 from catalogue.rows import Received
 from schemas.base import Event
@@ -57,13 +57,16 @@ def write(
                 accepted.setdefault(record.topic, []).append(record)
             else:
                 refused.append((record, reason))
+        letters = _dead_letters(connection, accepted.get(DEAD_LETTERS.name, ()), refused, consumer)
+        touched = _touched(accepted, letters).with_clusters_of_faces(connection)
+        before = counts.counted(connection, touched)
         _write_scans(connection, accepted.get(SCANS.name, ()))
         _write_faces(connection, accepted.get(FACES.name, ()))
         _write_assignments(connection, accepted.get(ASSIGNMENTS.name, ()))
         _write_decisions(connection, accepted.get(LABELS.name, ()))
         _write_changes(connection, accepted.get(CLUSTERS.name, ()))
-        _write_dead_letters(connection, accepted.get(DEAD_LETTERS.name, ()))
-        _write_refused(connection, refused, consumer)
+        _write_dead_letters(connection, letters)
+        counts.add(connection, before, counts.counted(connection, touched))
         _store_offsets(connection, consumer, positions)
 
 
@@ -119,19 +122,30 @@ def _write_changes(connection: Connection, records: Sequence[Received]) -> None:
     tables.insert(connection, "cluster_changes", changes, on_conflict="ON CONFLICT DO NOTHING")
 
 
-def _write_dead_letters(connection: Connection, records: Sequence[Received]) -> None:
+def _dead_letters(
+    connection: Connection, records: Sequence[Received], refused: Sequence[tuple[Received, str]], consumer: str
+) -> list[rows.Row]:
+    """The rows of records of `dead-letters`, and of records that no row can hold."""
     letters = [rows.dead_letter(record.message) for record in records if isinstance(record.message, DeadLetter)]
-    _insert_dead_letters(connection, letters)
-
-
-def _write_refused(connection: Connection, refused: Sequence[tuple[Received, str]], consumer: str) -> None:
     if refused:
         ((now,),) = connection.execute("SELECT now()")
-        letters = [rows.refused_record(record, consumer, reason, now) for record, reason in refused]
-        _insert_dead_letters(connection, letters)
+        letters += [rows.refused_record(record, consumer, reason, now) for record, reason in refused]
+    return letters
 
 
-def _insert_dead_letters(connection: Connection, letters: Sequence[rows.Row]) -> None:
+def _touched(accepted: Mapping[str, Sequence[Received]], letters: Sequence[rows.Row]) -> counts.Touched:
+    scans = [key for topic in (SCANS, FACES) for key in _latest(accepted.get(topic.name, ()))]
+    assignments = _latest(accepted.get(ASSIGNMENTS.name, ()))
+    places = [record.message for record in assignments.values() if isinstance(record.message, FaceAssigned)]
+    return counts.Touched(
+        scans=[*scans, *(letter["key"] for letter in letters if letter["topic"] == SCANS.name and letter["key"])],
+        faces=list(assignments),
+        clusters=[rows.text(place.cluster_id) for place in places if place.cluster_id],
+        letters=letters,
+    )
+
+
+def _write_dead_letters(connection: Connection, letters: Sequence[rows.Row]) -> None:
     tables.insert(
         connection,
         "dead_letters",

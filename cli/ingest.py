@@ -18,7 +18,7 @@ from producers.feed import Feed, Summary
 from producers.files import Listing, list_sources
 from producers.folders import Excluded
 from producers.patience import PatientStores
-from settings import KafkaSettings
+from settings import Settings
 
 
 def ingest(
@@ -52,7 +52,7 @@ def ingest(
     report.listed(listing)
     with open_archive(settings, "ingest", database=False, existing=False) as running:
         stores = feed_stores(settings, listing.roots, Event())
-        summary = _publish(listing, running.kafka, stores, report, replace)
+        summary = _publish(listing, running, stores, report, replace)
     report.print_noted()
     if json_:
         print_json(
@@ -73,10 +73,8 @@ def ingest(
     report.end()
 
 
-def _publish(
-    listing: Listing, kafka: KafkaSettings, stores: PatientStores, report: FeedReport, replace: bool
-) -> Summary:
-    with Feed(kafka, now, replacing=replace) as feed, progress_bar("publishing") as progress:
+def _publish(listing: Listing, running: Settings, stores: PatientStores, report: FeedReport, replace: bool) -> Summary:
+    with Feed(running.kafka, now, running.data, replacing=replace) as feed, progress_bar("publishing") as progress:
         sources = feed.sources_in_order(listing.sources)
         published = stores.in_turn(sources, lambda source: feed.publish_file(source, now, stores.fetch))
         for verdicts in progress.track(published, total=len(sources)):

@@ -21,8 +21,11 @@ def missing(data: Data = None, json_: Json = False) -> None:
     A file that was moved is found again when its new folder is published: ingest it before anything is withdrawn. Scans
     in other stores than the files of this machine are not looked at.
     """
-    with open_archive(load_settings(data), "missing", database=False) as running:
-        scans = missing_scans(known_scans(running.kafka))
+    with (
+        open_archive(load_settings(data), "missing", database=False) as running,
+        known_scans(running.kafka, running.data) as known,
+    ):
+        scans = missing_scans(known)
     warn_of_drives(scans)
     if json_:
         print_rows(scans.missing)

@@ -32,9 +32,10 @@ def reanalyse(
     if everything == bool(scan_ids or collection is not None):
         raise UserError("name the scans to analyse again: their ids, --collection, or --all alone")
     with open_archive(load_settings(data), "reanalyse", database=False) as running:
-        scans = chosen_scans(running.kafka, scan_ids or (), collection)
+        scans = chosen_scans(running.kafka, scan_ids or (), collection, running.data)
+        again = publish_again(running.kafka, scans, now, running.data)
         with progress_bar("publishing") as progress:
-            for _ in progress.track(publish_again(running.kafka, scans, now), total=len(scans)):
+            for _ in progress.track(again, total=len(scans)):
                 pass
     if json_:
         print_json({"published_again": len(scans)})

@@ -183,8 +183,9 @@ def _sample_folder(settings: Settings) -> Path:
 def _refuse_sample_in_other_archive(known: KnownScans, sample: Listing) -> None:
     """Raise UserError where the sample would add strange scans to an archive."""
     ids = {source.scan_id for source in sample.sources}
-    published = {scan_id.partition("#page=")[0] for scan_id in known}
-    if published - ids and ids - published:
+    published = (scan_id.partition("#page=")[0] for scan_id, _ in known.items())
+    has_others = any(scan_id not in ids for scan_id in published)
+    if has_others and not all(scan_id in known or f"{scan_id}#page=1" in known for scan_id in ids):
         raise _other_archive(None)
 
 
@@ -203,7 +204,7 @@ def _publish(
     replace: bool,
     check: Callable[[KnownScans, Listing], None] | None,
 ) -> None:
-    with Feed(running.settings.kafka, now, replacing=replace) as feed:
+    with Feed(running.settings.kafka, now, running.settings.data, replacing=replace) as feed:
         if check is not None:
             check(feed.known, listing)
         sources = feed.sources_in_order(listing.sources)
@@ -216,5 +217,5 @@ def _publish(
 
 def _publish_from_folder(running: System, folder: Path, options: Options, report: FeedReport, replace: bool) -> None:
     stores = feed_stores(running.settings, [absolute(folder)], running.stop)
-    with Feed(running.settings.kafka, now, replacing=replace) as feed:
+    with Feed(running.settings.kafka, now, running.settings.data, replacing=replace) as feed:
         watch_folder(feed, folder, stores, running.stop, now, report, options)

@@ -40,7 +40,7 @@ def withdraw(
         raise UserError("name the scans to withdraw: their ids, or --missing alone")
     with (
         open_archive(load_settings(data), "withdraw", database=False) as running,
-        Feed(running.kafka, now) as feed,
+        Feed(running.kafka, now, running.data) as feed,
     ):
         chosen = _missing(feed, asks=not yes) if missing else scan_ids or []
         feed.withdraw(chosen)

@@ -1,36 +1,72 @@
 """What leads from published assignments to those of a clustering: after other parameters, and after a killed process.
 
-Published assignments are given as bytes; only those that differ are decoded and kept.
+Published assignments are compared as bytes while they are read, and only those that differ are kept and decoded: so a
+start holds what it has to publish, not all that is published.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
+import numpy as np
 from pydantic import ValidationError
 
 from clustering.changes import Delta
 from clustering.cluster_changes import Moves, Place
 from clustering.clustering import Clustering
+from clustering.columns.arrays import Mask
 from schemas.clusters import ClusterChanged, FaceAssigned, Role
 from schemas.codec import encoded
 
 # Of faces that are not live; in microseconds since 1970.
 _UNKNOWN_TIME = 2**63
 
+_COMPARED_AT_ONCE = 1000
+
+
+class Expected:
+    """What the values of `assignments` are by a clustering, to compare published ones with: 9 bytes a node.
+
+    same: by node, whether the value of its face that was compared last is the expected one.
+    """
+
+    def __init__(self, clustering: Clustering) -> None:
+        """Cost: every assignment is made and encoded. The clustering must not change until all is compared."""
+        self._graph = clustering.graph
+        live = clustering.live_nodes()
+        values = map(encoded, clustering.assignments())
+        self._digests = np.zeros(self._graph.nodes.used, dtype=np.int64)
+        self._digests[live] = np.fromiter(map(hash, values), np.int64, len(live))
+        self.same: Mask = np.zeros(self._graph.nodes.used, dtype=np.bool_)
+
+    def different(self, entries: Iterable[tuple[str, bytes | None]]) -> Iterator[tuple[str, bytes | None]]:
+        """Face ids and published values (None: a tombstone) in their order, with None instead of expected values."""
+        iterator = iter(entries)
+        while batch := list(islice(iterator, _COMPARED_AT_ONCE)):
+            live = self._graph.node_index.live(face_id for face_id, _ in batch)
+            for face_id, value in batch:
+                node = live.get(face_id)
+                if node is not None:
+                    # Digests of 64 bits, of values of one face: that two of them agree by chance is not to be expected.
+                    self.same[node] = value is not None and hash(value) == self._digests[node]
+                yield face_id, None if node is not None and self.same[node] else value
+
 
 @dataclass(frozen=True)
 class Published:
     """What was published, by face id.
 
-    values: the latest values of `assignments`, without faces that have a tombstone. former: where the faces that an
+    values: the latest values of `assignments`, without faces that have a tombstone or whose value is the expected one.
+    same: by node, whether it is that (`Expected`). former: where the faces that an
     unfinished delta has published were before it, None for no assignment. logged: how many of its cluster changes are
     published; where there are any, all its assignments are published too.
     """
 
     values: dict[str, bytes]
+    same: Mask
     former: Mapping[str, Place | None] = field(default_factory=dict)
     logged: int = 0
 
@@ -52,7 +88,7 @@ def reconcile(clustering: Clustering, published: Published) -> Iterator[Delta]:
     """The deltas that lead from what was published to the clustering, in the order in which they are to be published.
 
     The first one completes the unfinished delta, if there was one; each may be empty. Empties `published.values`.
-    Cost: every face is compared, as bytes; memory is needed for those that differ.
+    Cost: a pass over all faces; memory is needed for those that differ.
     """
     faces, steady = _compared(clustering, published)
     sizes = clustering.sizes()
@@ -60,7 +96,7 @@ def reconcile(clustering: Clustering, published: Published) -> Iterator[Delta]:
         # Its assignments are published, so the rest of its changes follows from them, whatever the clustering is now.
         remaining = _moves(faces, {})
         yield Delta(tuple(_unlogged(faces, steady, published, remaining.undone(sizes))))
-        published = Published({})
+        published = Published({}, published.same)
     moves = _moves(faces, published.former)
     changes = moves.changes(*moves.sizes(sizes), steady.__contains__)
     yield Delta(
@@ -82,9 +118,10 @@ def _compared(clustering: Clustering, published: Published) -> tuple[list[_Face]
     values, unseen = published.values, dict(published.former)
     live = clustering.live_nodes()
     ages = clustering.graph.nodes.published_at[live].tolist()
-    for assignment, published_at in zip(clustering.assignments(), ages, strict=True):
+    same = published.same[live].tolist()
+    for assignment, published_at, is_same in zip(clustering.assignments(), ages, same, strict=True):
         value = values.pop(assignment.face_id, None)
-        differs = value != encoded(assignment)
+        differs = not is_same
         if differs or assignment.face_id in unseen:
             present = Place(assignment.cluster_id, assignment.role)
             place = _place(value) if differs else present

@@ -17,7 +17,7 @@ from pathlib import Path
 from clustering import snapshot
 from clustering.cluster_changes import Place
 from clustering.clustering import Clustering, ClusteringInput, DecisionDeleted, Delta, NeighboursWithdrawn, Parameters
-from clustering.reconciliation import Published, reconcile
+from clustering.reconciliation import Expected, Published, reconcile
 from consumers import stages
 from consumers.references import FollowedReference, followed_reference
 from consumers.resume import batches, batches_since, is_usable, snapshot_folder
@@ -121,10 +121,13 @@ def clustering_of(kafka: KafkaSettings, parameters: Parameters) -> Clustering:
     return clustering
 
 
-def published_in(kafka: KafkaSettings, assignments: Topic, unfinished: Unfinished | None) -> Published:
-    """What `assignments` holds, and where the faces that an unfinished delta has published were before it."""
+def published_in(
+    kafka: KafkaSettings, assignments: Topic, unfinished: Unfinished | None, clustering: Clustering
+) -> Published:
+    """What of `assignments` differs from a clustering, and where the faces of an unfinished delta were before it."""
+    expected = Expected(clustering)
     if unfinished is None:
-        return Published(latest_values(kafka, assignments))
+        return Published(latest_values(kafka, assignments, filtered=expected.different), expected.same)
     former: dict[str, Place | None] = {}
 
     def see(face_id: str, record: Record) -> None:
@@ -132,7 +135,8 @@ def published_in(kafka: KafkaSettings, assignments: Topic, unfinished: Unfinishe
         if headers.get(DELTA) == unfinished.delta.encode():
             former[face_id] = place_of(headers[FORMER])
 
-    return Published(latest_values(kafka, assignments, see), former, unfinished.logged)
+    values = latest_values(kafka, assignments, see, expected.different)
+    return Published(values, expected.same, former, unfinished.logged)
 
 
 def difference(clustering: Clustering, published: Published, unfinished: Unfinished | None) -> list[Publication]:
@@ -172,7 +176,7 @@ def run(
         return RestoredStep(
             checked_step,
             lambda unfinished: difference(
-                clustering, published_in(settings.kafka, assignments, unfinished), unfinished
+                clustering, published_in(settings.kafka, assignments, unfinished, clustering), unfinished
             ),
             save=lambda positions: _save(clustering, folder, positions),
         )

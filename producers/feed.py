@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -17,7 +18,7 @@ from errors import UserError
 from models.stores.stores import Fetch
 from producers.files import Source, scans_of
 from producers.identity import Outcome, Verdict, identify
-from producers.kept import latest_scans, with_faces
+from producers.kept import with_faces
 from producers.known import KnownScans, known_scans
 from producers.publisher import Publisher
 from schemas.scans import ScanPublished
@@ -50,19 +51,23 @@ class Summary:
 class Feed:
     """Publishes scans with an idempotent producer. Use it as a context manager.
 
-    It begins by reading `scans` to its end (committed records). A scan that is there with the same content, uri, page,
-    collection and metadata is not published again. A scan that changed, or whose file moved, is published with the time
-    it was first published at, and with the faces to keep as `faces` has them; `flush` reads those once for all of them.
+    It knows the scans that are on `scans` when it is made (committed records), by way of an index in the data folder
+    `folder`; without one it reads all of `scans`, and of `faces` where a scan changed. A scan that is there with the
+    same content, uri, page, collection and metadata is not published again. A scan that changed, or whose file moved,
+    is published with the time it was first published at, and with the faces to keep as `faces` has them at `flush`.
     After `flush`, and at the end of the context, the broker has confirmed all scans. `replacing`: scans replace those
     with the same id from other places, which are refused otherwise.
 
     Raises errors.Fatal, naming the broker, when it does not answer or does not confirm what was published.
     """
 
-    def __init__(self, kafka: KafkaSettings, now: Callable[[], datetime], *, replacing: bool = False) -> None:
+    def __init__(
+        self, kafka: KafkaSettings, now: Callable[[], datetime], folder: Path | None = None, *, replacing: bool = False
+    ) -> None:
         self._kafka = kafka
+        self._folder = folder
         self._replacing = replacing
-        self._known = known_scans(kafka)
+        self._known = known_scans(kafka, folder)
         self._changed: dict[str, ScanPublished] = {}
         # Changed scans whose metadata the caller does not know.
         self._undescribed: set[str] = set()
@@ -83,6 +88,7 @@ class Feed:
                 self.flush()
         finally:
             self._publisher.close()
+            self._known.close()
 
     @property
     def summary(self) -> Summary:
@@ -152,8 +158,8 @@ class Feed:
         if changed:
             # What was sent before is confirmed first, so that it is read here.
             self._publisher.flush(timeout_s)
-            earlier = latest_scans(self._kafka, changed)
-            for scan in with_faces(self._kafka, changed, earlier):
+            earlier = self._known.latest(changed)
+            for scan in with_faces(self._kafka, changed, earlier, self._folder):
                 if scan.scan_id in undescribed and scan.scan_id in earlier:
                     scan = scan.model_copy(update={"metadata": earlier[scan.scan_id].metadata})
                 self._send(scan)

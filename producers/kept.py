@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
+from producers.topic_index import Remembered, TopicIndex
 from schemas.faces import ScanAnalysed
 from schemas.scans import KeptFace, ScanPublished
-from schemas.topics import FACES, SCANS
+from schemas.topics import FACES
 from settings import KafkaSettings
-from stream.reading import latest_events
-
-
-def latest_scans(kafka: KafkaSettings, scan_ids: Collection[str]) -> dict[str, ScanPublished]:
-    """These scans as they were published last, by id. Reads all of `scans`."""
-    return latest_events(kafka, SCANS, ScanPublished, lambda scan: scan if scan.scan_id in scan_ids else None)
 
 
 def with_faces(
-    kafka: KafkaSettings, scans: Mapping[str, ScanPublished], earlier: Mapping[str, ScanPublished]
+    kafka: KafkaSettings,
+    scans: Mapping[str, ScanPublished],
+    earlier: Mapping[str, ScanPublished],
+    folder: Path | None = None,
 ) -> Iterator[ScanPublished]:
-    """These scans, by scan id, with the faces to keep, as `faces` has them now. Reads all of `faces`.
+    """These scans, by scan id, with the faces to keep, as `faces` has them now.
 
-    `earlier` has the same scans as they were published before.
+    `earlier` has the same scans as they were published before. Their analyses are found by an index in the data folder
+    `folder`; without one, all of `faces` is read.
     """
-    analyses = latest_events(
-        kafka, FACES, ScanAnalysed, lambda analysed: _live(analysed, earlier) if analysed.scan_id in scans else None
-    )
+    with TopicIndex(kafka, FACES, Remembered(ScanAnalysed, {}), folder) as index:
+        analyses = index.latest(scans)
     for scan_id, scan in scans.items():
-        live = analyses.get(scan_id, ())
+        live = _live(analyses[scan_id], earlier) if scan_id in analyses else ()
         ids = {face.face_id for face in live}
         # What the last analysis was to keep but did not find may be found by the next.
         not_found = [face for face in _kept(earlier.get(scan_id)) if face.face_id not in ids]

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
+from heapq import merge
+from pathlib import Path
+from types import TracebackType
+from typing import Any
 
+from producers.topic_index import Remembered, TopicIndex
 from schemas.scans import ScanPublished
 from schemas.topics import SCANS
 from settings import KafkaSettings
-from stream.reading import latest_events
-
-# Ids by what the scans have in common. A set for each key would take several times the memory.
-_Index = dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,101 +34,135 @@ class Known:
     published_at: datetime
 
 
-class KnownScans:
-    """The published scans by id. Those at a place or with a content are indexed when they are first asked for.
+class KnownScans(AbstractContextManager["KnownScans"]):
+    """The published scans: those of an index of `scans`, without one none, and what was added and removed since.
 
-    About 540 bytes of memory each, and 210 more with the indexes (measured).
+    Memory is needed for what was added and removed only.
     """
 
-    def __init__(self, scans: dict[str, Known] | None = None) -> None:
-        self._scans = scans if scans is not None else {}
-        self._at_place: _Index | None = None
-        self._with_content: _Index | None = None
-
-    def __contains__(self, scan_id: str) -> bool:
-        """Whether a scan of this id is published."""
-        return scan_id in self._scans
-
-    def __len__(self) -> int:
-        """The number of scans."""
-        return len(self._scans)
-
-    def __getitem__(self, scan_id: str) -> Known:
-        """The scan of this id. Raises KeyError."""
-        return self._scans[scan_id]
-
-    def __iter__(self) -> Iterator[str]:
-        """The ids, in no particular order."""
-        return iter(self._scans)
+    def __init__(self, index: TopicIndex[ScanPublished] | None = None) -> None:
+        self._index = index
+        # None: removed.
+        self._changed: dict[str, Known | None] = {}
+        self._at_place: dict[str, set[str]] = {}
+        self._with_content: dict[str, set[str]] = {}
 
     def get(self, scan_id: str) -> Known | None:
         """The scan of this id, None where there is none."""
-        return self._scans.get(scan_id)
+        if scan_id in self._changed:
+            return self._changed[scan_id]
+        return next((known for _, known in self._indexed("key = ?", scan_id)), None)
+
+    def __contains__(self, scan_id: str) -> bool:
+        """Whether a scan of this id is published."""
+        return self.get(scan_id) is not None
+
+    def __getitem__(self, scan_id: str) -> Known:
+        """The scan of this id. Raises KeyError."""
+        known = self.get(scan_id)
+        if known is None:
+            raise KeyError(scan_id)
+        return known
 
     def items(self) -> Iterator[tuple[str, Known]]:
-        """The scans with their ids, in no particular order."""
-        return iter(self._scans.items())
+        """The scans with their ids, by id."""
+        changed = [(scan_id, known) for scan_id, known in sorted(self._changed.items()) if known is not None]
+        rows = self._index.all_rows() if self._index else iter(())
+        return merge(self._unchanged(rows), changed, key=lambda item: item[0])
 
     def at_place(self, uri: str) -> tuple[str, ...]:
         """The ids of the scans of this file, of all its pages."""
-        if self._at_place is None:
-            self._at_place = {}
-            for scan_id, known in self._scans.items():
-                _append(self._at_place, known.uri, scan_id)
-        return self._at_place.get(uri, ())
+        return self._ids("uri = ?", uri, self._at_place.get(uri, ()))
 
     def with_content(self, sha256: str) -> tuple[str, ...]:
         """The ids of the scans whose file has this content, of all its pages."""
-        if self._with_content is None:
-            self._with_content = {}
-            for scan_id, known in self._scans.items():
-                _append(self._with_content, known.sha256, scan_id)
-        return self._with_content.get(sha256, ())
+        return self._ids("sha256 = ?", sha256, self._with_content.get(sha256, ()))
+
+    def below(self, uris: Collection[str], prefixes: Collection[str]) -> list[str]:
+        """The ids of the scans of these files, and of those whose uri begins with one of these prefixes, by id."""
+        found = {scan_id for uri in uris for scan_id in self.at_place(uri)}
+        for prefix in prefixes:
+            # The uris that begin with the prefix lie between it and the next text of its length.
+            after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+            found |= {scan_id for scan_id, _ in self._indexed("uri >= ? AND uri < ?", prefix, after)}
+            found |= {id_ for uri, ids in self._at_place.items() if uri.startswith(prefix) for id_ in ids}
+        return sorted(found)
+
+    def of_collection(self, collection: str) -> list[str]:
+        """The ids of the scans of a collection, by id. Looks at all scans."""
+        changed = {id_ for id_, known in self._changed.items() if known is not None and known.collection == collection}
+        return sorted({*(scan_id for scan_id, _ in self._indexed("collection = ?", collection)), *changed})
 
     def add(self, scan: ScanPublished) -> None:
         """Remember a scan as it is now."""
         self.remove(scan.scan_id)
-        known = remember(scan)
-        self._scans[scan.scan_id] = known
-        if self._at_place is not None:
-            _append(self._at_place, known.uri, scan.scan_id)
-        if self._with_content is not None:
-            _append(self._with_content, known.sha256, scan.scan_id)
+        self._changed[scan.scan_id] = known = remember(scan)
+        self._at_place.setdefault(known.uri, set()).add(scan.scan_id)
+        self._with_content.setdefault(known.sha256, set()).add(scan.scan_id)
 
     def remove(self, scan_id: str) -> None:
         """Drop a scan, if it is there."""
-        known = self._scans.pop(scan_id, None)
+        known = self._changed.get(scan_id)
         if known is not None:
-            _discard(self._at_place, known.uri, scan_id)
-            _discard(self._with_content, known.sha256, scan_id)
+            self._at_place[known.uri].discard(scan_id)
+            self._with_content[known.sha256].discard(scan_id)
+        self._changed[scan_id] = None
+
+    def latest(self, scan_ids: Collection[str]) -> dict[str, ScanPublished]:
+        """These scans as they were published last, by id, read from the topic as it is now."""
+        return self._index.latest(scan_ids) if self._index else {}
+
+    def _ids(self, condition: str, value: str, changed: Collection[str]) -> tuple[str, ...]:
+        return tuple(sorted({*(scan_id for scan_id, _ in self._indexed(condition, value)), *changed}))
+
+    def _indexed(self, condition: str, *values: str) -> Iterator[tuple[str, Known]]:
+        return self._unchanged(self._index.rows(condition, *values) if self._index else ())
+
+    def _unchanged(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[str, Known]]:
+        """The scans of these rows of the index, but for those that were changed since."""
+        for scan_id, uri, sha256, page, collection, metadata, published_at in rows:
+            if scan_id not in self._changed:
+                number = None if page is None else int(page)
+                time = datetime.fromisoformat(published_at)
+                yield scan_id, Known(uri, sha256, number, collection, metadata, time)
+
+    def close(self) -> None:
+        """Close the index."""
+        if self._index:
+            self._index.close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
 
 
-def known_scans(kafka: KafkaSettings) -> KnownScans:
-    """The scans on `scans` now, without withdrawn ones. Raises errors.Fatal."""
-    return KnownScans(latest_events(kafka, SCANS, ScanPublished, remember))
+def known_scans(kafka: KafkaSettings, folder: Path | None = None) -> KnownScans:
+    """The scans on `scans` now, without withdrawn ones, by way of an index in the data folder `folder`. Raises Fatal.
+
+    Without a folder all of `scans` is read.
+    """
+    remembered = Remembered(
+        ScanPublished,
+        {
+            "uri": lambda scan: scan.uri,
+            "sha256": lambda scan: scan.sha256,
+            # As text, which holds any number.
+            "page": lambda scan: None if scan.page is None else str(scan.page),
+            "collection": lambda scan: scan.collection,
+            "metadata": metadata_digest,
+            "published_at": lambda scan: scan.published_at.isoformat(),
+        },
+        sought=("uri", "sha256"),
+    )
+    return KnownScans(TopicIndex(kafka, SCANS, remembered, folder))
 
 
 def remember(scan: ScanPublished) -> Known:
     """What is remembered of a scan."""
-    # Collections are few: each is one string in memory.
-    collection = sys.intern(scan.collection)
-    return Known(scan.uri, scan.sha256, scan.page, collection, metadata_digest(scan), scan.published_at)
+    return Known(scan.uri, scan.sha256, scan.page, scan.collection, metadata_digest(scan), scan.published_at)
 
 
 def metadata_digest(scan: ScanPublished) -> bytes:
     """A digest of a scan's metadata, 16 bytes."""
     return blake2b(json.dumps(sorted(scan.metadata.items())).encode(), digest_size=16).digest()
-
-
-def _append(index: _Index, key: str, scan_id: str) -> None:
-    index[key] = (*index.get(key, ()), scan_id)
-
-
-def _discard(index: _Index | None, key: str, scan_id: str) -> None:
-    if index is None:
-        return
-    left = tuple(other for other in index[key] if other != scan_id)
-    if left:
-        index[key] = left
-    else:
-        del index[key]

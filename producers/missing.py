@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from producers.folders import has_image_name, is_folder, printable
-from producers.known import KnownScans
+from producers.known import Known, KnownScans
 from producers.places import State, holds, path_of, state_of
 
 
@@ -40,8 +40,7 @@ def missing_scans(known: KnownScans, below: Sequence[Path] | None = None) -> Mis
     away: list[Missing] = []
     elsewhere = 0
     where_it_ends = cache(_where_it_ends)
-    for scan_id in sorted(known if below is None else _below(known, below)):
-        scan = known[scan_id]
+    for scan_id, scan in known.items() if below is None else _below(known, below):
         path = path_of(scan.uri)
         if path is None:
             elsewhere += 1
@@ -58,12 +57,11 @@ def missing_scans(known: KnownScans, below: Sequence[Path] | None = None) -> Mis
     return Missings(missing, away, elsewhere)
 
 
-def _below(known: KnownScans, paths: Sequence[Path]) -> Iterator[str]:
-    """The scans of these files, and of the files in these folders and below."""
-    files = {path.as_uri() for path in paths}
+def _below(known: KnownScans, paths: Sequence[Path]) -> Iterator[tuple[str, Known]]:
+    """The scans of these files, and of the files in these folders and below, by id."""
     # One that was an image is no folder: this keeps the prefixes few.
-    folders = tuple(f"{path.as_uri()}/" for path in paths if not has_image_name(path))
-    return (scan_id for scan_id, scan in known.items() if scan.uri in files or scan.uri.startswith(folders))
+    folders = [f"{path.as_uri()}/" for path in paths if not has_image_name(path)]
+    return ((scan_id, known[scan_id]) for scan_id in known.below([path.as_uri() for path in paths], folders))
 
 
 def _displaced_by(known: KnownScans, scan_id: str) -> str | None:

@@ -40,8 +40,7 @@ def consumer(kafka: KafkaSettings, **options: Any) -> KafkaConsumer:  # noqa: AN
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         allow_auto_create_topics=False,
-        max_partition_fetch_bytes=MAX_RECORD_BYTES,
-        **options,
+        **{"max_partition_fetch_bytes": MAX_RECORD_BYTES, **options},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from errors import Fatal
 from schemas.topics import TOPICS, Topic
 from settings import KafkaSettings
 from stream import clients
+from stream.records import Positions
 
 
 def ensure_topics(kafka: KafkaSettings, topics: Iterable[Topic] = TOPICS) -> None:
@@ -39,23 +41,47 @@ def topic_id(kafka: KafkaSettings, topic: Topic) -> str:
         admin.close()
 
 
-def tombstones_from(kafka: KafkaSettings, topic: str, now: datetime) -> int:
-    """The first offset of a topic of one partition from which on no tombstone has been compacted away at `now`.
+@dataclass(frozen=True)
+class Extent:
+    """A topic as it is now: its id, the ends of its partitions (committed records), and for each partition the first
+    offset from which on no tombstone has been compacted away."""
 
-    Compaction may delete those that are older than the topic's delete.retention.ms (Kafka's documentation, "Log
+    topic_id: str
+    ends: Positions
+    tombstones_from: Positions
+
+
+def extent(kafka: KafkaSettings, topic: str, now: datetime) -> Extent:
+    """The extent of a topic at `now`.
+
+    Compaction may delete tombstones that are older than the topic's delete.retention.ms (Kafka's documentation, "Log
     Compaction"). A tenth of that time is subtracted, since clocks differ.
     """
     admin, reader = clients.admin(kafka), clients.consumer(kafka)
     try:
+        (description,) = admin.describe_topics([topic])
+        partitions = [TopicPartition(topic, number) for number in sorted(reader.partitions_for_topic(topic) or ())]
+        ends = reader.end_offsets(partitions)
         retention_ms = int(_configs(admin, topic, ["delete.retention.ms"])["delete.retention.ms"]["value"])
-        partition = TopicPartition(topic, 0)
         oldest_ms = max(0, now.timestamp() * 1000 - 0.9 * retention_ms)
-        # None where all records are older than that.
-        first = reader.offsets_for_times({partition: oldest_ms})[partition]
-        return int(reader.end_offsets([partition])[partition] if first is None else first.offset)
+        firsts = reader.offsets_for_times(dict.fromkeys(partitions, oldest_ms))
+        return Extent(
+            str(description["topic_id"]),
+            {(topic, partition.partition): int(ends[partition]) for partition in partitions},
+            {
+                # None where all records are older than that.
+                (topic, partition.partition): int(ends[partition] if first is None else first.offset)
+                for partition, first in firsts.items()
+            },
+        )
     finally:
         reader.close()
         admin.close()
+
+
+def tombstones_from(kafka: KafkaSettings, topic: str, now: datetime) -> int:
+    """The first offset of a topic of one partition from which on no tombstone has been compacted away at `now`."""
+    return extent(kafka, topic, now).tombstones_from[topic, 0]
 
 
 def _configs(admin: KafkaAdminClient, topic: str, names: Iterable[str]) -> Mapping[str, Any]:

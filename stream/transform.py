@@ -51,7 +51,10 @@ TAKING_PART = "taking part"
 # How long the open transaction of a killed process that is not restarted may hold up readers.
 _TRANSACTION_TIMEOUT_MS = 30_000
 
+# Snapshots are written so often, but take no more than this share of the time: a snapshot is of everything, so it takes
+# the longer the larger the archive is, and the consumer stands still meanwhile.
 _SAVE_EVERY_S = 300.0
+_SAVING_SHARE = 0.05
 
 # How long to wait for a record before calling `idle`, and between two calls of it that both found work.
 _WAIT_MS, _BUSY_WAIT_MS = 200, 10
@@ -117,7 +120,7 @@ class _Loop:
         self._metadata = ""
         self._has_idle_work = False
         self._saved: Positions = {}
-        self._saved_at = time.monotonic()
+        self._save_at = time.monotonic() + _SAVE_EVERY_S
 
     def run(self) -> None:
         while not self._stop.is_set():
@@ -134,7 +137,7 @@ class _Loop:
                 else:
                     self._commit_markers()
                 self._has_idle_work = not batch.positions and self._idle()
-                if time.monotonic() - self._saved_at > _SAVE_EVERY_S:
+                if time.monotonic() > self._save_at:
                     self._save()
             except Retriable:
                 # Only `stop` ends the waiting for a retriable error; nothing of the batch is committed.
@@ -226,11 +229,12 @@ class _Loop:
 
     def _save(self) -> None:
         """Save the state if it has changed. Its positions are committed, so a restart may begin there."""
-        self._saved_at = time.monotonic()
-        save, committed = self._restored.save, self._committed
+        save, committed, started = self._restored.save, self._committed, time.monotonic()
         if save is not None and committed != self._saved and not self._member.reassigned:
             self._member.work(lambda: save(committed))
             self._saved = committed
+        ended = time.monotonic()
+        self._save_at = ended + seconds_until_next_snapshot(ended - started)
 
     def _commit(
         self,
@@ -288,6 +292,11 @@ class _Loop:
         topic = output.topic if isinstance(output, Tombstone) else topic_of(output)
         topic = of_generation(topic, self._generation)
         return topic.name, encode(output, event_id=event_id, time=time, source=f"facestream/{self._group}")
+
+
+def seconds_until_next_snapshot(seconds: float) -> float:
+    """How long to wait after a snapshot that took so many seconds."""
+    return max(_SAVE_EVERY_S, seconds * (1 / _SAVING_SHARE - 1))
 
 
 def _refuse(_: Sequence[object]) -> Sequence[Output]:

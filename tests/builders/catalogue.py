@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 from psycopg import Connection
+from psycopg.rows import class_row
 
 from catalogue import reader
 from catalogue.writer import CONSUMER, write
@@ -124,3 +125,22 @@ def dead(key: bytes | None, reason: str = "not a picture", offset: int = 0, topi
         reason=reason,
         time=PUBLISHED_AT,
     )
+
+
+def all_counted(connection: Connection) -> reader.Counts:
+    """The number of rows of each sort, as all of them are counted."""
+    with connection.cursor(row_factory=class_row(reader.Counts)) as cursor:
+        (row,) = cursor.execute("""
+            SELECT
+                (SELECT count(*) FROM scans) AS scans,
+                (SELECT count(*) FROM scans JOIN analyses USING (scan_id)) AS analysed,
+                (SELECT count(*) FROM scans s
+                 WHERE EXISTS (SELECT FROM dead_letters d WHERE d.topic = 'scans' AND d.key = s.scan_id)
+                 AND NOT EXISTS (SELECT FROM analyses a WHERE a.scan_id = s.scan_id)) AS dead_scans,
+                (SELECT count(*) FROM faces) AS faces,
+                (SELECT count(DISTINCT cluster_id) FROM assignments) AS clusters,
+                (SELECT count(*) FROM assignments WHERE role = 'noise') AS noise,
+                (SELECT count(*) FROM assignments WHERE hard_label IS NOT NULL) AS named,
+                (SELECT count(*) FROM dead_letters) AS dead_letters
+        """).fetchall()
+    return row

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from producers.feed import Feed, Summary
@@ -35,9 +37,19 @@ def scan(collection: str, name: str = "a.jpg", *, minute: int = 0, **changed: An
     return ScanPublished.model_validate(values | changed)
 
 
+@cache
+def _folder(_: str | None) -> TemporaryDirectory[str]:
+    return TemporaryDirectory(prefix="facestream-")
+
+
+def index_folder(kafka: KafkaSettings) -> Path:
+    """A data folder for the indexes of this broker's topics, for as long as the tests run."""
+    return Path(_folder(kafka.bootstrap_servers).name)
+
+
 def feed_scans(kafka: KafkaSettings, *scans: ScanPublished) -> Summary:
     """Publish scans as the producers do, at noon, and give the account of it."""
-    with Feed(kafka, lambda: NOON) as feed:
+    with Feed(kafka, lambda: NOON, index_folder(kafka)) as feed:
         for it in scans:
             feed.publish(it)
     return feed.summary
@@ -45,7 +57,7 @@ def feed_scans(kafka: KafkaSettings, *scans: ScanPublished) -> Summary:
 
 def feed_files(kafka: KafkaSettings, path: Path, collection: str | None = None, *, replacing: bool = False) -> Summary:
     """Publish a folder, file or manifest as the commands do, at noon, and give the account of it."""
-    with Feed(kafka, lambda: NOON, replacing=replacing) as feed:
+    with Feed(kafka, lambda: NOON, index_folder(kafka), replacing=replacing) as feed:
         for source in feed.sources_in_order(list_sources([path], collection).sources):
             feed.publish_file(source, lambda: NOON, fetch_anywhere)
     return feed.summary

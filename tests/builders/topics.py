@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from clustering.clustering import Clustering, Delta
-from clustering.reconciliation import Published
+from clustering.reconciliation import Expected, Published
 from clustering.redirects import Redirects
 from consumers.cluster import FORMER, difference, place_of
 from schemas.clusters import Change, ClusterChanged, FaceAssigned
 from schemas.codec import encoded
 from schemas.topics import Tombstone
 from stream.chunks import DELTA, Chunk, chunks
+from stream.reading import latest
 from stream.records import Positions, Publication, Unfinished
 from tests.builders.oracle import assert_splits_are_true
 
@@ -27,6 +28,7 @@ class Topics:
     """
 
     values: dict[str, FaceAssigned | None] = field(default_factory=dict)
+    superseded: list[tuple[str, FaceAssigned | None]] = field(default_factory=list)
     headers: dict[str, dict[str, bytes]] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     redirects: Redirects = field(default_factory=Redirects)
@@ -58,25 +60,30 @@ class Topics:
                 assert isinstance(output, FaceAssigned | Tombstone)
                 value = None if isinstance(output, Tombstone) else output
                 assert self.values.get(output.key) != value, "published twice"
+                self.superseded.append((output.key, self.values.get(output.key)))
                 self.values[output.key], self.headers[output.key] = value, dict(headers)
         self.metadata = chunk.unfinished.as_metadata() if chunk.unfinished else ""
         if chunk.unfinished is None:
             ((_, self.offset),) = positions.items()
             self._assert_complete()
 
-    def published(self) -> Published:
+    def published(self, clustering: Clustering) -> Published:
         """As `consumers.cluster.published_in` reads it."""
-        values = {face_id: encoded(value) for face_id, value in self.assignments.items()}
+        expected = Expected(clustering)
+        # Superseded records come before the latest ones.
+        superseded = [(face_id, encoded(value)) for face_id, value in self.superseded if value is not None]
+        present = [(face_id, None if value is None else encoded(value)) for face_id, value in self.values.items()]
+        values = latest(expected.different([*superseded, *present]))
         unfinished = self.unfinished
         if unfinished is None:
-            return Published(values)
+            return Published(values, expected.same)
         delta = unfinished.delta.encode()
         former = {
             face_id: place_of(headers[FORMER])
             for face_id, headers in self.headers.items()
             if headers.get(DELTA) == delta
         }
-        return Published(values, former, unfinished.logged)
+        return Published(values, expected.same, former, unfinished.logged)
 
     def _log(self, change: ClusterChanged) -> None:
         self.changes.append(change)
@@ -124,7 +131,7 @@ def publish(
 
 def start(topics: Topics, clustering: Clustering, offset: int, size: int, kill_after: int | None) -> None:
     """What a start publishes, for a clustering that was restored at `offset`; raises Killed."""
-    publications: Sequence[Publication] = difference(clustering, topics.published(), topics.unfinished)
+    publications: Sequence[Publication] = difference(clustering, topics.published(clustering), topics.unfinished)
     for number, publication in enumerate(publications):
         before = topics.transactions
         publish(topics, publication, offset, size, kill_after, resume=number == 0)

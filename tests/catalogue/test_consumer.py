@@ -77,7 +77,7 @@ def test_a_new_database_is_filled_from_the_beginning_whatever_was_committed_to_k
     with running(settings, catalogue.run):
         wait_until_done(settings.kafka, STAGES)
     filled = reader.scan(connection, "again")
-    connection.execute("TRUNCATE scans, offsets")
+    connection.execute("TRUNCATE scans, analyses, faces, assignments, dead_letters, offsets, row_counts")
     with running(settings, catalogue.run):
         wait_until(lambda: reader.scan(connection, "again") == filled, "the scan does not come back")
 

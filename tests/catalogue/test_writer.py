@@ -23,6 +23,7 @@ from settings import DatabaseSettings
 from tests.builders.catalogue import (
     PUBLISHED_AT,
     StreamRecord,
+    all_counted,
     analysed,
     assigned,
     changed,
@@ -282,7 +283,17 @@ decisions = st.sampled_from(
     ]
 )
 changes = st.sampled_from([changed("c1", Change.CREATED), changed("c1", Change.MERGED, successor="c2")])
-dead_letters = st.sampled_from([dead(b"s1"), dead(b"s2", offset=1), dead(b"s2", "again", offset=1)])
+dead_letters = st.sampled_from(
+    [
+        dead(b"s1"),
+        dead(b"s2", offset=1),
+        dead(b"s2", "again", offset=1),
+        dead(b"s2", offset=2),
+        dead(b"s3", topic="faces"),
+        dead(b"\xff", offset=3),
+        dead(None, offset=4),
+    ]
+)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -294,7 +305,7 @@ dead_letters = st.sampled_from([dead(b"s1"), dead(b"s2", offset=1), dead(b"s2", 
             "assignments": st.lists(assignments, max_size=12),
             "labels": st.lists(decisions, max_size=6),
             "clusters": st.lists(changes, max_size=4),
-            "dead-letters": st.lists(dead_letters, max_size=4),
+            "dead-letters": st.lists(dead_letters, max_size=6),
         }
     ),
     data=st.data(),
@@ -303,7 +314,7 @@ def test_the_tables_are_the_same_whatever_the_interleaving_the_batches_and_the_r
     connection: Connection, logs: dict[str, list[rows.Message]], data: st.DataObject
 ) -> None:
     topics = {topic: in_order(topic, *messages) for topic, messages in logs.items()}
-    clear = "TRUNCATE " + ", ".join(TABLES)
+    clear = "TRUNCATE row_counts, " + ", ".join(TABLES)
     connection.execute(clear)
     for records in topics.values():
         write_records(connection, records)
@@ -320,4 +331,18 @@ def test_the_tables_are_the_same_whatever_the_interleaving_the_batches_and_the_r
         write_records(connection, batch)
         if data.draw(st.booleans()):
             write_records(connection, batch)
+        assert reader.counts(connection) == all_counted(connection)
     assert everything(connection) == expected
+
+
+def test_counts_are_exact_with_records_that_no_row_can_hold_and_where_a_write_fails(connection: Connection) -> None:
+    too_wide = analysed("s1", width=2**40)
+    records = [*in_order("scans", published("s1"), published("s\x00")), *in_order("faces", too_wide)]
+    write_records(connection, [*records, *in_order("dead-letters", dead(b"s\x00"))])
+    with pytest.raises(psycopg.Error), connection.transaction():
+        write_records(connection, in_order("scans", published("s2"), start=2))
+        connection.execute("SELECT 1 / 0")
+    write_records(connection, in_order("scans", published("s3"), start=2))
+    assert reader.counts(connection) == all_counted(connection)
+    assert reader.counts(connection).scans == 3
+    assert reader.counts(connection).dead_letters == 2

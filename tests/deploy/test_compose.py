@@ -63,9 +63,10 @@ def test_every_service_waits_for_what_it_needs_until_that_is_healthy(compose: di
 
 
 def test_the_scans_are_mounted_read_only(compose: dict[str, Any]) -> None:
-    for name in ("detect", "detect-gpu", "catalogue"):
+    for name in ("detect", "detect-gpu"):
         assert ours(compose)[name]["volumes"] == ["./scans:/scans:ro"]
-    assert ours(compose)["desk"]["volumes"][0] == "./scans:/scans:ro"
+    for name in ("catalogue", "desk"):
+        assert ours(compose)[name]["volumes"][0] == "./scans:/scans:ro"
 
 
 def test_the_desk_is_not_started_unasked_and_only_this_machine_reaches_its_port(compose: dict[str, Any]) -> None:
@@ -77,6 +78,10 @@ def test_the_desk_is_not_started_unasked_and_only_this_machine_reaches_its_port(
 def test_snapshots_outlive_their_container(compose: dict[str, Any]) -> None:
     for name in ("index", "cluster"):
         assert ours(compose)[name]["volumes"] == ["snapshots:/home/facestream/data"]
+
+
+def test_what_commands_know_of_the_topics_outlives_the_container_that_they_are_run_in(compose: dict[str, Any]) -> None:
+    assert ours(compose)["catalogue"]["volumes"][1:] == ["topics:/home/facestream/data"]
 
 
 def test_only_the_service_of_the_gpu_profile_reserves_a_gpu(compose: dict[str, Any]) -> None:

@@ -222,12 +222,11 @@ def test_the_memory_of_scans_agrees_with_itself_after_any_changes(archive: Archi
     archive.publish("box")
     archive.known.remove("box/b.jpg")
     archive.known.remove("unknown")
-    rebuilt = KnownScans(dict(archive.known.items()))
-    for _, known in archive.known.items():
-        assert archive.known.at_place(known.uri) == rebuilt.at_place(known.uri) == ("box/a.jpg",)
-        assert archive.known.with_content(known.sha256) == rebuilt.with_content(known.sha256) == ("box/a.jpg",)
+    ((scan_id, known),) = archive.known.items()
+    assert scan_id == "box/a.jpg"
+    assert archive.known.at_place(known.uri) == archive.known.with_content(known.sha256) == ("box/a.jpg",)
+    assert archive.known.at_place((archive.root / "box/a.jpg").as_uri()) == ()
     assert archive.known.at_place((archive.root / "box/b.jpg").as_uri()) == ()
-    assert (list(archive.known), len(archive.known)) == (["box/a.jpg"], 1)
 
 
 class TestMissing:

@@ -19,6 +19,7 @@ from stream.lag import lag_reader
 from stream.member import Member
 from stream.reading import read_to_end, read_until
 from stream.records import Output, Positions, Publication, Received, RestoredStep
+from stream.transform import seconds_until_next_snapshot
 from tests.builders.kafka import publish, publish_record
 from tests.builders.transforms import dead_letters, running_transform, scan, times_analysed, wait_until_scans_are_read
 from tests.stream import echo
@@ -187,3 +188,11 @@ def test_a_standby_takes_over(kafka: KafkaSettings) -> None:
     with running_transform(kafka, "standby", lambda _: RestoredStep(echo.echo), "b"):
         wait_until_scans_are_read(kafka, "standby")
     assert times_analysed(kafka, "standby-") == {"standby-1": 1, "standby-2": 1}
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0, 5.5, 60.0, 600.0])
+def test_snapshots_take_a_twentieth_of_the_time_at_most_and_come_every_five_minutes_at_most(seconds: float) -> None:
+    pause = seconds_until_next_snapshot(seconds)
+    assert seconds / (seconds + pause) <= 0.05 + 1e-9
+    assert pause >= 300
+    assert seconds > 15 or pause == 300
