@@ -3,7 +3,7 @@
 Two neighbours are one person with a probability that follows from their distance, a logistic function. A calibrated
 distance says how rarely strangers are so near in the archive at hand (0.5 is where the nearest 0.2 % are), whatever the
 archive, so one function serves all. A Euclidean distance does not; its function is that of press photographs and of
-their faded versions together, and its slope is less steep because it has to serve both. `benchmarks/reliability.py`
+their faded versions together, and its slope is less steep because it has to serve both. `benchmarks/certainty_curve.py`
 fits the constants, so that the probabilities of soft labels, not of edges, are right on average: most edges are inside
 of large groups and prove little, but a face at the rim hangs on the one edge that it has.
 
@@ -45,7 +45,7 @@ class Curve:
         return probabilities
 
 
-CALIBRATED = Curve(middle=0.412, width=0.0175)
+CALIBRATED = Curve(middle=0.413, width=0.017)
 EUCLIDEAN = Curve(middle=0.48, width=0.03)
 
 
