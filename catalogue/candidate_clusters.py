@@ -35,15 +35,16 @@ class CandidateCluster:
 
 
 def candidate_clusters(connection: Connection, label_id: str, radius: float, limit: int) -> list[CandidateCluster]:
-    """The `limit` clusters that are most likely of the person `label_id`, best first; none where there is only one.
+    """The `limit` clusters that are most likely of the person `label_id`, best first.
 
     First those that have a face with the hard label and others with the soft label, by the best probability; then those
     of two or more faces in which nobody is named, with a face within `radius` of one with the hard label, by distance.
-    Faces are left out as in `suggestions.candidates`, and with them a cluster in which nobody is named.
+    Faces are left out as in `suggestions.candidates`, and with them a cluster in which nobody is named. Where all is
+    about one cluster there is nothing to choose, and none is returned.
     """
     with connection.transaction(), connection.cursor(row_factory=class_row(CandidateCluster)) as cursor:
         search_widely(connection)
-        found = cursor.execute(
+        return cursor.execute(
             """
             WITH """
             + LABELLED
@@ -79,9 +80,14 @@ def candidate_clusters(connection: Connection, label_id: str, radius: float, lim
                 SELECT cluster_id, face_id, scan_id, faces, NULL, distance FROM unnamed
             ) it
             JOIN scans USING (scan_id)
+            WHERE 1 < (
+                SELECT count(cluster_id) FROM (
+                    SELECT cluster_id FROM labelled UNION SELECT cluster_id FROM reached UNION
+                    SELECT cluster_id FROM unnamed
+                ) several
+            )
             ORDER BY it.probability DESC NULLS LAST, distance, cluster_id LIMIT %(limit)s
             """,
-            {"label_id": label_id, "radius": radius, "limit": max(limit, 2), "most": MOST_NEIGHBOURS}
+            {"label_id": label_id, "radius": radius, "limit": limit, "most": MOST_NEIGHBOURS}
             | {"compared": MOST_COMPARED},
         ).fetchall()
-    return found[:limit] if len(found) > 1 else []

@@ -7,6 +7,7 @@ from psycopg import Connection
 
 from catalogue.candidate_clusters import candidate_clusters
 from schemas.decisions import FacesSeparated, NameRejected
+from schemas.topics import LABELS, Tombstone
 from tests.builders.catalogue import analysed, assigned, face, published, suggested, write_messages
 from tests.builders.decisions import a_decision, named
 
@@ -49,8 +50,17 @@ def test_clusters_come_by_their_best_probability_and_then_those_nearby_in_which_
 
 
 def test_where_there_is_only_one_cluster_its_faces_are_proposed_and_not_the_cluster(several: Connection) -> None:
-    write_messages(several, "assignments", assigned("h2", "s", "h1", name="grace"))
+    write_messages(several, "labels", Tombstone(LABELS, "002"))
+    write_messages(several, "assignments", assigned("h1", "s", "h1"), assigned("h2", "s", "h2"))
     assert found(several, radius=0.2) == []
+    assert found(several) == ["g1", "x1"]
+
+
+def test_a_cluster_near_a_person_whose_own_faces_all_have_the_name_is_proposed(several: Connection) -> None:
+    for face_id in ("g2", "g3"):
+        write_messages(several, "assignments", assigned(face_id, "s", "g1", name="grace"))
+    write_messages(several, "assignments", assigned("h2", "s", "h1", name="grace"))
+    assert found(several) == ["x1"]
 
 
 def test_a_cluster_with_a_face_that_is_never_the_person_is_not_proposed_as_a_whole(several: Connection) -> None:
