@@ -5,6 +5,9 @@ mistakes: the face that `facestream next` returns, the oldest face of the larges
 random face. After each decision it counts the faces, of people with two photos or more, whose hard or soft label is
 right. It uses the index, the clustering and the catalogue (a real PostgreSQL) of the system. Then it measures the time
 of one label in a cluster of 20,000 faces, and from `labels` to `assignments` with a real broker and 50,000 faces.
+
+With `--reliability` it only counts how often soft labels are right, compared with their probabilities
+(benchmarks/reliability.py): figures, and a diagram.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from rich.table import Table
 
 from benchmarks.archive import PUBLISHED_AT, Record, analysed, published
 from benchmarks.label_speed import Speed, one_cluster, through_kafka
+from benchmarks.reliability import Bin, Reliability, bins_of, clustered, plot, reliability_of, show, soft_labels
 from catalogue import suggestions, writer
 from catalogue.connection import connect
 from clustering.clustering import Clustering, ClusteringInput, Delta, Parameters
@@ -38,9 +42,11 @@ from schemas.decisions import FaceNamed
 from schemas.defaults import EPS
 from schemas.neighbours import NeighboursFound
 from schemas.topics import topic_of
-from settings import Settings
+from settings import ClusteringSettings, Settings
 
-_EMBEDDINGS = Path(__file__).parents[2] / "shared" / "data" / "embeddings" / "lfw_dev.npz"
+_FOLDER = Path(__file__).parents[2] / "shared" / "data" / "embeddings"
+_EMBEDDINGS = _FOLDER / "lfw_dev.npz"
+_RELIABILITY = [_EMBEDDINGS, _FOLDER / "lfw_dev_faded.npz"]
 _FACES = 2838
 _GOALS = (0.8, 0.9, 0.95)
 # Points drawn of a curve, each as the first letter of its archivist.
@@ -181,8 +187,15 @@ def main() -> None:
     parser.add_argument("--embeddings", type=Path, default=_EMBEDDINGS, help="an .npz with E (vectors) and F (files)")
     parser.add_argument("--eps", type=float, nargs="+", default=[EPS, 0.42])
     parser.add_argument("--quick", action="store_true", help="one eps, 300 decisions, 5,000 faces: under a minute")
+    parser.add_argument(
+        "--reliability", type=Path, nargs="*", metavar="SET", help="only the reliability of soft labels, on these sets"
+    )
+    parser.add_argument("--plot", type=Path, metavar="PNG", help="write the diagram of the reliability as an image")
     parser.add_argument("--json", action="store_true", help="print JSON, one row per line")
     arguments = parser.parse_args()
+    if arguments.reliability is not None or arguments.plot is not None:
+        _reliability(arguments.reliability or _RELIABILITY, arguments.plot, as_json=arguments.json)
+        return
     rows: list[Names | Speed] = []
     curves: dict[str, list[float]] = {}
 
@@ -216,6 +229,24 @@ def main() -> None:
         add(through_kafka(5_000 if arguments.quick else 50_000, Path(folder)))
     if not arguments.json:
         _print(rows, curves)
+
+
+def _reliability(paths: Sequence[Path], image: Path | None, *, as_json: bool) -> None:
+    """Measure and print how reliable soft labels are on these sets."""
+    rows: list[Reliability] = []
+    bins: list[Bin] = []
+    for path in paths:
+        one, clustering = clustered(path, ClusteringSettings(), Console(stderr=True))
+        labels = list(soft_labels(one, clustering))
+        rows += [reliability_of(it) for it in labels]
+        bins += bins_of(labels)
+    if as_json:
+        for line in (*map(asdict, rows), *map(asdict, bins)):
+            print(json.dumps(line))
+    else:
+        show(rows, bins, Console(width=150))
+    if image is not None:
+        plot(bins, image)
 
 
 def _print(rows: Sequence[Names | Speed], curves: dict[str, list[float]]) -> None:

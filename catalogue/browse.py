@@ -13,6 +13,7 @@ from typing import Literal, LiteralString
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from catalogue.suggestions import SETTLED
 from schemas.scans import Box
 
 ClusterFilter = Literal["all", "unnamed", "named", "mixed"]
@@ -154,11 +155,11 @@ def labels_of_cluster(connection: Connection, cluster_id: str) -> dict[str, int]
 
 
 def unnamed_others(connection: Connection, cluster_id: str, face_id: str) -> int:
-    """How many other faces of a cluster have no hard label and no soft label of probability 1."""
+    """How many other faces of a cluster have no hard label and no soft label as probable as SETTLED."""
     row = connection.execute(
         "SELECT count(*) FROM assignments WHERE cluster_id = %s AND face_id <> %s AND hard_label IS NULL "
-        "AND coalesce(probability, 0) < 1",
-        (cluster_id, face_id),
+        "AND coalesce(probability, 0) < %s",
+        (cluster_id, face_id, SETTLED),
     ).fetchone()
     return int(row[0]) if row else 0
 

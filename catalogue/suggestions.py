@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import LiteralString
 
 from psycopg import Connection
 from psycopg.rows import class_row
@@ -15,7 +16,43 @@ from psycopg.rows import class_row
 from catalogue.reader import MOST_NEIGHBOURS, embedding_of, search_widely
 
 # A search takes some hundredths of a second, and people with hundreds of faces are those who are looked at most.
-_MOST_COMPARED = 16
+MOST_COMPARED = 16
+
+# A face with a soft label that is as probable as this is not asked for: there is more to gain elsewhere.
+SETTLED = 0.95
+
+# Parts of queries, with the parameters label_id, radius, compared and most. LABELLED: the faces with the hard label,
+# and those that are not proposed for it. ELSEWHERE: faces of other clusters near to some of the former.
+LABELLED: LiteralString = """
+    labelled AS MATERIALIZED (  -- the faces with the hard label
+        SELECT c.face_id, c.cluster_id, f.embedding
+        FROM face_catalogue c JOIN faces f USING (face_id, scan_id) WHERE c.label_id = %(label_id)s
+    ),
+    excluded AS MATERIALIZED (
+        SELECT face_id FROM rejections WHERE label_id = %(label_id)s
+        UNION
+        SELECT face_id FROM unsure WHERE label_id = %(label_id)s
+        UNION
+        SELECT p.other_face_id FROM labelled JOIN pairs p USING (face_id) WHERE p.kind = 'separated'
+    ),
+"""
+ELSEWHERE: LiteralString = """
+    compared AS (SELECT * FROM labelled ORDER BY md5(face_id) LIMIT %(compared)s),
+    elsewhere AS (
+        SELECT near.face_id, near.scan_id, NULL::double precision AS probability, min(distance) AS distance
+        FROM compared
+        CROSS JOIN LATERAL (
+            SELECT f.face_id, f.scan_id, f.embedding <-> compared.embedding AS distance FROM faces f
+            ORDER BY f.embedding <-> compared.embedding LIMIT %(most)s
+        ) near
+        JOIN face_catalogue c ON c.face_id = near.face_id AND c.scan_id = near.scan_id
+        -- What is not a face has no role.
+        WHERE distance <= %(radius)s AND c.label_id IS NULL AND c.role IS NOT NULL
+        AND NOT EXISTS (SELECT FROM labelled l WHERE l.cluster_id = c.cluster_id)
+        AND near.face_id NOT IN (SELECT face_id FROM excluded)
+        GROUP BY 1, 2
+    )
+"""
 
 
 @dataclass(frozen=True)
@@ -62,8 +99,8 @@ class NextFace:
     """A face to name, because that would settle other faces of its cluster.
 
     size, named: the number of faces of the cluster, and of those with a hard label.
-    others: the number of other faces of the cluster that have no hard label and no soft label of probability 1.
-    unsettled: the sum of 1 - probability over the faces of the cluster without a hard label, this one included.
+    others: the number of other faces of the cluster that have no hard label and no soft label as probable as SETTLED.
+    unsettled: the sum of 1 - probability over all such faces of the cluster, this one included.
     """
 
     face_id: str
@@ -132,17 +169,9 @@ def candidates(connection: Connection, label_id: str, radius: float, limit: int)
         search_widely(connection)
         return cursor.execute(
             """
-            WITH labelled AS MATERIALIZED (  -- the faces with the hard label
-                SELECT c.face_id, c.cluster_id, f.embedding
-                FROM face_catalogue c JOIN faces f USING (face_id, scan_id) WHERE c.label_id = %(label_id)s
-            ),
-            excluded AS MATERIALIZED (
-                SELECT face_id FROM rejections WHERE label_id = %(label_id)s
-                UNION
-                SELECT face_id FROM unsure WHERE label_id = %(label_id)s
-                UNION
-                SELECT p.other_face_id FROM labelled JOIN pairs p USING (face_id) WHERE p.kind = 'separated'
-            ),
+            WITH """
+            + LABELLED
+            + """
             likeliest AS (  -- more than `limit` where several have one probability: the distance decides then
                 SELECT face_id, scan_id, probability FROM suggestions
                 WHERE label_id = %(label_id)s AND cluster_id IN (SELECT cluster_id FROM labelled)
@@ -154,36 +183,25 @@ def candidates(connection: Connection, label_id: str, radius: float, limit: int)
                        (SELECT min(labelled.embedding <-> f.embedding) FROM labelled) AS distance
                 FROM likeliest JOIN faces f USING (face_id, scan_id)
             ),
-            compared AS (SELECT * FROM labelled ORDER BY md5(face_id) LIMIT %(compared)s),
-            elsewhere AS (
-                SELECT near.face_id, near.scan_id, NULL::double precision AS probability, min(distance) AS distance
-                FROM compared
-                CROSS JOIN LATERAL (
-                    SELECT f.face_id, f.scan_id, f.embedding <-> compared.embedding AS distance FROM faces f
-                    ORDER BY f.embedding <-> compared.embedding LIMIT %(most)s
-                ) near
-                JOIN face_catalogue c ON c.face_id = near.face_id AND c.scan_id = near.scan_id
-                -- What is not a face has no role.
-                WHERE distance <= %(radius)s AND c.label_id IS NULL AND c.role IS NOT NULL
-                AND NOT EXISTS (SELECT FROM labelled l WHERE l.cluster_id = c.cluster_id)
-                AND near.face_id NOT IN (SELECT face_id FROM excluded)
-                GROUP BY 1, 2
-            )
+            """
+            + ELSEWHERE
+            + """
             SELECT face_id, scan_id, c.uri, c.cluster_id, c.soft_label, candidate.probability, distance
             FROM (SELECT * FROM in_cluster UNION ALL SELECT * FROM elsewhere) candidate
             JOIN face_catalogue c USING (face_id, scan_id)
             ORDER BY candidate.probability DESC NULLS LAST, distance, face_id LIMIT %(limit)s
             """,
             {"label_id": label_id, "radius": radius, "limit": limit, "most": MOST_NEIGHBOURS}
-            | {"compared": _MOST_COMPARED},
+            | {"compared": MOST_COMPARED},
         ).fetchall()
 
 
 def next_faces(connection: Connection, limit: int, without: Collection[str] = ()) -> list[NextFace]:
     """One face to name in each of the `limit` least settled clusters, least settled cluster first.
 
-    A face without a hard label is unsettled by 1 - the probability of its soft label (1 without one), a cluster by the
-    sum over its faces. In each cluster the least settled face is returned; of several, the one nearest to the mean
+    A face without a hard label is unsettled by 1 - the probability of its soft label (1 without one), and settled from
+    SETTLED on; a cluster is unsettled by the sum over its faces, that is by the number of soft labels that are expected
+    to be wrong or missing. In each cluster the least settled face is returned; of several, the one nearest to the mean
     embedding of the cluster, then by id. A face is not asked for while somebody was not sure of its soft label a while
     ago. The clusters `without` are left out.
     """
@@ -192,7 +210,8 @@ def next_faces(connection: Connection, limit: int, without: Collection[str] = ()
             """
             WITH clustered AS (
                 SELECT c.face_id, c.scan_id, c.uri, c.cluster_id, c.label_id, u.face_id IS NULL AS is_asked,
-                       CASE WHEN c.label_id IS NULL THEN 1 - coalesce(probability, 0)::numeric ELSE 0 END AS uncertainty
+                       CASE WHEN c.label_id IS NULL AND coalesce(probability, 0) < %(settled)s
+                            THEN 1 - coalesce(probability, 0)::numeric ELSE 0 END AS uncertainty
                 FROM face_catalogue c LEFT JOIN unsure u ON u.face_id = c.face_id AND u.label_id = c.soft_label
                 WHERE cluster_id IS NOT NULL AND cluster_id <> ALL(%(without)s)
             ),
@@ -214,5 +233,5 @@ def next_faces(connection: Connection, limit: int, without: Collection[str] = ()
             SELECT face_id, scan_id, uri, cluster_id, size, named, others, uncertainty::double precision AS unsettled
             FROM chosen JOIN unsettled USING (cluster_id) ORDER BY uncertainty DESC, cluster_id
             """,
-            {"limit": limit, "without": list(without)},
+            {"limit": limit, "without": list(without), "settled": SETTLED},
         ).fetchall()

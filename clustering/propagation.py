@@ -7,9 +7,11 @@ with a name, one with that name first.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array, csr_array, diags_array
+from scipy.sparse import coo_array, csc_array, csr_array, diags_array
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
@@ -20,67 +22,61 @@ Probabilities = npt.NDArray[np.float64]
 # Of the residual, relative to the right-hand side: far below what is published (four digits).
 _TOLERANCE = 1e-10
 _MAX_STEPS = 60
+# Faces times names that are solved for together: some ten arrays of 32 MB.
+_AT_ONCE = 2**22
 
 
-def affinity(
-    count: int,
-    rows: npt.NDArray[np.integer],
-    columns: npt.NDArray[np.integer],
-    distances: npt.NDArray[np.float64],
-    must_links: npt.NDArray[np.integer],
-    eps: float,
-) -> csr_array:
-    """The kernel: exp(-2 d^2 / eps^2) for neighbours at distance d, and 1 for a must-link: shape (count, count).
+def affinity(distances: csr_array, must_links: Slots, eps: float) -> csr_array:
+    """The kernel: exp(-2 d^2 / eps^2) for neighbours at distance d, and 1 for a must-link: shape (n, n).
 
-    rows, columns, distances: shape (m,), each pair of neighbours in both directions. must_links: shape (l, 2), each
-    pair once. Two faces that are neighbours and have a must-link get the sum of both.
+    distances: shape (n, n), each pair of neighbours in both directions. must_links: shape (l, 2), each pair once. Two
+    faces that are neighbours and have a must-link get the sum of both.
 
     A Gaussian kernel, as in Zhu and Ghahramani 2002, with a standard deviation of eps / 2: at eps it is 0.135.
     """
-    near = np.exp(-2.0 * (distances / eps) ** 2)
-    rows = np.concatenate([rows, must_links[:, 0], must_links[:, 1]])
-    columns = np.concatenate([columns, must_links[:, 1], must_links[:, 0]])
-    values = np.concatenate([near, np.ones(2 * len(must_links))])
-    return csr_array(coo_array((values, (rows, columns)), (count, count)))
+    near = np.exp(-2.0 * (distances.data / eps) ** 2)
+    weights = csr_array((near, distances.indices, distances.indptr), shape=distances.shape)
+    if not len(must_links):
+        return weights
+    both = np.concatenate([must_links, must_links[:, ::-1]])
+    return csr_array(weights + coo_array((np.ones(len(both)), (both[:, 0], both[:, 1])), distances.shape).tocsr())
 
 
-def propagate(weights: csr_array, hard: Slots, rejected: Mask) -> Probabilities:
-    """The probability that a face has each name: float64, shape (n, k), from 0 to 1.
+def propagate(weights: csr_array, hard: Slots, rejected: csc_array) -> Iterator[Probabilities]:
+    """The probability that a face has each name, for some names at a time: float64, shape (n, b), from 0 to 1.
 
     weights: symmetric, shape (n, n), positive where two faces are similar. hard: shape (n,), the number of the name
-    that a face has, -1 where it has none. rejected: shape (n, k), the names that a face certainly does not have.
+    that a face has, -1 where it has none. rejected: bool, shape (n, k), the names that a face certainly does not have.
+    The arrays follow the order of the names, each as wide as _AT_ONCE allows, so memory does not grow with k.
 
     A face with a name has it with probability 1. A rejection ends a walk that looks for the rejected name, as another
     name would. So rows may sum to less than 1, and the rest is the probability of none of these names. A face from
-    which no walk leads to a name has only zeros. Cost: some products with the weights.
+    which no walk leads to a name has only zeros. Cost: some products with the weights for each name.
     """
-    probabilities = np.zeros(rejected.shape, dtype=np.float64)
-    named = np.flatnonzero(hard >= 0)
-    probabilities[named, hard[named]] = 1.0
-    if rejected.shape[1] == 1 and not rejected.any():
-        # With one name and no rejection every walk that ends has met that name.
-        _, component = connected_components(weights, directed=False)
-        probabilities[np.isin(component, component[named]), 0] = 1.0
-        return probabilities
     # With W the weights, D their row sums, u the unnamed and l the named faces: (D_uu - W_uu) f_u = W_ul f_l.
     unnamed = np.flatnonzero(hard < 0)
     rows = weights[unnamed]
-    between, towards = rows[:, unnamed], rows @ probabilities
-    degrees, is_open = np.asarray(rows.sum(axis=1), dtype=np.float64), ~rejected[unnamed]
-    solution, unsolved = _by_conjugate_gradients(between, degrees, towards, is_open)
-    for name in unsolved:
-        solution[:, name] = _by_elimination(between, degrees, towards[:, name], is_open[:, name])
-    probabilities[unnamed] = np.clip(solution, 0.0, 1.0)
-    return probabilities
+    between, degrees = rows[:, unnamed], np.asarray(rows.sum(axis=1), dtype=np.float64)
+    count, width = rejected.shape[1], max(1, _AT_ONCE // max(1, len(hard)))
+    for first in range(0, count, width):
+        names = np.arange(first, min(first + width, count))
+        probabilities = (hard[:, None] == names).astype(np.float64)
+        is_open = ~rejected[:, names].toarray()[unnamed]
+        towards = rows @ probabilities
+        solution, unsolved = _by_conjugate_gradients(between, degrees, towards, is_open)
+        for name in unsolved:
+            solution[:, name] = _by_elimination(between, degrees, towards[:, name], is_open[:, name])
+        probabilities[unnamed] = np.clip(solution, 0.0, 1.0)
+        yield probabilities
 
 
 def _by_conjugate_gradients(
     between: csr_array, degrees: Probabilities, towards: Probabilities, is_open: Mask
 ) -> tuple[Probabilities, list[int]]:
-    """Solve for all names at once, each on the faces that do not reject it. Returns the names not solved yet, too.
+    """Solve for some names at once, each on the faces that do not reject it. Returns the names not solved yet, too.
 
-    Conjugate gradients, preconditioned with the diagonal. Dot
-    products are numpy's own: BLAS would spread them over threads, which takes longer than vectors of this size do.
+    Conjugate gradients, preconditioned with the diagonal. Dot products are numpy's own: BLAS would spread them over
+    threads, which takes longer than vectors of this size do.
     """
     scale = np.where(degrees > 0, degrees, 1.0)[:, None]
     solution = np.zeros_like(towards)

@@ -204,6 +204,8 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "is-this": ("Is this {name}?", "Kas see on {name}?"),
     "yes": ("Yes", "Jah"),
     "no": ("No", "Ei"),
+    "clusters-may-be": ("Clusters that may be {name}", "{name}, võimalikud rühmad"),
+    "up-to": ("up to {probability}", "kuni {probability}"),
     "their-faces": ("Faces of {name}", "{name}, näod"),
     "compare-with": ("Known faces of {name}", "{name}, teadaolevad näod"),
     "no-candidates": ("No face is left to ask about.", "Rohkem nägusid küsida ei ole."),

@@ -212,6 +212,8 @@ def assert_as_expected(
         assert it.soft_label == (it.distribution[0] if it.distribution else None)
         values = [suggestion.probability for suggestion in it.distribution]
         assert values == sorted(values, reverse=True)
+        # Each of them is rounded to four digits.
+        assert sum(values) <= 1 + 5e-5 * len(values)
     assert subscriber.assignments == ours
     sizes: dict[str, int] = {}
     for it in right.values():

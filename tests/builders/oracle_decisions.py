@@ -14,6 +14,10 @@ from schemas.clusters import Suggestion
 
 Cluster = int | None
 
+# How probable it is that neighbours at a distance are one person, by a logistic function: tests/clustering/conftest.py.
+MIDDLE, WIDTH = 2.0, 0.5
+_SUREST = 0.999
+
 
 @dataclass(frozen=True)
 class World:
@@ -92,7 +96,10 @@ def _divided(
 
 
 def labelled(world: World, clusters: Sequence[Cluster], decisions: Decisions, eps: float) -> dict[str, dict[str, Any]]:
-    """Hard and soft labels as fields of an assignment, by face id: where a random walk in the cluster ends."""
+    """Hard and soft labels as fields of an assignment, by face id.
+
+    Where a random walk in the cluster ends, times the probability of the best path to a face with a hard label.
+    """
     linked, _ = world.pairs(decisions)
     labels: dict[str, dict[str, Any]] = {}
     for cluster in set(clusters):
@@ -104,16 +111,21 @@ def labelled(world: World, clusters: Sequence[Cluster], decisions: Decisions, ep
         square = np.ix_(members, members)
         alike = np.where(world.near[square], np.exp(-2 * (np.minimum(world.distances[square], 99) / eps) ** 2), 0.0)
         np.fill_diagonal(alike, 0)
+        lengths = np.minimum(world.distances[square], 99)
+        one_person = np.where(world.near[square], _SUREST / (1 + np.exp((lengths - MIDDLE) / WIDTH)), 0.0)
         for i, j in linked:
             if i in members and j in members:
                 a, b = members.index(i), members.index(j)
                 alike[a, b] += 1
                 alike[b, a] += 1
+                one_person[a, b] = one_person[b, a] = 1.0
         names = sorted({it.hard for it in known if it.hard is not None})
         chances = {name: _chances(alike, [it.hard for it in known], name, [name in it.rejected for it in known])
                    for name in names}  # fmt: skip
+        nobody = [bool(names) and set(names) <= it.rejected for it in known]
+        certainty = _certainty(one_person, [it.hard is not None for it in known], nobody)
         for position, (i, it) in enumerate(zip(members, known, strict=True)):
-            likely = [(-round(float(chances[name][position]), 4), name) for name in names]
+            likely = [(-round(float(chances[name][position] * certainty[position]), 4), name) for name in names]
             proposed = tuple(Suggestion(label_id=name, probability=-value) for value, name in sorted(likely) if value)
             proposed = () if it.hard is not None else proposed
             labels[world.ids[i]] = {
@@ -134,3 +146,12 @@ def _chances(
     for _ in range(25):
         walk = walk @ walk
     return np.asarray(walk[:, [it == name for it in hard]].sum(axis=1))
+
+
+def _certainty(one_person: npt.NDArray[np.float64], named: list[bool], nobody: list[bool]) -> npt.NDArray[np.float64]:
+    """The largest product of probabilities along a path to a named face that leads through nobody else."""
+    best = np.array(named, dtype=float)
+    for _ in named:
+        on_the_way = np.where(nobody, 0.0, best)
+        best = np.maximum(best, (one_person * on_the_way).max(axis=1, initial=0))
+    return best

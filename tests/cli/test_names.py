@@ -98,6 +98,19 @@ def test_candidates_are_found_by_name_or_label_id_best_first(facestream: Facestr
     assert [row["face_id"] for row in facestream("candidates", "grace", "--limit", 1, "--json").json_lines()] == ["g2"]
 
 
+def test_where_a_name_reaches_several_clusters_each_is_proposed_as_a_whole(
+    facestream: Facestream, write: WriteMessages
+) -> None:
+    write("assignments", assigned("n1", "album/1.jpg", "x1"))
+    printed = facestream("candidates", "grace hopper").out
+    assert "Clusters that may be Grace Hopper" in printed
+    assert "Faces that may be Grace Hopper" in printed
+    *faces, first, second = facestream("candidates", "grace hopper", "--json").json_lines()
+    assert ["faces" in row for row in faces] == [False, False, False]
+    assert (first["cluster_id"], first["faces"], first["probability"], first["face_id"]) == ("g1", 1, 0.75, "g2")
+    assert (second["cluster_id"], second["faces"], second["probability"], second["face_id"]) == ("x1", 2, None, "n1")
+
+
 def test_the_face_to_name_next_is_of_the_least_settled_cluster(facestream: Facestream) -> None:
     assert facestream("next").table_rows() == [
         ["x1", "0", "1", "0", "album/1.jpg"],

@@ -7,9 +7,10 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array, csr_array
 from sklearn.semi_supervised import LabelPropagation
 
+from clustering import propagation
 from clustering.columns.arrays import Slots
 from clustering.propagation import propagate
 
@@ -23,7 +24,11 @@ def affinity(points: Dense, eps: float) -> Dense:
 
 
 def spread(weights: Dense, hard: Slots, names: int) -> Dense:
-    return propagate(csr_array(weights), hard, np.zeros((len(hard), names), dtype=np.bool_))
+    return whole(weights, hard, np.zeros((len(hard), names), dtype=np.bool_))
+
+
+def whole(weights: Dense, hard: Slots, rejected: npt.NDArray[np.bool_]) -> Dense:
+    return np.hstack([np.empty((len(hard), 0)), *propagate(csr_array(weights), hard, csc_array(rejected))])
 
 
 @settings(max_examples=40, deadline=None)
@@ -67,17 +72,32 @@ def test_a_face_that_no_name_reaches_has_no_probabilities() -> None:
 def test_a_rejected_name_has_no_probability_there_and_less_around() -> None:
     rejected = np.zeros((4, 2), dtype=np.bool_)
     rejected[2, 0] = True
-    found = propagate(csr_array(chain(4)), np.array([0, -1, -1, 1]), rejected)
+    found = whole(chain(4), np.array([0, -1, -1, 1]), rejected)
     np.testing.assert_allclose(found[:, 0], [1, 0.5, 0, 0])
     np.testing.assert_allclose(found[:, 1], [0, 1 / 3, 2 / 3, 1])
 
 
 def test_where_the_only_name_is_rejected_nothing_is_suggested() -> None:
     rejected = np.array([[False], [True], [False]])
-    found = propagate(csr_array(chain(3)), np.array([0, -1, -1]), rejected)
+    found = whole(chain(3), np.array([0, -1, -1]), rejected)
     assert found.ravel().tolist() == [1, 0, 0]
 
 
 @pytest.mark.parametrize("names", [0, 1])
 def test_without_faces_or_names_there_is_nothing(names: int) -> None:
-    assert propagate(csr_array((0, 0)), np.empty(0, dtype=np.int64), np.empty((0, names), bool)).shape == (0, names)
+    assert spread(np.empty((0, 0)), np.empty(0, dtype=np.int64), names).shape == (0, names)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3])
+def test_names_that_are_solved_a_few_at_a_time_have_the_probabilities_of_all_at_once(
+    monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    rng = np.random.default_rng(0)
+    weights = affinity(rng.uniform(0, 1, (40, 2)), eps=0.4)
+    hard, rejected = np.full(40, -1), rng.random((40, 5)) < 0.1
+    hard[:5] = np.arange(5)
+    at_once = whole(weights, hard, rejected)
+    monkeypatch.setattr(propagation, "_AT_ONCE", 40 * columns)
+    parts = list(propagate(csr_array(weights), hard, csc_array(rejected)))
+    assert max(part.shape[1] for part in parts) == columns
+    np.testing.assert_allclose(np.hstack(parts), at_once, atol=1e-9)

@@ -9,6 +9,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from clustering import labelling
+from clustering.certainty import CALIBRATED, Curve, Probabilities, along_best_paths
 from clustering.clustering import (
     Clustering,
     ClusteringInput,
@@ -18,13 +19,13 @@ from clustering.clustering import (
     Parameters,
 )
 from clustering.columns.arrays import Mask, Slots
-from clustering.propagation import Probabilities, propagate
 from schemas.clusters import Change, Role
 from schemas.decisions import Decision, NameRejected
 from schemas.neighbours import NeighboursFound
 from tests.builders.decisions import a_decision, linked, named, separated, undone
 from tests.builders.neighbours import Edge, record
 from tests.builders.oracle import assigned, probabilities
+from tests.builders.oracle_decisions import MIDDLE, WIDTH
 
 
 def face(face_id: str, analysis: int, *edges: Edge, minute: int | None = None) -> NeighboursFound:
@@ -45,6 +46,11 @@ def log(delta: Delta) -> list[tuple[str, Change, int]]:
     return [(it.cluster_id, it.change, it.size) for it in delta.changes]
 
 
+def one_person(distance: float) -> float:
+    """The probability that neighbours at this distance are one person."""
+    return float(Curve(MIDDLE, WIDTH)(np.array([distance]))[0])
+
+
 CHAIN: Sequence[ClusteringInput] = (
     face("a", 0),
     face("b", 1, ("a", 0, 0.2)),
@@ -57,8 +63,33 @@ def test_two_names_at_two_ends_of_a_cluster_divide_it() -> None:
     found = assigned(made(*CHAIN, named(1, "a", "grace"), named(2, "d", "eileen")))
     assert (found["a"].hard_label, found["a"].soft_label, found["a"].distribution) == ("grace", None, ())
     assert [it.soft_label.label_id for it in (found["b"], found["c"]) if it.soft_label] == ["grace", "eileen"]
-    assert sum(probabilities(found["b"]).values()) == pytest.approx(1)
+    # The rest is that b is not the person of a, its nearest named face.
+    assert sum(probabilities(found["b"]).values()) == pytest.approx(one_person(0.2), abs=1e-4)
     assert {it.cluster_id for it in found.values()} == {"a"}
+
+
+def test_with_one_name_a_face_is_less_probable_the_further_away_it_is_along_the_cluster() -> None:
+    found = assigned(made(*CHAIN, named(1, "a", "grace")))
+    expected = np.cumprod([one_person(distance) for distance in (0.2, 0.9, 0.2)])
+    assert [probabilities(found[face_id])["grace"] for face_id in "bcd"] == pytest.approx(expected, abs=1e-4)
+    assert found["a"].distribution == ()
+
+
+def test_a_soft_label_is_certain_where_an_archivist_linked_the_face_with_a_named_one_and_nowhere_else() -> None:
+    same = (face("x", 4, ("a", 0, 0.0)), face("y", 5), linked(1, "y", "a"))
+    found = assigned(made(*CHAIN, *same, named(2, "a", "grace")))
+    assert probabilities(found["y"]) == {"grace": 1.0}
+    assert max(probabilities(found[face_id])["grace"] for face_id in "bcdx") < 1
+
+
+def test_a_calibrated_distance_has_a_curve_of_its_own() -> None:
+    parameters = Parameters(eps=0.5, reference="some")
+    clustering = Clustering(parameters)
+    one, other = face("a", 0), face("b", 1, ("a", 0, 0.4))
+    clustering.apply([it.model_copy(update={"reference": "some"}) for it in (one, other)])
+    clustering.apply([named(1, "a", "grace")])
+    expected = float(CALIBRATED(np.array([0.4]))[0])
+    assert probabilities(assigned(clustering)["b"]) == {"grace": pytest.approx(expected, abs=1e-4)}
 
 
 def test_faces_of_a_cluster_without_a_name_have_no_suggestion() -> None:
@@ -71,7 +102,7 @@ def test_a_rejected_name_is_not_suggested_and_less_probable_beyond() -> None:
     found = assigned(made(*CHAIN, named(1, "a", "grace"), reject))
     assert found["c"].distribution == ()
     assert found["d"].distribution == ()
-    assert probabilities(found["b"])["grace"] == pytest.approx(0.8235, abs=1e-4)
+    assert probabilities(found["b"])["grace"] == pytest.approx(0.8235 * one_person(0.2), abs=1e-4)
 
 
 def test_a_separation_cuts_a_cluster_where_it_is_least_similar_and_its_undo_mends_it() -> None:
@@ -118,7 +149,8 @@ def test_the_tombstone_of_the_only_decision_ends_what_it_did(decision: Decision,
 
 def test_a_name_reaches_over_a_link() -> None:
     clustering = made(*CHAIN, face("x", 4), linked(1, "d", "x"), named(2, "x", "grace"))
-    assert probabilities(assigned(clustering)["a"]) == {"grace": 1.0}
+    assert probabilities(assigned(clustering)["a"]).keys() == {"grace"}
+    assert probabilities(assigned(clustering)["d"]) == {"grace": 1.0}
 
 
 def test_between_a_separation_and_a_chain_of_links_the_separation_wins_and_the_earlier_link() -> None:
@@ -163,13 +195,13 @@ def test_a_border_joins_the_nearest_core_that_it_may_and_no_second_one() -> None
 def test_when_a_named_border_leaves_for_another_cluster_the_suggestions_it_made_end() -> None:
     four = [face(f"p{i}", i, *((f"p{j}", j, 0.5) for j in range(i))) for i in range(4)]
     clustering = made(*four, face("x", 4, ("p0", 0, 0.9)), named(1, "x", "grace"), min_samples=4)
-    assert probabilities(assigned(clustering)["p1"]) == {"grace": 1.0}
+    assert probabilities(assigned(clustering)["p1"]).keys() == {"grace"}
     others = [face(f"q{i}", 5 + i, *((f"q{j}", 5 + j, 0.5) for j in range(i))) for i in range(3)]
     clustering.apply([*others, face("q3", 8, *((f"q{j}", 5 + j, 0.5) for j in range(3)), ("x", 4, 0.1))])
     found = assigned(clustering)
     assert found["x"].cluster_id == found["q0"].cluster_id
     assert found["p1"].soft_label is None
-    assert probabilities(found["q0"]) == {"grace": 1.0}
+    assert probabilities(found["q0"]).keys() == {"grace"}
 
 
 def test_a_fuller_record_moves_the_probabilities() -> None:
@@ -183,7 +215,7 @@ def test_a_fuller_record_moves_the_probabilities() -> None:
 def test_a_face_that_was_named_twice_carries_the_last_name_and_suggests_it() -> None:
     clustering = made(*CHAIN, named(2, "a", "grace"), named(1, "a", "eileen"))
     assert assigned(clustering)["a"].hard_label == "grace"
-    assert probabilities(assigned(clustering)["d"]) == {"grace": 1.0}
+    assert probabilities(assigned(clustering)["d"]).keys() == {"grace"}
 
 
 @pytest.mark.slow
@@ -191,11 +223,11 @@ def test_a_changed_label_touches_no_other_cluster_among_fifty_thousand_faces(mon
     """2,500 people of 20 faces; some have a name already, the one that is named here too."""
     looked_at: list[int] = []
 
-    def counted(weights: csr_array, hard: Slots, rejected: Mask) -> Probabilities:
-        looked_at.append(len(hard))
-        return propagate(weights, hard, rejected)
+    def counted(edges: csr_array, named: Slots, closed: Mask) -> Probabilities:
+        looked_at.append(len(closed))
+        return along_best_paths(edges, named, closed)
 
-    monkeypatch.setattr(labelling, "propagate", counted)
+    monkeypatch.setattr(labelling, "along_best_paths", counted)
     clustering = Clustering(Parameters(eps=1.0))
     rng = np.random.default_rng(0)
     for start in range(0, 50_000, 1000):

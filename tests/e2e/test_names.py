@@ -82,10 +82,12 @@ def test_a_few_decisions_name_everybody_and_taking_them_back_leaves_no_trace(arc
         ("John Simm", 1, 10),
     ]
     (shown,) = archivist.ask("show", savage[1])
-    assert (shown["soft_label"]["name"], shown["soft_label"]["probability"]) == ("John Savage", 1.0)
+    assert shown["soft_label"]["name"] == "John Savage"
+    assert 0.5 < shown["soft_label"]["probability"] < 1
     assert {row["face_id"] for row in archivist.ask("candidates", "john savage", "--limit", 10)} == set(savage[1:])
     nearest, *_ = archivist.ask("suggest", simm[1])
-    assert (nearest["name"], nearest["probability"], nearest["hard"]) == ("John Simm", 1.0, 1)
+    assert (nearest["name"], nearest["hard"]) == ("John Simm", 1)
+    assert 0.5 < nearest["probability"] < 1
     assert archivist.ask("next", "--limit", 1)[0]["face_id"] in schneider
 
     # Linked faces are in one cluster, and have one name.

@@ -31,6 +31,17 @@ def asked(page: Page) -> str:
     return str(question.get_attribute("data-question")) if question.count() else ""
 
 
+@pytest.mark.usefixtures("archive_of_one")
+def test_a_cluster_that_may_be_the_person_is_proposed_as_a_whole(new_page: NewPage) -> None:
+    page = new_page("/person/grace-hopper")
+    expect(page.get_by_role("heading", name="Clusters that may be Grace Hopper")).to_be_visible()
+    card = page.locator("a.card")
+    expect(card).to_contain_text("20 faces")
+    expect(card).to_contain_text("nobody named yet")
+    card.click()
+    expect(page.locator("[data-page=cluster]")).to_be_visible()
+
+
 def test_twenty_questions_are_answered_with_twenty_keys(archive_of_one: DeskArchive, new_page: NewPage) -> None:
     page = new_page("/person/grace-hopper")
     keys = PressedKeys(page)

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from catalogue import browse, suggestions
 from catalogue.browse import LabelCounts
+from catalogue.candidate_clusters import candidate_clusters
 from decisions.holding import Decisions
 from decisions.identities import Person
 from decisions.people import find_people
@@ -26,6 +27,7 @@ _QUESTIONS = 20
 # Candidates read for them: some may be decided by now, or be on the page already.
 _CANDIDATES = 80
 _MOST_PEOPLE = 300
+_MOST_CLUSTERS = 12
 _OPTIONS = 7
 
 
@@ -85,7 +87,7 @@ def options(request: Request) -> Response:
 
 
 def person_page(request: Request) -> Response:
-    """A person: questions about further faces, their faces from `first` on, and what can be done with the person."""
+    """A person: questions about further faces and clusters, their faces from `first` on, and what can be done."""
     desk = desk_of(request)
     label_id = request.path_params["label_id"]
     first = number(request, "first")
@@ -99,6 +101,7 @@ def person_page(request: Request) -> Response:
         tiles = browse.faces_of_person(connection, label_id, MOST_TILES, first)
         count = browse.count_of_person(connection, label_id)
         candidates = _read_candidates(connection, desk, label_id)
+        clusters = candidate_clusters(connection, label_id, desk.settings.clustering.eps_max, _MOST_CLUSTERS)
     with desk.writer.reading() as decisions:
         shown = [tile for tile in as_decided(decisions, tiles) if tile.label_id == label_id]
         return page(
@@ -111,6 +114,7 @@ def person_page(request: Request) -> Response:
             tiles=shown,
             belief=person_as_believed(decisions, label_id),
             questions=_questions(decisions, candidates, label_id, ()),
+            clusters=clusters,
         )
 
 
