@@ -113,8 +113,7 @@ def counts(connection: Connection) -> Counts:
                  WHERE EXISTS (SELECT FROM dead_letters d WHERE d.topic = 'scans' AND d.key = s.scan_id)
                  AND NOT EXISTS (SELECT FROM analyses a WHERE a.scan_id = s.scan_id)) AS dead_scans,
                 (SELECT count(*) FROM faces) AS faces,
-                (SELECT count(*) FROM (SELECT DISTINCT cluster_id FROM assignments
-                                       WHERE cluster_id IS NOT NULL) c) AS clusters,
+                (SELECT count(*) FROM cluster_totals) AS clusters,
                 (SELECT count(*) FROM assignments WHERE role = 'noise') AS noise,
                 (SELECT count(*) FROM assignments WHERE hard_label IS NOT NULL) AS named,
                 (SELECT count(*) FROM dead_letters) AS dead_letters
@@ -271,7 +270,11 @@ def search_widely(connection: Connection) -> None:
 def scan(connection: Connection, scan_id: str) -> ScanPublished | None:
     """A scan as it was published, but without kept faces; None where there is none of this id."""
     with connection.cursor(row_factory=class_row(ScanPublished)) as cursor:
-        return cursor.execute("SELECT * FROM scans WHERE scan_id = %s", (scan_id,)).fetchone()
+        return cursor.execute(
+            "SELECT scan_id, uri, sha256, media_type, collection, page, metadata, published_at FROM scans "
+            "WHERE scan_id = %s",
+            (scan_id,),
+        ).fetchone()
 
 
 def current_cluster(connection: Connection, cluster_id: str) -> str | None:

@@ -187,20 +187,42 @@ def next_faces(connection: Connection, limit: int, without: Collection[str] = ()
     embedding of the cluster, then by id. A face is not asked for while somebody was not sure of its soft label a while
     ago. The clusters `without` are left out.
     """
+    most = limit
+    while True:
+        faces, bounds, least = _next_of(connection, most, without)
+        # What the totals say of a cluster is at least what its faces are unsettled by: they may still have the faces of
+        # a scan that was withdrawn a moment ago, and those that are not asked for.
+        if bounds < most or (len(faces) >= limit and faces[limit - 1].unsettled >= least):
+            return faces[:limit]
+        most *= 4
+
+
+def _next_of(connection: Connection, most: int, without: Collection[str]) -> tuple[list[NextFace], int, float]:
+    """The faces of `next_faces` in the `most` clusters that are least settled by their totals.
+
+    With the number of these clusters, and the uncertainty of the most settled one by its total.
+    """
+    totals = connection.execute(
+        """
+        SELECT cluster_id, uncertainty FROM cluster_totals WHERE uncertainty > 0 AND cluster_id <> ALL(%s)
+        ORDER BY uncertainty DESC, cluster_id LIMIT %s
+        """,
+        (list(without), most),
+    ).fetchall()
+    cluster_ids = [cluster_id for cluster_id, _ in totals]
     with connection.cursor(row_factory=class_row(NextFace)) as cursor:
-        return cursor.execute(
+        faces = cursor.execute(
             """
-            WITH clustered AS (
+            WITH clustered AS MATERIALIZED (
                 SELECT c.face_id, c.scan_id, c.uri, c.cluster_id, c.label_id, u.face_id IS NULL AS is_asked,
-                       CASE WHEN c.label_id IS NULL THEN 1 - coalesce(probability, 0)::numeric ELSE 0 END AS uncertainty
+                       uncertainty_of(c.label_id, c.probability) AS uncertainty
                 FROM face_catalogue c LEFT JOIN unsure u ON u.face_id = c.face_id AND u.label_id = c.soft_label
-                WHERE cluster_id IS NOT NULL AND cluster_id <> ALL(%(without)s)
+                WHERE cluster_id = ANY(%s)
             ),
             unsettled AS (
                 SELECT cluster_id, count(*) AS size, count(label_id) AS named, sum(uncertainty) AS uncertainty,
                        count(*) FILTER (WHERE uncertainty > 0) - 1 AS others
                 FROM clustered GROUP BY cluster_id HAVING sum(uncertainty) FILTER (WHERE is_asked) > 0
-                ORDER BY uncertainty DESC, cluster_id LIMIT %(limit)s
             ),
             members AS (
                 SELECT c.*, f.embedding, avg(f.embedding) OVER (PARTITION BY cluster_id) AS mean
@@ -214,5 +236,6 @@ def next_faces(connection: Connection, limit: int, without: Collection[str] = ()
             SELECT face_id, scan_id, uri, cluster_id, size, named, others, uncertainty::double precision AS unsettled
             FROM chosen JOIN unsettled USING (cluster_id) ORDER BY uncertainty DESC, cluster_id
             """,
-            {"limit": limit, "without": list(without)},
+            (cluster_ids,),
         ).fetchall()
+    return faces, len(totals), float(totals[-1][1]) if totals else 0.0

@@ -75,7 +75,7 @@ def test_columns_that_were_added_to_this_version_are_added_where_they_are_missin
 def test_a_catalogue_of_another_version_is_refused(database: DatabaseSettings, bare: Connection) -> None:
     connect(database).close()
     bare.execute("UPDATE catalogue_version SET version = 99")
-    with pytest.raises(CatalogueError, match=r"version 99, this program needs version 3.*give it an empty database"):
+    with pytest.raises(CatalogueError, match=r"version 99, this program needs version 4.*give it an empty database"):
         connect(database)
 
 

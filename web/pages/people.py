@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -63,10 +63,11 @@ def people_page(request: Request) -> Response:
 
 def listed_people(desk: Desk, people: Sequence[Person]) -> list[ListedPerson]:
     """People with the counts of their faces."""
-    counts = desk.kept.get("labels", lambda: _counts(desk), oldest_s=10.0)
-    none = LabelCounts("", 0, 0, "")
+    label_ids = [person.label_id for person in people]
+    counts = {it.label_id: it for it in desk.read(lambda connection: browse.label_counts(connection, label_ids))}
+    none = LabelCounts("", 0, 0, None)
     return [
-        ListedPerson(it.label_id, it.name, it.authority, count.hard, count.soft, count.face_id or None)
+        ListedPerson(it.label_id, it.name, it.authority, count.hard, count.soft, count.face_id)
         for it in people
         for count in [counts.get(it.label_id, none)]
     ]
@@ -150,10 +151,6 @@ def _is_open(decisions: Decisions, face_id: str, label_id: str) -> bool:
     """Whether nothing was decided that the candidates may not know of yet."""
     labels = decisions.labels(face_id)
     return labels.hard is None and not labels.not_a_face and label_id not in labels.rejected
-
-
-def _counts(desk: Desk) -> Mapping[str, LabelCounts]:
-    return {count.label_id: count for count in desk.read(browse.label_counts)}
 
 
 def _by_name(person: Person) -> tuple[str, str]:
