@@ -135,17 +135,18 @@ def _check_contradictions(decisions: Decisions, decision: Decision, subject: Dec
     face_ids = set(subject.face_ids)
     if isinstance(subject, PersonDecision):
         face_ids |= _constrained_faces(decisions, subject)
-        with _temporarily_applied(decisions, decision):
-            face_ids |= _constrained_faces(decisions, subject)
-    contradictions_before = contradictions(decisions, face_ids)
     with _temporarily_applied(decisions, decision):
+        if isinstance(subject, PersonDecision):
+            face_ids |= _constrained_faces(decisions, subject)
         if not ends_subject and decisions.holds(subject) and not _takes_effect(decisions, subject):
             superseding = _superseding(decisions, subject)
             if superseding is not None:
                 raise conflict([superseding])
-        # Contradictions that were there before do not keep anybody from deciding.
-        new = sorted(contradictions(decisions, face_ids) - contradictions_before)
-        if new:
+        found = contradictions(decisions, face_ids)
+    # Contradictions that were there before do not keep anybody from deciding.
+    new = sorted(found - contradictions(decisions, face_ids)) if found else []
+    if new:
+        with _temporarily_applied(decisions, decision):
             raise conflict(evidence(decisions, new[0]))
 
 

@@ -7,11 +7,11 @@ whatever the order they are applied in. `conflicts` checks a new decision agains
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from decisions.identities import Identities, Order, Person
+from decisions.identities import Identities, KnownLabels, Order, Person
 from schemas.decisions import (
     Decision,
     DecisionUndone,
@@ -28,6 +28,8 @@ from schemas.decisions import (
 __all__ = ["DecisionDeleted", "Decisions", "FaceLabels", "Order", "Person"]
 
 Value = TypeVar("Value")
+
+_ABOUT_FACES = (FaceDecision, PairDecision)
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Decisions:
         # By the decisions about people alone: namings are many. The names are computed when they are asked for.
         self._identities = Identities()
         self._person_by_id: dict[str, Person | None] = {}
+        self._people: dict[str, Person] | None = None
         # What holds, by face id. A face is missing where nothing holds.
         self._labels: dict[str, FaceLabels] = {}
         self._linked: dict[str, dict[str, Order]] = {}
@@ -103,6 +106,7 @@ class Decisions:
                 changed |= self._add(event)
         face_ids = {face_id for decision in changed for face_id in decision.face_ids}
         face_ids |= self._update_people(changed)
+        self._people = None
         for face_id in face_ids:
             self._update_face(face_id)
         return face_ids
@@ -184,14 +188,20 @@ class Decisions:
             self._person_by_id[person_id] = Identities(holding).person(person_id)
         return self._person_by_id[person_id]
 
-    def people(self) -> dict[str, Person]:
+    def people(self) -> Mapping[str, Person]:
         """The people named in decisions that hold, by label id. A label id that was merged into another is left out."""
-        return {label_id: person for label_id, person in self.known_labels().items() if label_id == person.label_id}
+        if self._people is None:
+            known = self.known_labels()
+            self._people = {label_id: person for label_id, person in known.items() if label_id == person.label_id}
+        return self._people
 
-    def known_labels(self) -> dict[str, Person]:
+    def known_labels(self) -> Mapping[str, Person]:
         """Every label id that stands for somebody, with the person: the people, and those merged into them."""
-        people = ((label_id, self.person(label_id)) for label_id in list(self._ids_of_label))
-        return {label_id: person for label_id, person in people if person is not None}
+        return KnownLabels(self._ids_of_label.keys(), self.person)
+
+    def newest(self) -> Iterator[Decision]:
+        """All decisions, undone ones and undos included, those that were read last first."""
+        return reversed(self._by_id.values())
 
     def count(self, decision: Decision) -> bool:
         """Whether no removal of a person ends what a decision says. Whether it holds is another question."""
@@ -300,9 +310,11 @@ class Decisions:
         return sorted(collected.values(), key=lambda decision: decision.order)
 
     def _holding_decisions(self, face_id: str) -> Iterator[FaceDecision | PairDecision]:
-        decisions = (self._by_id[decision_id] for decision_id in self._ids_of_face[face_id])
-        for decision in sorted(decisions, key=lambda decision: decision.order):
-            if isinstance(decision, FaceDecision | PairDecision) and self.holds(decision):
+        decisions = [self._by_id[decision_id] for decision_id in self._ids_of_face[face_id]]
+        if len(decisions) > 1:
+            decisions.sort(key=lambda decision: decision.order)
+        for decision in decisions:
+            if isinstance(decision, _ABOUT_FACES) and self.holds(decision):
                 yield decision
 
 

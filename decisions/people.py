@@ -9,6 +9,7 @@ import re
 import shlex
 import unicodedata
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import count
 
 from decisions.identities import Person
@@ -128,6 +129,8 @@ def _people_called(name: str, people: Iterable[Person]) -> list[Person]:
     return [called[label_id] for label_id in sorted(called)]
 
 
+# A name is looked for among those of all people, with every letter that somebody types.
+@lru_cache(maxsize=1 << 18)
 def _folded(name: str) -> str:
     # Normalized last: folding may leave a text that is not in NFC.
     return unicodedata.normalize("NFC", " ".join(unicodedata.normalize("NFC", name).split()).casefold())
