@@ -121,11 +121,13 @@ def faces_of_cluster(connection: Connection, cluster_id: str, limit: int, offset
         "WITH members AS MATERIALIZED (SELECT "
         + _TILE
         + """ FROM face_catalogue WHERE cluster_id = %(cluster_id)s),
-        with_embedding AS MATERIALIZED (SELECT m.*, f.embedding FROM members m JOIN faces f USING (face_id, scan_id)),
-        middle AS (SELECT avg(embedding) AS mean FROM with_embedding)
+        with_embedding AS MATERIALIZED (SELECT m.*, f.embedding FROM members m JOIN faces f USING (face_id, scan_id))
         SELECT """
         + _TILE
-        + " FROM with_embedding, middle ORDER BY embedding <-> mean, face_id LIMIT %(limit)s OFFSET %(offset)s"
+        + """
+        FROM with_embedding ORDER BY embedding <-> (SELECT avg(embedding) FROM with_embedding), face_id
+        LIMIT %(limit)s OFFSET %(offset)s
+        """
     )
     with connection.cursor(row_factory=class_row(Tile)) as cursor:
         return cursor.execute(query, {"cluster_id": cluster_id, "limit": limit, "offset": offset}).fetchall()

@@ -7,8 +7,7 @@ check, the rules of `decisions.holding` and of the clustering settle which one t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 
 from decisions.contradictions import (
     contradictions,
@@ -19,7 +18,7 @@ from decisions.contradictions import (
     pair_decision,
     rejection,
 )
-from decisions.holding import DecisionDeleted, Decisions
+from decisions.holding import Decisions
 from decisions.wording import cite, describe
 from errors import UserError
 from schemas.decisions import (
@@ -135,7 +134,7 @@ def _check_contradictions(decisions: Decisions, decision: Decision, subject: Dec
     face_ids = set(subject.face_ids)
     if isinstance(subject, PersonDecision):
         face_ids |= _constrained_faces(decisions, subject)
-    with _temporarily_applied(decisions, decision):
+    with decisions.with_also(decision):
         if isinstance(subject, PersonDecision):
             face_ids |= _constrained_faces(decisions, subject)
         if not ends_subject and decisions.holds(subject) and not _takes_effect(decisions, subject):
@@ -146,17 +145,8 @@ def _check_contradictions(decisions: Decisions, decision: Decision, subject: Dec
     # Contradictions that were there before do not keep anybody from deciding.
     new = sorted(found - contradictions(decisions, face_ids)) if found else []
     if new:
-        with _temporarily_applied(decisions, decision):
+        with decisions.with_also(decision):
             raise conflict(evidence(decisions, new[0]))
-
-
-@contextmanager
-def _temporarily_applied(decisions: Decisions, decision: Decision) -> Iterator[None]:
-    decisions.apply([decision])
-    try:
-        yield
-    finally:
-        decisions.apply([DecisionDeleted(decision.decision_id)])
 
 
 def _already_holds(decisions: Decisions, decision: Decision) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -110,6 +111,18 @@ class Decisions:
         for face_id in face_ids:
             self._update_face(face_id)
         return face_ids
+
+    @contextmanager
+    def with_also(self, decision: Decision) -> Iterator[None]:
+        """Within the context there is this decision as well, which is new; afterwards all is as before."""
+        person_ids = {self._identities.person_of(label_id) for label_id in decision.label_ids}
+        known = {it: self._person_by_id[it] for it in person_ids if it in self._person_by_id}
+        self.apply([decision])
+        try:
+            yield
+        finally:
+            self.apply([DecisionDeleted(decision.decision_id)])
+            self._person_by_id |= known
 
     def labels(self, face_id: str) -> FaceLabels:
         """The labels of a face; empty where nothing holds."""
@@ -254,8 +267,10 @@ class Decisions:
         """
         label_ids = {label_id for decision in changed for label_id in decision.label_ids}
         if not any(isinstance(decision, PersonDecision) for decision in changed):
-            for label_id in label_ids:
-                self._person_by_id.pop(self._identities.person_of(label_id), None)
+            for decision in changed:
+                if not self._is_no_news(decision):
+                    for label_id in decision.label_ids:
+                        self._person_by_id.pop(self._identities.person_of(label_id), None)
             return set()
         about_people = (self._by_id[decision_id] for decision_id in self._ids_about_people)
         before, self._identities = self._identities, Identities(filter(self.holds, about_people))
@@ -266,6 +281,21 @@ class Decisions:
             self._person_by_id.pop(self._identities.person_of(label_id), None)
         decision_ids = {decision_id for label_id in moved for decision_id in self._ids_of_label.get(label_id, ())}
         return {face_id for decision_id in decision_ids for face_id in self._by_id[decision_id].face_ids}
+
+    def _is_no_news(self, decision: Decision) -> bool:
+        """Whether a person who is known is named once more as they are called: they are the same then.
+
+        A person with thousands of faces is computed from all these namings, and not again with each further one.
+        """
+        if not isinstance(decision, FaceNamed) or self._by_id.get(decision.decision_id) is not decision:
+            return False
+        known = self._person_by_id.get(self._identities.person_of(decision.label_id))
+        return (
+            known is not None
+            and known.name == decision.name
+            and (not decision.authority or decision.authority == known.authority)
+            and self.holds(decision)
+        )
 
     def _update_face(self, face_id: str) -> None:
         """Compute again what holds for a face, from all decisions about it."""
