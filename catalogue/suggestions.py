@@ -185,7 +185,7 @@ def next_faces(connection: Connection, limit: int, without: Collection[str] = ()
     A face without a hard label is unsettled by 1 - the probability of its soft label (1 without one), a cluster by the
     sum over its faces. In each cluster the least settled face is returned; of several, the one nearest to the mean
     embedding of the cluster, then by id. A face is not asked for while somebody was not sure of its soft label a while
-    ago. The clusters `without` are left out.
+    ago, or of anybody where it has none. The clusters `without` are left out.
     """
     most = limit
     while True:
@@ -214,10 +214,11 @@ def _next_of(connection: Connection, most: int, without: Collection[str]) -> tup
         faces = cursor.execute(
             """
             WITH clustered AS MATERIALIZED (
-                SELECT c.face_id, c.scan_id, c.uri, c.cluster_id, c.label_id, u.face_id IS NULL AS is_asked,
-                       uncertainty_of(c.label_id, c.probability) AS uncertainty
-                FROM face_catalogue c LEFT JOIN unsure u ON u.face_id = c.face_id AND u.label_id = c.soft_label
-                WHERE cluster_id = ANY(%s)
+                SELECT face_id, scan_id, uri, cluster_id, label_id,
+                       uncertainty_of(label_id, probability) AS uncertainty,
+                       NOT EXISTS (SELECT FROM unsure u WHERE u.face_id = c.face_id
+                                   AND u.label_id = coalesce(c.soft_label, u.label_id)) AS is_asked
+                FROM face_catalogue c WHERE cluster_id = ANY(%s)
             ),
             unsettled AS (
                 SELECT cluster_id, count(*) AS size, count(label_id) AS named, sum(uncertainty) AS uncertainty,

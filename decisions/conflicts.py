@@ -19,8 +19,8 @@ from decisions.contradictions import (
     rejection,
 )
 from decisions.holding import Decisions
+from decisions.refusals import Reason, Refusal
 from decisions.wording import cite, describe
-from errors import UserError
 from schemas.decisions import (
     Decision,
     DecisionUndone,
@@ -40,11 +40,13 @@ from schemas.decisions import (
 )
 
 
-class ConflictError(UserError):
+class ConflictError(Refusal):
     """A decision conflicts with `earlier` ones. The text names them and the commands that undo them."""
 
-    def __init__(self, message: str, decision: Decision, earlier: Sequence[Decision] = ()) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, decision: Decision, reason: Reason = "contradiction", earlier: Sequence[Decision] = ()
+    ) -> None:
+        super().__init__(message, reason)
         self.decision = decision
         self.earlier = tuple(earlier)
 
@@ -72,13 +74,14 @@ def check(decisions: Decisions, decision: Decision) -> None:
 def _check_undo(decisions: Decisions, decision: DecisionUndone) -> None:
     undone = decisions.get(decision.undone_decision_id)
     if undone is None:
-        raise ConflictError(f"there is no decision {decision.undone_decision_id}", decision)
+        raise ConflictError(f"there is no decision {decision.undone_decision_id}", decision, "no-decision")
     if not decisions.holds(undone):
         undo = next(undo for undo in decisions.undos(undone) if decisions.holds(undo))
         raise ConflictError(
             f"that was undone before: {cite(undo, decisions.known_labels())}; "
             f"to restore it: facestream undo {undo.decision_id}",
             decision,
+            "undone-before",
             [undo],
         )
 
@@ -125,7 +128,7 @@ def _check_contradictions(decisions: Decisions, decision: Decision, subject: Dec
         return ConflictError(
             f"{summary} conflicts with what was decided before: {citations}; to take that back first: {commands}",
             decision,
-            earlier,
+            earlier=earlier,
         )
 
     opposites = [] if ends_subject else _opposites(decisions, subject)
