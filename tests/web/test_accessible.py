@@ -40,12 +40,9 @@ _OPTIONS = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", 
 def small_archive(archive: DeskArchive, tmp_path_factory: pytest.TempPathFactory) -> DeskArchive:
     """Two people with a name and with faces that may be theirs; somebody was rejected, and a naming undone."""
     scans = tmp_path_factory.mktemp("small")
-    for person in range(2):
-        archive.publish(scans, person, 0, range(2))
-        archive.publish(scans, person, 1, range(3))
+    archive.publish_all(scans, [(person, half, range(2 + half)) for person in range(2) for half in range(2)])
     archive.wait_until_done()
-    archive.name("face-00-0-0", "Grace Hopper")
-    archive.name("face-01-0-0", "Õie Mägi")
+    archive.name_all({"face-00-0-0": "Grace Hopper", "face-01-0-0": "Õie Mägi"})
     archive.wait_until_done()
     return archive
 

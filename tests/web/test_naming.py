@@ -19,12 +19,9 @@ _PEOPLE = 10
 def archive_of_ten(archive: DeskArchive, tmp_path_factory: pytest.TempPathFactory) -> DeskArchive:
     """Ten people, each named in one cluster and unnamed in another, which looks like them."""
     scans = tmp_path_factory.mktemp("ten")
-    for person in range(_PEOPLE):
-        archive.publish(scans, person, 0, range(2))
-        archive.publish(scans, person, 1, range(2))
+    archive.publish_all(scans, [(person, half, range(2)) for person in range(_PEOPLE) for half in range(2)])
     archive.wait_until_done()
-    for person in range(_PEOPLE):
-        archive.name(f"face-{person:02}-0-0", f"Person {person:02}")
+    archive.name_all({f"face-{person:02}-0-0": f"Person {person:02}" for person in range(_PEOPLE)})
     archive.wait_until_done()
     return archive
 
