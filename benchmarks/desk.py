@@ -158,6 +158,8 @@ def pages(faces: int, chance: random.Random) -> dict[str, Callable[[], str]]:
         f"cluster of {_LARGE:,}": lambda: f"/cluster/{face_id(chance.randrange(_LARGE_CLUSTERS) * _LARGE)}",
         "person": lambda: f"/person/person-{anybody()}",
         f"person of {_LARGE:,}": lambda: f"/person/large-{chance.randrange(_LARGE_PEOPLE)}",
+        "questions": lambda: f"/questions/person-{anybody()}",
+        f"questions, {_LARGE:,} faces": lambda: f"/questions/large-{chance.randrange(_LARGE_PEOPLE)}",
         "face": lambda: f"/face/{face_id(chance.randrange(faces))}",
         "scan": lambda: f"/scan/album/{chance.randrange(faces // 4):08}.jpg",
         "people": lambda: "/people",

@@ -60,6 +60,7 @@ def test_axe_finds_no_violation_in_light_and_dark_and_nothing_is_wider_than_a_te
 ) -> None:
     page = new_page(PAGES[name], color_scheme="light", viewport={"width": 1280, "height": 900})
     wait_for(page, "document.getElementById('progress')?.textContent !== ''")
+    wait_for(page, "!document.querySelector('[data-questions]:not([data-loaded])')")
     assert violations(page) == []
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size({"width": 390, "height": 844})
@@ -87,6 +88,7 @@ def test_a_page_is_within_its_policy_and_its_pictures_are_there(new_page: NewPag
     page.on("console", lambda message: messages.append(message.text))
     page.on("pageerror", lambda error: messages.append(str(error)))
     page.goto(path)
+    wait_for(page, "!document.querySelector('[data-questions]:not([data-loaded])')")
     page.evaluate("[...document.images].forEach(image => (image.loading = 'eager'))")
     wait_for(page, "[...document.images].every(image => image.complete)")
     assert (

@@ -32,6 +32,7 @@ def asked(page: Page) -> str:
 def test_twenty_questions_are_answered_with_twenty_keys(archive_of_one: DeskArchive, new_page: NewPage) -> None:
     page = new_page("/person/grace-hopper")
     keys = PressedKeys(page)
+    expect(page.locator("[data-question]:visible")).to_have_count(1)
     answers: dict[str, str] = {}
     for number in range(_QUESTIONS):
         face_id = asked(page)

@@ -86,7 +86,7 @@ def options(request: Request) -> Response:
 
 
 def person_page(request: Request) -> Response:
-    """A person: questions about further faces, their faces from `first` on, and what can be done with the person."""
+    """A person: their faces from `first` on, and what can be done with the person. The page itself asks for questions."""
     desk = desk_of(request)
     label_id = request.path_params["label_id"]
     first = number(request, "first")
@@ -99,7 +99,6 @@ def person_page(request: Request) -> Response:
     with desk.pool.connection() as connection:
         tiles = browse.faces_of_person(connection, label_id, MOST_TILES, first)
         count = browse.count_of_person(connection, label_id)
-        candidates = _read_candidates(connection, desk, label_id)
     with desk.writer.reading() as decisions:
         shown = [tile for tile in as_decided(decisions, tiles) if tile.label_id == label_id]
         return page(
@@ -111,12 +110,11 @@ def person_page(request: Request) -> Response:
             count=count,
             tiles=shown,
             belief=person_as_believed(decisions, label_id),
-            questions=_questions(decisions, candidates, label_id, ()),
         )
 
 
 def questions(request: Request) -> Response:
-    """Further questions about a person, without the faces in `asked`."""
+    """Questions about a person, without the faces in `asked`."""
     desk = desk_of(request)
     label_id = request.path_params["label_id"]
     asked = request.query_params.getlist("asked")
