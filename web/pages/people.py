@@ -86,7 +86,7 @@ def options(request: Request) -> Response:
 
 
 def person_page(request: Request) -> Response:
-    """A person: their faces from `first` on, and what can be done with the person. The page asks questions by itself."""
+    """A person: their faces from `first` on, and what can be done with them. The page asks for questions itself."""
     desk = desk_of(request)
     label_id = request.path_params["label_id"]
     first = number(request, "first")
