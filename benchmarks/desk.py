@@ -36,15 +36,20 @@ from catalogue.connection import connect
 from catalogue.writer import write
 from cli.common import now
 from decisions.actions import Name
-from decisions.beliefs import face_belief
+from decisions.beliefs import face_belief, person_belief
 from local.services import services
 from producers.decisions import DecisionWriter
 from schemas.clusters import FaceAssigned, Suggestion
+from schemas.scans import ScanPublished
 from settings import Settings
 from stream.topics import ensure_topics
 from web.serve import served
 
 _FACES_A_PERSON = 8
+# The first faces are in clusters of so many, of which all faces of the first two are named.
+_LARGE = 2_500
+_LARGE_CLUSTERS = 3
+_LARGE_PEOPLE = 2
 _AUTHOR = "benchmark"
 
 
@@ -75,61 +80,94 @@ def face_id(number: int) -> str:
 
 
 def fill(connection: Connection, faces: int) -> None:
-    """Write the archive. Of each tenth cluster the first face is named; the others there, and those of the next, have
-    the name as a suggestion that is not certain."""
+    """Write the archive: three large clusters, two of which are a person each, and many of eight faces.
+
+    Of each tenth of the small clusters the first face is named; the others there, and those of the next, have the name
+    as a suggestion that is not certain.
+    """
+    # Built at the end, the index of vectors takes a third of the time.
+    ((index,),) = connection.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'faces_near'")
+    connection.execute("DROP INDEX faces_near")
     for records in batches(embeddings(faces)):
-        changed = [_with_labels(record) for record in records]
+        changed = [_changed(record) for record in records]
         write(connection, changed, {(it.topic, it.partition): it.offset + 1 for it in changed})
-    connection.execute("ANALYZE")
+    connection.execute("SET maintenance_work_mem = '2GB'")
+    connection.execute(index)
+    connection.execute("VACUUM ANALYZE")
 
 
-def _with_labels(record: Record) -> Record:
+def _changed(record: Record) -> Record:
+    """The record with the year of its scan, or with the cluster and labels of its face."""
     message = record.message
-    if not isinstance(message, FaceAssigned):
-        return record
-    number = int(message.face_id, 16)
-    cluster = number // _FACES_A_PERSON
-    person = cluster - cluster % 10
-    if cluster % 10 == 0 and number % _FACES_A_PERSON == 0:
-        message = message.model_copy(update={"hard_label": f"person-{person}"})
-    elif cluster % 10 < 2:
-        suggestion = Suggestion(label_id=f"person-{person}", probability=0.9)
-        message = message.model_copy(update={"soft_label": suggestion, "distribution": (suggestion,)})
+    if isinstance(message, ScanPublished):
+        message = message.model_copy(
+            update={"metadata": {"date": f"{record.offset % 28 + 1}.2.{1900 + record.offset % 50}"}}
+        )
+    elif isinstance(message, FaceAssigned):
+        message = message.model_copy(update=_labels(int(message.face_id, 16)))
     return Record(record.topic, record.partition, record.offset, message)
+
+
+def _labels(number: int) -> dict[str, object]:
+    """What differs for this face from the assignments of benchmarks.catalogue."""
+    if number < _LARGE_CLUSTERS * _LARGE:
+        return {"cluster_id": face_id(number - number % _LARGE), "hard_label": _name(number)}
+    cluster = number // _FACES_A_PERSON
+    if name := _name(number):
+        return {"hard_label": name}
+    if cluster % 10 >= 2:
+        return {}
+    suggestion = Suggestion(label_id=f"person-{cluster - cluster % 10}", probability=0.9)
+    return {"soft_label": suggestion, "distribution": (suggestion,)}
+
+
+def _name(number: int) -> str | None:
+    """The label id that a face is named with."""
+    if number < _LARGE_CLUSTERS * _LARGE:
+        return f"large-{number // _LARGE}" if number < _LARGE_PEOPLE * _LARGE else None
+    return f"person-{number // _FACES_A_PERSON}" if number % (10 * _FACES_A_PERSON) == 0 else None
 
 
 def name_people(settings: Settings, connection: Connection, faces: int) -> None:
     """The decisions that the hard labels come from, in Kafka and in the catalogue."""
-    clusters = range(0, faces // _FACES_A_PERSON, 10)
+    named = [(number, name) for number in range(faces) if (name := _name(number))]
     with DecisionWriter(settings.kafka, now) as writer:
         actions = [
-            Name(face_id=face_id(it * _FACES_A_PERSON), label_id=f"person-{it}", name=f"Person {it}") for it in clusters
+            Name(face_id=face_id(number), label_id=name, name=name.replace("-", " ").capitalize())
+            for number, name in named
         ]
         for start in range(0, len(actions), 500):
             decided = writer.decide(actions[start : start + 500], _AUTHOR)
             records = [Record("labels", 0, start + number, it) for number, it in enumerate(decided.decisions)]
             write(connection, records, {("labels", 0): start + len(records)})
+    connection.execute("ANALYZE decisions, known_labels")
 
 
 def pages(faces: int, chance: random.Random) -> dict[str, Callable[[], str]]:
     """The address of each page, another one each time."""
     clusters = faces // _FACES_A_PERSON
+    small = -(-_LARGE_CLUSTERS * _LARGE // (10 * _FACES_A_PERSON)) * 10
 
     def anybody() -> int:
-        return chance.randrange(0, clusters, 10)
+        return chance.randrange(small, clusters, 10)
 
     return {
         "next": lambda: "/next",
         "clusters": lambda: f"/clusters?show=all&first={chance.randrange(5) * 120}",
-        "cluster": lambda: f"/cluster/{face_id(chance.randrange(clusters) * _FACES_A_PERSON)}",
+        "cluster": lambda: f"/cluster/{face_id(chance.randrange(small, clusters) * _FACES_A_PERSON)}",
+        f"cluster of {_LARGE:,}": lambda: f"/cluster/{face_id(chance.randrange(_LARGE_CLUSTERS) * _LARGE)}",
         "person": lambda: f"/person/person-{anybody()}",
+        f"person of {_LARGE:,}": lambda: f"/person/large-{chance.randrange(_LARGE_PEOPLE)}",
+        "questions": lambda: f"/questions/person-{anybody()}",
+        f"questions, {_LARGE:,} faces": lambda: f"/questions/large-{chance.randrange(_LARGE_PEOPLE)}",
         "face": lambda: f"/face/{face_id(chance.randrange(faces))}",
         "scan": lambda: f"/scan/album/{chance.randrange(faces // 4):08}.jpg",
         "people": lambda: "/people",
         "people by name": lambda: f"/people/options?typed=Person%20{anybody()}&new=1&field=f",
         "history": lambda: "/history",
         "orphans": lambda: "/orphans",
-        "search": lambda: f"/search?q={chance.randrange(faces // 4):06}",
+        "search by id": lambda: f"/search?q={chance.randrange(faces // 4):06}",
+        "search by year": lambda: f"/search?year={chance.randrange(1900, 1950)}",
     }
 
 
@@ -163,11 +201,28 @@ def decide(address: str, fields: Sequence[tuple[str, str]]) -> None:
 def decisions(settings: Settings, address: str, faces: int, count: int) -> Iterator[Callable[[], object]]:
     """Namings of faces without a name."""
     with DecisionWriter(settings.kafka, now) as writer:
-        known = [it for it in range(1, faces, _FACES_A_PERSON * 3) if not writer.decisions.history(face_id(it))]
+        known = [
+            it
+            for it in range(_LARGE_CLUSTERS * _LARGE + 1, faces, _FACES_A_PERSON * 3)
+            if not writer.decisions.history(face_id(it))
+        ]
         beliefs = [face_belief(writer.decisions, face_id(number)).model_dump_json() for number in known[: count + 1]]
     for belief in beliefs:
-        fields = [("kind", "named"), ("face", belief), ("label_id", "person-0")]
+        fields = [("kind", "named"), ("face", belief), ("label_id", "large-0")]
         yield lambda fields=fields: decide(address, fields)  # type: ignore[misc]
+
+
+def merges(settings: Settings, address: str, count: int) -> Iterator[Callable[[], object]]:
+    """Mergers of the two large people; each is undone before the next, which is not measured."""
+    for _ in range(count + 1):
+        with DecisionWriter(settings.kafka, now) as writer:
+            belief = person_belief(writer.decisions, "large-0").model_dump_json()
+        yield lambda belief=belief: decide(  # type: ignore[misc]
+            address, [("kind", "merged"), ("person", belief), ("label_id", "large-1")]
+        )
+        with DecisionWriter(settings.kafka, now) as writer:
+            *_, merger = writer.decisions.history_of_person("large-0")
+            decide(address, [("kind", "undone"), ("decision", merger.decision_id)])
 
 
 def named_in_browser(address: str, count: int) -> Naming:
@@ -244,6 +299,8 @@ def main() -> None:
                 rows.append(measured(what, arguments.faces, calls))
             made = decisions(running, address, arguments.faces, arguments.answers)
             rows.append(measured("decision", arguments.faces, made))
+            made = merges(running, address, max(3, arguments.answers // 10))
+            rows.append(measured(f"merger of two people of {_LARGE:,}", arguments.faces, made))
             namings = [named_in_browser(address, arguments.namings)]
             namings.append(named_with_commands(Path(folder), min(5, arguments.namings)))
     for title, found in (("The desk", rows), ("A name", namings)):

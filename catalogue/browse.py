@@ -6,15 +6,17 @@ psycopg.OperationalError.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, LiteralString
 
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from catalogue.suggestions import SETTLED
 from schemas.scans import Box
+
+# A part of an id that is shorter is not in the index.
+_TRIGRAM = 3
 
 ClusterFilter = Literal["all", "unnamed", "named", "mixed"]
 ClusterOrder = Literal["largest", "smallest", "least-named"]
@@ -55,12 +57,12 @@ class Members:
 
 @dataclass(frozen=True)
 class LabelCounts:
-    """How many faces have a label as hard and as soft label, and one of the former, or else of the latter."""
+    """How many faces have a label as hard and as soft label, and one of the former; None where there is none."""
 
     label_id: str
     hard: int
     soft: int
-    face_id: str
+    face_id: str | None
 
 
 @dataclass(frozen=True)
@@ -77,14 +79,14 @@ _TILE: LiteralString = "face_id, scan_id, cluster_id, role, label_id, soft_label
 
 _FILTERS: dict[ClusterFilter, LiteralString] = {
     "all": "",
-    "unnamed": "HAVING count(hard_label) = 0",
-    "named": "HAVING count(hard_label) > 0",
-    "mixed": "HAVING count(DISTINCT hard_label) > 1",
+    "unnamed": "WHERE named = 0",
+    "named": "WHERE named > 0",
+    "mixed": "WHERE cluster_id IN (SELECT cluster_id FROM cluster_labels GROUP BY cluster_id HAVING count(*) > 1)",
 }
 _ORDERS: dict[ClusterOrder, LiteralString] = {
-    "largest": "size DESC",
-    "smallest": "size",
-    "least-named": "count(*) - count(hard_label) DESC",
+    "largest": "size DESC, cluster_id",
+    "smallest": "size, cluster_id",
+    "least-named": "size - named DESC, cluster_id",
 }
 
 
@@ -94,25 +96,20 @@ def clusters(
     """A portion of the clusters, those of one rank by id, each with so many of its faces as examples."""
     query: LiteralString = (
         """
-        WITH listed AS (
-            SELECT cluster_id, count(*) AS size, count(hard_label) AS named,
-                   coalesce(array_agg(DISTINCT hard_label) FILTER (WHERE hard_label IS NOT NULL), '{}') AS label_ids,
-                   row_number() OVER (ORDER BY """
-        + _ORDERS[order].replace("size", "count(*)")
-        + """, cluster_id) AS rank
-            FROM assignments WHERE cluster_id IS NOT NULL GROUP BY cluster_id """
+        WITH listed AS MATERIALIZED (
+            SELECT cluster_id, size, named FROM cluster_totals """
         + _FILTERS[which]
-        + """
-            ORDER BY rank LIMIT %(limit)s OFFSET %(offset)s
+        + " ORDER BY "
+        + _ORDERS[order]
+        + """ LIMIT %(limit)s OFFSET %(offset)s
         )
-        SELECT cluster_id, size, named, label_ids, example.face_ids
-        FROM listed CROSS JOIN LATERAL (
-            SELECT array_agg(face_id) AS face_ids FROM (
-                SELECT face_id FROM assignments a WHERE a.cluster_id = listed.cluster_id
-                ORDER BY face_id LIMIT %(examples)s) few
-        ) example
-        ORDER BY rank
-        """
+        SELECT cluster_id, size, named,
+               ARRAY(SELECT label_id FROM cluster_labels l WHERE l.cluster_id = listed.cluster_id ORDER BY label_id)
+               AS label_ids,
+               ARRAY(SELECT face_id FROM assignments a WHERE a.cluster_id = listed.cluster_id
+                     ORDER BY face_id LIMIT %(examples)s) AS face_ids
+        FROM listed ORDER BY """
+        + _ORDERS[order]
     )
     with connection.cursor(row_factory=class_row(ListedCluster)) as cursor:
         return cursor.execute(query, {"limit": limit, "offset": offset, "examples": examples}).fetchall()
@@ -124,11 +121,13 @@ def faces_of_cluster(connection: Connection, cluster_id: str, limit: int, offset
         "WITH members AS MATERIALIZED (SELECT "
         + _TILE
         + """ FROM face_catalogue WHERE cluster_id = %(cluster_id)s),
-        with_embedding AS MATERIALIZED (SELECT m.*, f.embedding FROM members m JOIN faces f USING (face_id, scan_id)),
-        middle AS (SELECT avg(embedding) AS mean FROM with_embedding)
+        with_embedding AS MATERIALIZED (SELECT m.*, f.embedding FROM members m JOIN faces f USING (face_id, scan_id))
         SELECT """
         + _TILE
-        + " FROM with_embedding, middle ORDER BY embedding <-> mean, face_id LIMIT %(limit)s OFFSET %(offset)s"
+        + """
+        FROM with_embedding ORDER BY embedding <-> (SELECT avg(embedding) FROM with_embedding), face_id
+        LIMIT %(limit)s OFFSET %(offset)s
+        """
     )
     with connection.cursor(row_factory=class_row(Tile)) as cursor:
         return cursor.execute(query, {"cluster_id": cluster_id, "limit": limit, "offset": offset}).fetchall()
@@ -137,9 +136,7 @@ def faces_of_cluster(connection: Connection, cluster_id: str, limit: int, offset
 def members(connection: Connection, cluster_id: str) -> Members:
     """How many faces a cluster has, and which, as a digest of their ids."""
     row = connection.execute(
-        "SELECT count(*), coalesce(md5(string_agg(face_id, ' ' ORDER BY face_id)), '') FROM assignments "
-        "WHERE cluster_id = %s",
-        (cluster_id,),
+        "SELECT size, digest::text FROM cluster_totals WHERE cluster_id = %s", (cluster_id,)
     ).fetchone()
     return Members(*row) if row else Members(0, "")
 
@@ -147,19 +144,20 @@ def members(connection: Connection, cluster_id: str) -> Members:
 def labels_of_cluster(connection: Connection, cluster_id: str) -> dict[str, int]:
     """The hard labels in a cluster, each with the number of its faces, most faces first."""
     rows = connection.execute(
-        "SELECT hard_label, count(*) FROM assignments WHERE cluster_id = %s AND hard_label IS NOT NULL "
-        "GROUP BY hard_label ORDER BY count(*) DESC, hard_label",
-        (cluster_id,),
+        "SELECT label_id, faces FROM cluster_labels WHERE cluster_id = %s ORDER BY faces DESC, label_id", (cluster_id,)
     ).fetchall()
     return dict(rows)
 
 
 def unnamed_others(connection: Connection, cluster_id: str, face_id: str) -> int:
-    """How many other faces of a cluster have no hard label and no soft label as probable as SETTLED."""
+    """How many other faces of a cluster have no hard label and no soft label that settles them."""
     row = connection.execute(
-        "SELECT count(*) FROM assignments WHERE cluster_id = %s AND face_id <> %s AND hard_label IS NULL "
-        "AND coalesce(probability, 0) < %s",
-        (cluster_id, face_id, SETTLED),
+        """
+        SELECT unsettled - (SELECT count(*) FROM assignments a WHERE a.face_id = %s AND a.cluster_id = t.cluster_id
+                            AND uncertainty_of(hard_label, probability) > 0)
+        FROM cluster_totals t WHERE cluster_id = %s
+        """,
+        (face_id, cluster_id),
     ).fetchone()
     return int(row[0]) if row else 0
 
@@ -171,7 +169,7 @@ def faces_of_person(connection: Connection, label_id: str, limit: int, offset: i
 
 def count_of_person(connection: Connection, label_id: str) -> int:
     """How many faces have this hard label."""
-    row = connection.execute("SELECT count(*) FROM assignments WHERE hard_label = %s", (label_id,)).fetchone()
+    row = connection.execute("SELECT hard FROM label_totals WHERE label_id = %s", (label_id,)).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -193,27 +191,28 @@ def noise(connection: Connection, limit: int, offset: int = 0) -> list[Tile]:
     return _tiles(connection, "role = 'noise' ORDER BY scan_id, face_id LIMIT %s OFFSET %s", (limit, offset))
 
 
+def count_of_noise(connection: Connection) -> int:
+    """How many faces are in no cluster."""
+    row = connection.execute("SELECT count(*) FROM assignments WHERE role = 'noise'").fetchone()
+    return int(row[0]) if row else 0
+
+
 def tiles(connection: Connection, face_ids: Sequence[str]) -> dict[str, Tile]:
     """The faces of these ids that are in the catalogue, by id."""
     return {tile.face_id: tile for tile in _tiles(connection, "face_id = ANY(%s)", (list(face_ids),))}
 
 
-def label_counts(connection: Connection) -> list[LabelCounts]:
-    """How many faces have each label, in no particular order."""
+def label_counts(connection: Connection, label_ids: Collection[str]) -> list[LabelCounts]:
+    """How many faces have each of these labels, in no particular order. Labels that no face has are left out."""
     with connection.cursor(row_factory=class_row(LabelCounts)) as cursor:
         return cursor.execute(
             """
-            SELECT label_id, sum(hard)::bigint AS hard, sum(soft)::bigint AS soft,
-                   coalesce(min(face_id) FILTER (WHERE hard > 0), min(face_id)) AS face_id
-            FROM (
-                SELECT hard_label AS label_id, count(*) AS hard, 0 AS soft, min(face_id) AS face_id
-                FROM assignments WHERE hard_label IS NOT NULL GROUP BY 1
-                UNION ALL
-                SELECT soft_label, 0, count(*), min(face_id)
-                FROM assignments WHERE soft_label IS NOT NULL AND hard_label IS NULL GROUP BY 1
-            ) counted
-            GROUP BY label_id
-            """
+            SELECT label_id, hard, soft,
+                   (SELECT face_id FROM assignments WHERE hard_label = label_id
+                    ORDER BY scan_id, face_id LIMIT 1) AS face_id
+            FROM label_totals WHERE label_id = ANY(%s)
+            """,
+            (list(label_ids),),
         ).fetchall()
 
 
@@ -233,20 +232,24 @@ def scans(
 
     Each of the three may be None. The text is compared without regard to case. A year is a word of four digits.
     """
+    wanted: list[LiteralString] = ["true"]
+    if text is not None:
+        wanted.append("strpos(lower(scan_id), lower(%(text)s)) > 0")
+        if len(text) >= _TRIGRAM:
+            wanted.append("trigrams(lower(scan_id)) @> trigrams(lower(%(text)s))")
+    if collection is not None:
+        wanted.append("collection = %(collection)s")
+    if year is not None:
+        wanted.append("years @> ARRAY[%(year)s]")
+    query: LiteralString = (
+        """
+        SELECT scan_id, collection, metadata, (SELECT count(*) FROM faces f WHERE f.scan_id = s.scan_id) AS faces
+        FROM scans s WHERE """
+        + " AND ".join(wanted)
+        + " ORDER BY scan_id LIMIT %(limit)s"
+    )
     with connection.cursor(row_factory=class_row(ListedScan)) as cursor:
-        return cursor.execute(
-            """
-            SELECT scan_id, collection, metadata,
-                   (SELECT count(*) FROM faces f WHERE f.scan_id = s.scan_id) AS faces
-            FROM scans s
-            WHERE (%(text)s::text IS NULL OR strpos(lower(scan_id), lower(%(text)s)) > 0)
-            AND (%(collection)s::text IS NULL OR collection = %(collection)s)
-            AND (%(year)s::text IS NULL OR EXISTS (
-                SELECT FROM jsonb_each_text(metadata) WHERE value ~ ('\\m' || %(year)s || '\\M')))
-            ORDER BY scan_id LIMIT %(limit)s
-            """,
-            {"text": text, "collection": collection, "year": year, "limit": limit},
-        ).fetchall()
+        return cursor.execute(query, {"text": text, "collection": collection, "year": year, "limit": limit}).fetchall()
 
 
 def scan_size(connection: Connection, scan_id: str) -> tuple[int, int] | None:

@@ -204,8 +204,10 @@ def orphans(connection: Connection) -> list[OrphanedDecision]:
                 FROM kept_faces k JOIN scans s USING (scan_id)
                 WHERE k.face_id = about.face_id ORDER BY k.scan_id LIMIT 1
             ) kept ON true
-            WHERE about.face_id IS NOT NULL
-            AND NOT EXISTS (SELECT FROM face_catalogue f WHERE f.face_id = about.face_id)
+            -- One face at a time: there are fewer decisions than faces.
+            LEFT JOIN LATERAL (SELECT true AS here FROM face_catalogue f WHERE f.face_id = about.face_id LIMIT 1) found
+            ON true
+            WHERE about.face_id IS NOT NULL AND found.here IS NULL
             ORDER BY d.decided_at, d.decision_id, about.face_id
             """
         ).fetchall()

@@ -257,7 +257,11 @@ def search_widely(connection: Connection) -> None:
 def scan(connection: Connection, scan_id: str) -> ScanPublished | None:
     """A scan as it was published, but without kept faces; None where there is none of this id."""
     with connection.cursor(row_factory=class_row(ScanPublished)) as cursor:
-        return cursor.execute("SELECT * FROM scans WHERE scan_id = %s", (scan_id,)).fetchone()
+        return cursor.execute(
+            "SELECT scan_id, uri, sha256, media_type, collection, page, metadata, published_at FROM scans "
+            "WHERE scan_id = %s",
+            (scan_id,),
+        ).fetchone()
 
 
 def current_cluster(connection: Connection, cluster_id: str) -> str | None:

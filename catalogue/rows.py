@@ -5,6 +5,7 @@ A row has its values by column name. The names are those of schema.sql, which al
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Protocol
@@ -20,6 +21,9 @@ from schemas.faces import ScanAnalysed
 from schemas.scans import ScanPublished
 from schemas.topics import Tombstone
 from schemas.uris import without_credentials
+
+# A word of four digits.
+_YEAR = re.compile(r"\b[0-9]{4}\b")
 
 Row = Mapping[str, Any]
 """Values by column. All rows of one table have the same columns in the same order."""
@@ -58,6 +62,7 @@ def scan(event: ScanPublished) -> Row:
         "page": event.page,
         "metadata": Jsonb({text(name): text(value) for name, value in event.metadata.items()}),
         "published_at": event.published_at,
+        "years": sorted({year for value in event.metadata.values() for year in _YEAR.findall(value)}),
     }
 
 

@@ -12,7 +12,9 @@ from catalogue.errors import CatalogueError
 from schemas.faces import EMBEDDING_DIMENSIONS
 
 VERSION = 4
-"""The version of schema.sql: raise it by one when a table, view or function changes."""
+"""The version of the files below: raise it by one when a table, view or function changes."""
+
+_FILES = ("schema.sql", "totals.sql")
 
 # What was added to this version, each with a query whose only value is NULL where it is missing.
 _ADDITIONS: dict[str, LiteralString] = {
@@ -40,7 +42,7 @@ def prepare(connection: Connection) -> None:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         version = _version(connection)
         if version is None:
-            _create(connection, _statements("schema.sql"), *map(_statements, _ADDITIONS))
+            _create(connection, *map(_statements, (*_FILES, *_ADDITIONS)))
             connection.execute("INSERT INTO catalogue_version VALUES (%s)", (VERSION,))
         elif version == VERSION:
             for file, is_there in _ADDITIONS.items():

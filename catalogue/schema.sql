@@ -9,7 +9,7 @@ CREATE TABLE catalogue_version (
     version integer NOT NULL
 );
 
--- Topic `scans`: the published scans.
+-- Topic `scans`: the published scans. `years` are the words of four digits in the values of their metadata.
 CREATE TABLE scans (
     scan_id      text COLLATE "C" PRIMARY KEY,
     uri          text NOT NULL,
@@ -18,8 +18,16 @@ CREATE TABLE scans (
     collection   text NOT NULL,
     page         integer,
     metadata     jsonb NOT NULL,
-    published_at timestamptz NOT NULL
+    published_at timestamptz NOT NULL,
+    years        text[] NOT NULL
 );
+CREATE INDEX scans_of_collection ON scans (collection, scan_id);
+CREATE INDEX scans_of_year ON scans USING gin (years);
+-- Parts of ids are found by their sequences of three characters, as those of pg_trgm, which not every server has.
+CREATE FUNCTION trigrams(whole text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(array_agg(DISTINCT substr(whole, start, 3)), '{}') FROM generate_series(1, length(whole) - 2) start
+$$;
+CREATE INDEX scans_by_trigram ON scans USING gin (trigrams(lower(scan_id)));
 
 -- Topic `faces`: the live analysis of each scan; `analysis` is its offset in the topic. Width and height are in pixels.
 CREATE TABLE analyses (
@@ -66,8 +74,9 @@ CREATE TABLE assignments (
     probability  double precision,
     distribution jsonb NOT NULL
 );
-CREATE INDEX assignments_of_cluster ON assignments (cluster_id);
-CREATE INDEX assignments_of_label ON assignments (hard_label) WHERE hard_label IS NOT NULL;
+CREATE INDEX assignments_of_cluster ON assignments (cluster_id, face_id);
+CREATE INDEX assignments_of_label ON assignments (hard_label, scan_id, face_id) WHERE hard_label IS NOT NULL;
+CREATE INDEX noise ON assignments (scan_id, face_id) WHERE role = 'noise';
 
 -- Topic `clusters`: the change log of clusters. `successor` is the cluster that continues one that was merged or
 -- retired, `parts` are the clusters that one was split into.

@@ -18,9 +18,6 @@ from catalogue.reader import MOST_NEIGHBOURS, embedding_of, search_widely
 # A search takes some hundredths of a second, and people with hundreds of faces are those who are looked at most.
 MOST_COMPARED = 16
 
-# A face with a soft label that is as probable as this is not asked for: there is more to gain elsewhere.
-SETTLED = 0.95
-
 # Parts of queries, with the parameters label_id, radius, compared and most. LABELLED: the faces with the hard label,
 # and those that are not proposed for it. ELSEWHERE: faces of other clusters near to some of the former.
 LABELLED: LiteralString = """
@@ -99,7 +96,7 @@ class NextFace:
     """A face to name, because that would settle other faces of its cluster.
 
     size, named: the number of faces of the cluster, and of those with a hard label.
-    others: the number of other faces of the cluster that have no hard label and no soft label as probable as SETTLED.
+    others: the number of other faces of the cluster that have no hard label and no soft label that settles them.
     unsettled: the sum of 1 - probability over all such faces of the cluster, this one included.
     """
 
@@ -200,26 +197,48 @@ def next_faces(connection: Connection, limit: int, without: Collection[str] = ()
     """One face to name in each of the `limit` least settled clusters, least settled cluster first.
 
     A face without a hard label is unsettled by 1 - the probability of its soft label (1 without one), and settled from
-    SETTLED on; a cluster is unsettled by the sum over its faces, that is by the number of soft labels that are expected
-    to be wrong or missing. In each cluster the least settled face is returned; of several, the one nearest to the mean
-    embedding of the cluster, then by id. A face is not asked for while somebody was not sure of its soft label a while
-    ago. The clusters `without` are left out.
+    0.95 on (`uncertainty_of` in totals.sql); a cluster is unsettled by the sum over its faces, that is by the number of
+    soft labels that are expected to be wrong or missing. In each cluster the least settled face is returned; of
+    several, the one nearest to the mean embedding of the cluster, then by id. A face is not asked for while somebody
+    was not sure of its soft label a while ago, or of anybody where it has none. The clusters `without` are left out.
     """
+    most = limit
+    while True:
+        faces, bounds, least = _next_of(connection, most, without)
+        # What the totals say of a cluster is at least what its faces are unsettled by: they may still have the faces of
+        # a scan that was withdrawn a moment ago, and those that are not asked for.
+        if bounds < most or (len(faces) >= limit and faces[limit - 1].unsettled >= least):
+            return faces[:limit]
+        most *= 4
+
+
+def _next_of(connection: Connection, most: int, without: Collection[str]) -> tuple[list[NextFace], int, float]:
+    """The faces of `next_faces` in the `most` clusters that are least settled by their totals.
+
+    With the number of these clusters, and the uncertainty of the most settled one by its total.
+    """
+    totals = connection.execute(
+        """
+        SELECT cluster_id, uncertainty FROM cluster_totals WHERE uncertainty > 0 AND cluster_id <> ALL(%s)
+        ORDER BY uncertainty DESC, cluster_id LIMIT %s
+        """,
+        (list(without), most),
+    ).fetchall()
+    cluster_ids = [cluster_id for cluster_id, _ in totals]
     with connection.cursor(row_factory=class_row(NextFace)) as cursor:
-        return cursor.execute(
+        faces = cursor.execute(
             """
-            WITH clustered AS (
-                SELECT c.face_id, c.scan_id, c.uri, c.cluster_id, c.label_id, u.face_id IS NULL AS is_asked,
-                       CASE WHEN c.label_id IS NULL AND coalesce(probability, 0) < %(settled)s
-                            THEN 1 - coalesce(probability, 0)::numeric ELSE 0 END AS uncertainty
-                FROM face_catalogue c LEFT JOIN unsure u ON u.face_id = c.face_id AND u.label_id = c.soft_label
-                WHERE cluster_id IS NOT NULL AND cluster_id <> ALL(%(without)s)
+            WITH clustered AS MATERIALIZED (
+                SELECT face_id, scan_id, uri, cluster_id, label_id,
+                       uncertainty_of(label_id, probability) AS uncertainty,
+                       NOT EXISTS (SELECT FROM unsure u WHERE u.face_id = c.face_id
+                                   AND u.label_id = coalesce(c.soft_label, u.label_id)) AS is_asked
+                FROM face_catalogue c WHERE cluster_id = ANY(%s)
             ),
             unsettled AS (
                 SELECT cluster_id, count(*) AS size, count(label_id) AS named, sum(uncertainty) AS uncertainty,
                        count(*) FILTER (WHERE uncertainty > 0) - 1 AS others
                 FROM clustered GROUP BY cluster_id HAVING sum(uncertainty) FILTER (WHERE is_asked) > 0
-                ORDER BY uncertainty DESC, cluster_id LIMIT %(limit)s
             ),
             members AS (
                 SELECT c.*, f.embedding, avg(f.embedding) OVER (PARTITION BY cluster_id) AS mean
@@ -233,5 +252,6 @@ def next_faces(connection: Connection, limit: int, without: Collection[str] = ()
             SELECT face_id, scan_id, uri, cluster_id, size, named, others, uncertainty::double precision AS unsettled
             FROM chosen JOIN unsettled USING (cluster_id) ORDER BY uncertainty DESC, cluster_id
             """,
-            {"limit": limit, "without": list(without), "settled": SETTLED},
+            (cluster_ids,),
         ).fetchall()
+    return faces, len(totals), float(totals[-1][1]) if totals else 0.0

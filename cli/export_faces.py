@@ -20,7 +20,8 @@ from cli.options import Data
 from cli.printing import print_line, stderr
 from cli.progress import progress_bar
 from errors import UserError
-from models.images import RgbImage, UnreadableImage, decode
+from models.images import RgbImage, UnreadableImage
+from models.scan_image import scan_image
 from models.stores.errors import StoreUnavailable, UnavailableImage
 from models.stores.parameters import StoreParameters
 from models.stores.stores import Fetch, Stores
@@ -99,10 +100,7 @@ def _picture(connection: Connection, fetch: Fetch, scan_id: str) -> RgbImage:
     scan = reader.scan(connection, scan_id)
     if scan is None:
         raise UnavailableImage("withdrawn in the meantime")
-    data = fetch(scan.uri)
-    if hashlib.sha256(data).hexdigest() != scan.sha256:
-        raise UnavailableImage(f"{scan.uri} is no longer the picture that was published")
-    return decode(data, scan.page)
+    return scan_image(scan.uri, scan.sha256, scan.page, fetch)
 
 
 def _write_chips(picture: RgbImage, faces: Sequence[RankedFace], folder: Path, digits: int) -> int:

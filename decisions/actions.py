@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from decisions.holding import Decisions, Person
 from decisions.people import checked_text, optional_text, person_to_name
-from errors import UserError
+from decisions.refusals import Refusal
 from schemas.decisions import (
     Decision,
     DecisionUndone,
@@ -139,19 +139,20 @@ _PARSER: TypeAdapter[Action] = TypeAdapter(Annotated[Action, Field(discriminator
 
 
 def parse(value: Any) -> Action:  # noqa: ANN401 - JSON
-    """The action that a JSON object describes. Raises UserError."""
+    """The action that a JSON object describes. Raises Refusal."""
     try:
         return _PARSER.validate_python(value)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in problem["loc"][1:])
-        raise UserError(f"not an action that can be decided: {where + ': ' * bool(where)}{problem['msg']}") from error
+        text = f"not an action that can be decided: {where + ': ' * bool(where)}{problem['msg']}"
+        raise Refusal(text, "wrong-page") from error
 
 
 def decision_of(action: Action, decisions: Decisions, author: str, note: str | None, time: datetime) -> Decision:
     """The decision that an action makes, with a new id. It is not checked against the others yet.
 
-    Raises UserError where the author, the note or a name is empty or has control characters, where a person is unknown,
+    Raises Refusal where the author, the note or a name is empty or has control characters, where a person is unknown,
     where several have the name, and where a naming has another name than the known person of its label id.
     """
     common: dict[str, Any] = {
@@ -197,7 +198,7 @@ def decision_of(action: Action, decisions: Decisions, author: str, note: str | N
 def _named(action: Name, decisions: Decisions) -> Person:
     if action.name is None:
         if action.label_id is None:
-            raise UserError("a name or a label id is needed to name a face")
+            raise Refusal("a name or a label id is needed to name a face", "no-name")
         return _known(decisions, action.label_id)
     known = None if action.label_id is None else decisions.person(action.label_id)
     label_id = known.label_id if known else action.label_id
@@ -207,20 +208,22 @@ def _named(action: Name, decisions: Decisions) -> Person:
 def _known(decisions: Decisions, label_id: str) -> Person:
     person = decisions.person(label_id)
     if person is None:
-        raise UserError(f"there is no person {label_id}: facestream people lists who was named")
+        text = f"there is no person {label_id}: facestream people lists who was named"
+        raise Refusal(text, "no-person", label_id=label_id)
     return person
 
 
 def _pair(action: Link | Separate) -> dict[str, str]:
     if action.face_id == action.other_face_id:
-        raise UserError(f"both are the face {action.face_id}: give two different faces")
+        raise Refusal(f"both are the face {action.face_id}: give two different faces", "one-face")
     return {"face_id": action.face_id, "other_face_id": action.other_face_id}
 
 
 def _two_people(action: Merge, decisions: Decisions) -> dict[str, str]:
     person, other = _known(decisions, action.label_id), _known(decisions, action.other_label_id)
     if action.label_id == action.other_label_id:
-        raise UserError(f"both are {person.name} ({person.label_id}): give two different people")
+        text = f"both are {person.name} ({person.label_id}): give two different people"
+        raise Refusal(text, "one-person", name=person.name)
     if person == other:
         # They were merged before, which the check reports with the decision.
         return {"label_id": action.label_id, "other_label_id": action.other_label_id}

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from decisions.holding import Decisions
+from decisions.refusals import Refusal
 from decisions.wording import cite, describe
 from errors import UserError
 from schemas.decisions import Decision
@@ -72,11 +73,12 @@ class DecidedMeanwhile(UserError):
 
 
 def parse(values: Sequence[Any]) -> tuple[Belief, ...]:
-    """Beliefs from JSON objects. Raises UserError."""
+    """Beliefs from JSON objects. Raises Refusal."""
     try:
         return _PARSER.validate_python(values)
     except ValidationError as error:
-        raise UserError(f"not what is believed of a face or a person: {error.errors()[0]['msg']}") from error
+        text = f"not what is believed of a face or a person: {error.errors()[0]['msg']}"
+        raise Refusal(text, "wrong-page") from error
 
 
 def face_belief(decisions: Decisions, face_id: str) -> FaceBelief:

@@ -7,8 +7,7 @@ check, the rules of `decisions.holding` and of the clustering settle which one t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 
 from decisions.contradictions import (
     contradictions,
@@ -19,9 +18,9 @@ from decisions.contradictions import (
     pair_decision,
     rejection,
 )
-from decisions.holding import DecisionDeleted, Decisions
+from decisions.holding import Decisions
+from decisions.refusals import Reason, Refusal
 from decisions.wording import cite, describe
-from errors import UserError
 from schemas.decisions import (
     Decision,
     DecisionUndone,
@@ -41,11 +40,13 @@ from schemas.decisions import (
 )
 
 
-class ConflictError(UserError):
+class ConflictError(Refusal):
     """A decision conflicts with `earlier` ones. The text names them and the commands that undo them."""
 
-    def __init__(self, message: str, decision: Decision, earlier: Sequence[Decision] = ()) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, decision: Decision, reason: Reason = "contradiction", earlier: Sequence[Decision] = ()
+    ) -> None:
+        super().__init__(message, reason)
         self.decision = decision
         self.earlier = tuple(earlier)
 
@@ -73,13 +74,14 @@ def check(decisions: Decisions, decision: Decision) -> None:
 def _check_undo(decisions: Decisions, decision: DecisionUndone) -> None:
     undone = decisions.get(decision.undone_decision_id)
     if undone is None:
-        raise ConflictError(f"there is no decision {decision.undone_decision_id}", decision)
+        raise ConflictError(f"there is no decision {decision.undone_decision_id}", decision, "no-decision")
     if not decisions.holds(undone):
         undo = next(undo for undo in decisions.undos(undone) if decisions.holds(undo))
         raise ConflictError(
             f"that was undone before: {cite(undo, decisions.known_labels())}; "
             f"to restore it: facestream undo {undo.decision_id}",
             decision,
+            "undone-before",
             [undo],
         )
 
@@ -126,7 +128,7 @@ def _check_contradictions(decisions: Decisions, decision: Decision, subject: Dec
         return ConflictError(
             f"{summary} conflicts with what was decided before: {citations}; to take that back first: {commands}",
             decision,
-            earlier,
+            earlier=earlier,
         )
 
     opposites = [] if ends_subject else _opposites(decisions, subject)
@@ -135,27 +137,19 @@ def _check_contradictions(decisions: Decisions, decision: Decision, subject: Dec
     face_ids = set(subject.face_ids)
     if isinstance(subject, PersonDecision):
         face_ids |= _constrained_faces(decisions, subject)
-        with _temporarily_applied(decisions, decision):
+    with decisions.with_also(decision):
+        if isinstance(subject, PersonDecision):
             face_ids |= _constrained_faces(decisions, subject)
-    contradictions_before = contradictions(decisions, face_ids)
-    with _temporarily_applied(decisions, decision):
         if not ends_subject and decisions.holds(subject) and not _takes_effect(decisions, subject):
             superseding = _superseding(decisions, subject)
             if superseding is not None:
                 raise conflict([superseding])
-        # Contradictions that were there before do not keep anybody from deciding.
-        new = sorted(contradictions(decisions, face_ids) - contradictions_before)
-        if new:
+        found = contradictions(decisions, face_ids)
+    # Contradictions that were there before do not keep anybody from deciding.
+    new = sorted(found - contradictions(decisions, face_ids)) if found else []
+    if new:
+        with decisions.with_also(decision):
             raise conflict(evidence(decisions, new[0]))
-
-
-@contextmanager
-def _temporarily_applied(decisions: Decisions, decision: Decision) -> Iterator[None]:
-    decisions.apply([decision])
-    try:
-        yield
-    finally:
-        decisions.apply([DecisionDeleted(decision.decision_id)])
 
 
 def _already_holds(decisions: Decisions, decision: Decision) -> bool:

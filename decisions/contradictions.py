@@ -5,8 +5,9 @@ Linked faces are one person, also through a chain of links, and separated faces 
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import combinations, product
 from typing import Literal, NamedTuple
 
 from decisions.holding import Decisions
@@ -30,30 +31,41 @@ class Contradiction(NamedTuple):
 def contradictions(decisions: Decisions, face_ids: Iterable[str]) -> set[Contradiction]:
     """All contradictions among these faces, the faces linked with them, and the faces separated from any of those."""
     found: set[Contradiction] = set()
-    # One set for each person: two of the faces may be linked with each other.
-    for linked in {frozenset(_link_paths(decisions, face_id)) for face_id in face_ids}:
-        hard_labels = _hard_labels(decisions, linked)
-        for face_id, label_id in hard_labels.items():
-            found |= {
-                Contradiction(face_id, other, "linked-with-two-labels")
-                for other, other_label_id in hard_labels.items()
-                if face_id < other and label_id != other_label_id
-            }
-            found |= {
-                Contradiction(face_id, other, "rejected-label", label_id)
-                for other in linked
-                if label_id in decisions.labels(other).rejected
-            }
-        for face_id in linked:
-            for other in decisions.separated(face_id):
-                pair = min(face_id, other), max(face_id, other)
-                if other in linked:
-                    found.add(Contradiction(*pair, "linked-and-separated"))
-                else:
-                    others = _hard_labels(decisions, _link_paths(decisions, other))
-                    shared = set(hard_labels.values()) & set(others.values())
-                    found |= {Contradiction(*pair, "separated-with-one-label", label_id) for label_id in shared}
+    seen: set[str] = set()
+    for face_id in face_ids:
+        if face_id not in seen:
+            linked = _linked_with(decisions, face_id)
+            seen |= linked
+            found.update(_contradictions_within(decisions, linked), _contradictions_around(decisions, linked))
     return found
+
+
+def _contradictions_within(decisions: Decisions, linked: Collection[str]) -> Iterator[Contradiction]:
+    """Those among faces that are linked with each other."""
+    labelled: defaultdict[str, list[str]] = defaultdict(list)
+    for face_id, label_id in _hard_labels(decisions, linked).items():
+        labelled[label_id].append(face_id)
+    for one, other in combinations(labelled.values(), 2):
+        for pair in product(one, other):
+            yield Contradiction(min(pair), max(pair), "linked-with-two-labels")
+    for other_id in linked:
+        for label_id in decisions.labels(other_id).rejected:
+            for face_id in labelled.get(label_id, ()):
+                yield Contradiction(face_id, other_id, "rejected-label", label_id)
+
+
+def _contradictions_around(decisions: Decisions, linked: Collection[str]) -> Iterator[Contradiction]:
+    """Those between faces that are linked with each other, and the faces that these are separated from."""
+    labels = set(_hard_labels(decisions, linked).values())
+    for face_id in linked:
+        for other in decisions.separated(face_id):
+            pair = min(face_id, other), max(face_id, other)
+            if other in linked:
+                yield Contradiction(*pair, "linked-and-separated")
+            elif labels:
+                others = _hard_labels(decisions, _linked_with(decisions, other))
+                for label_id in labels & set(others.values()):
+                    yield Contradiction(*pair, "separated-with-one-label", label_id)
 
 
 def evidence(decisions: Decisions, contradiction: Contradiction) -> list[Decision]:
@@ -70,6 +82,17 @@ def evidence(decisions: Decisions, contradiction: Contradiction) -> list[Decisio
         return [pair_decision(decisions, face_id, other), *path]
     against = naming(decisions, other) if kind == "linked-with-two-labels" else rejection(decisions, other, label_id)
     return [naming(decisions, face_id), against, *path]
+
+
+def _linked_with(decisions: Decisions, face_id: str) -> set[str]:
+    """The faces linked with this one, also through others and itself included."""
+    linked = {face_id}
+    pending = [face_id]
+    while pending:
+        further = decisions.linked(pending.pop()).keys() - linked
+        linked |= further
+        pending += further
+    return linked
 
 
 def _link_paths(decisions: Decisions, face_id: str) -> dict[str, list[Decision]]:

@@ -7,11 +7,12 @@ whatever the order they are applied in. `conflicts` checks a new decision agains
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from decisions.identities import Identities, Order, Person
+from decisions.identities import Identities, KnownLabels, Order, Person
 from schemas.decisions import (
     Decision,
     DecisionUndone,
@@ -28,6 +29,8 @@ from schemas.decisions import (
 __all__ = ["DecisionDeleted", "Decisions", "FaceLabels", "Order", "Person"]
 
 Value = TypeVar("Value")
+
+_ABOUT_FACES = (FaceDecision, PairDecision)
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class Decisions:
         # By the decisions about people alone: namings are many. The names are computed when they are asked for.
         self._identities = Identities()
         self._person_by_id: dict[str, Person | None] = {}
+        self._people: dict[str, Person] | None = None
         # What holds, by face id. A face is missing where nothing holds.
         self._labels: dict[str, FaceLabels] = {}
         self._linked: dict[str, dict[str, Order]] = {}
@@ -103,9 +107,22 @@ class Decisions:
                 changed |= self._add(event)
         face_ids = {face_id for decision in changed for face_id in decision.face_ids}
         face_ids |= self._update_people(changed)
+        self._people = None
         for face_id in face_ids:
             self._update_face(face_id)
         return face_ids
+
+    @contextmanager
+    def with_also(self, decision: Decision) -> Iterator[None]:
+        """Within the context there is this decision as well, which is new; afterwards all is as before."""
+        person_ids = {self._identities.person_of(label_id) for label_id in decision.label_ids}
+        known = {it: self._person_by_id[it] for it in person_ids if it in self._person_by_id}
+        self.apply([decision])
+        try:
+            yield
+        finally:
+            self.apply([DecisionDeleted(decision.decision_id)])
+            self._person_by_id |= known
 
     def labels(self, face_id: str) -> FaceLabels:
         """The labels of a face; empty where nothing holds."""
@@ -184,14 +201,20 @@ class Decisions:
             self._person_by_id[person_id] = Identities(holding).person(person_id)
         return self._person_by_id[person_id]
 
-    def people(self) -> dict[str, Person]:
+    def people(self) -> Mapping[str, Person]:
         """The people named in decisions that hold, by label id. A label id that was merged into another is left out."""
-        return {label_id: person for label_id, person in self.known_labels().items() if label_id == person.label_id}
+        if self._people is None:
+            known = self.known_labels()
+            self._people = {label_id: person for label_id, person in known.items() if label_id == person.label_id}
+        return self._people
 
-    def known_labels(self) -> dict[str, Person]:
+    def known_labels(self) -> Mapping[str, Person]:
         """Every label id that stands for somebody, with the person: the people, and those merged into them."""
-        people = ((label_id, self.person(label_id)) for label_id in list(self._ids_of_label))
-        return {label_id: person for label_id, person in people if person is not None}
+        return KnownLabels(self._ids_of_label.keys(), self.person)
+
+    def newest(self) -> Iterator[Decision]:
+        """All decisions, undone ones and undos included, those that were read last first."""
+        return reversed(self._by_id.values())
 
     def count(self, decision: Decision) -> bool:
         """Whether no removal of a person ends what a decision says. Whether it holds is another question."""
@@ -244,8 +267,10 @@ class Decisions:
         """
         label_ids = {label_id for decision in changed for label_id in decision.label_ids}
         if not any(isinstance(decision, PersonDecision) for decision in changed):
-            for label_id in label_ids:
-                self._person_by_id.pop(self._identities.person_of(label_id), None)
+            for decision in changed:
+                if not self._is_no_news(decision):
+                    for label_id in decision.label_ids:
+                        self._person_by_id.pop(self._identities.person_of(label_id), None)
             return set()
         about_people = (self._by_id[decision_id] for decision_id in self._ids_about_people)
         before, self._identities = self._identities, Identities(filter(self.holds, about_people))
@@ -256,6 +281,21 @@ class Decisions:
             self._person_by_id.pop(self._identities.person_of(label_id), None)
         decision_ids = {decision_id for label_id in moved for decision_id in self._ids_of_label.get(label_id, ())}
         return {face_id for decision_id in decision_ids for face_id in self._by_id[decision_id].face_ids}
+
+    def _is_no_news(self, decision: Decision) -> bool:
+        """Whether a person who is known is named once more as they are called: they are the same then.
+
+        A person with thousands of faces is computed from all these namings, and not again with each further one.
+        """
+        if not isinstance(decision, FaceNamed) or self._by_id.get(decision.decision_id) is not decision:
+            return False
+        known = self._person_by_id.get(self._identities.person_of(decision.label_id))
+        return (
+            known is not None
+            and known.name == decision.name
+            and (not decision.authority or decision.authority == known.authority)
+            and self.holds(decision)
+        )
 
     def _update_face(self, face_id: str) -> None:
         """Compute again what holds for a face, from all decisions about it."""
@@ -300,9 +340,11 @@ class Decisions:
         return sorted(collected.values(), key=lambda decision: decision.order)
 
     def _holding_decisions(self, face_id: str) -> Iterator[FaceDecision | PairDecision]:
-        decisions = (self._by_id[decision_id] for decision_id in self._ids_of_face[face_id])
-        for decision in sorted(decisions, key=lambda decision: decision.order):
-            if isinstance(decision, FaceDecision | PairDecision) and self.holds(decision):
+        decisions = [self._by_id[decision_id] for decision_id in self._ids_of_face[face_id]]
+        if len(decisions) > 1:
+            decisions.sort(key=lambda decision: decision.order)
+        for decision in decisions:
+            if isinstance(decision, _ABOUT_FACES) and self.holds(decision):
                 yield decision
 
 

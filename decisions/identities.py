@@ -6,7 +6,7 @@ and a removal ends what was decided earlier about all label ids of the person, t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,6 +23,27 @@ class Person:
     label_id: str
     name: str
     authority: str | None
+
+
+class KnownLabels(Mapping[str, Person]):
+    """Label ids with the person that each stands for now. A person is looked up when asked for: there may be many."""
+
+    def __init__(self, label_ids: Iterable[str], person: Callable[[str], Person | None]) -> None:
+        """`person` gives the person of a label id; one for which it has None is not in the mapping."""
+        self._label_ids = label_ids
+        self._person = person
+
+    def __getitem__(self, label_id: str) -> Person:
+        person = self._person(label_id)
+        if person is None:
+            raise KeyError(label_id)
+        return person
+
+    def __iter__(self) -> Iterator[str]:
+        return (label_id for label_id in self._label_ids if self._person(label_id) is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 @dataclass

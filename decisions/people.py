@@ -9,9 +9,11 @@ import re
 import shlex
 import unicodedata
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import count
 
 from decisions.identities import Person
+from decisions.refusals import Refusal
 from errors import UserError
 
 # Below the 1,300 bytes that the catalogue's indexes can hold (`catalogue.limits`).
@@ -30,14 +32,17 @@ def checked_text(text: str, field: str) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         # Bytes of the command line that are not UTF-8 arrive as lone surrogates (PEP 383).
-        raise UserError(f"{field} is not text in UTF-8: {text.encode(errors='replace').decode()}") from error
+        message = f"{field} is not text in UTF-8: {text.encode(errors='replace').decode()}"
+        raise Refusal(message, "not-utf-8", field=field) from error
     spaced = re.sub(r"[\t\n\r\v\f]", " ", text)
     for character in spaced:
         if unicodedata.category(character) == "Cc" or character in _BIDI_CONTROLS:
-            raise UserError(f"{field} has a control character, U+{ord(character):04X}: leave it out")
+            code = f"U+{ord(character):04X}"
+            message = f"{field} has a control character, {code}: leave it out"
+            raise Refusal(message, "control-character", field=field, character=code)
     normalized = " ".join(unicodedata.normalize("NFC", spaced).split())
     if not normalized:
-        raise UserError(f"{field} is empty")
+        raise Refusal(f"{field} is empty", "empty", field=field)
     return normalized
 
 
@@ -59,9 +64,12 @@ def person_to_name(name: str, label_id: str | None, known_labels: Mapping[str, P
         label_id = _checked_length(checked_text(label_id, "the label id"))
         person = known_labels.get(label_id)
         if person is not None and _folded(person.name) != _folded(name):
-            raise UserError(
+            raise Refusal(
                 f"{label_id} is {person.name}, and naming a face does not change that: "
-                f"facestream people rename {shlex.quote(label_id)} {shlex.quote(name)} does"
+                f"facestream people rename {shlex.quote(label_id)} {shlex.quote(name)} does",
+                "other-name",
+                label_id=label_id,
+                name=person.name,
             )
         return person or Person(label_id, name, None)
     known = _people_called(name, known_labels.values())
@@ -69,12 +77,17 @@ def person_to_name(name: str, label_id: str | None, known_labels: Mapping[str, P
         return known[0]
     if known:
         label_ids = ", ".join(person.label_id for person in known)
-        raise UserError(f"{len(known)} people are called {name}: {label_ids}; say which with --label")
+        message = f"{len(known)} people are called {name}: {label_ids}; say which with --label"
+        raise Refusal(message, "several-people", count=len(known), name=name)
     new_id = _checked_length(_slug(name))
     if new_id in known_labels:
-        raise UserError(
+        raise Refusal(
             f"the label id {new_id}, which {name} would have, is that of {known_labels[new_id].name}: if that is the "
-            "same person, give that name, otherwise give another label id with --label"
+            "same person, give that name, otherwise give another label id with --label",
+            "label-id-taken",
+            label_id=new_id,
+            name=name,
+            other=known_labels[new_id].name,
         )
     return Person(new_id, name, None)
 
@@ -128,6 +141,8 @@ def _people_called(name: str, people: Iterable[Person]) -> list[Person]:
     return [called[label_id] for label_id in sorted(called)]
 
 
+# A name is looked for among those of all people, with every letter that somebody types.
+@lru_cache(maxsize=1 << 18)
 def _folded(name: str) -> str:
     # Normalized last: folding may leave a text that is not in NFC.
     return unicodedata.normalize("NFC", " ".join(unicodedata.normalize("NFC", name).split()).casefold())
@@ -137,12 +152,13 @@ def _slug(name: str) -> str:
     """A label id made of a name: lower-case letters of any script and digits, with dashes for everything else."""
     slug = re.sub(r"[\W_]+", "-", _folded(name)).strip("-")
     if not slug:
-        raise UserError(f"no label id can be made from the name {name}: give one with --label")
+        raise Refusal(f"no label id can be made from the name {name}: give one with --label", "no-label-id", name=name)
     return slug
 
 
 def _checked_length(label_id: str) -> str:
     length = len(label_id.encode())
     if length > _MAX_ID_BYTES:
-        raise UserError(f"a label id has at most {_MAX_ID_BYTES} bytes, this one has {length}")
+        message = f"a label id has at most {_MAX_ID_BYTES} bytes, this one has {length}"
+        raise Refusal(message, "label-id-too-long", most=_MAX_ID_BYTES, length=length)
     return label_id

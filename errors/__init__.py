@@ -5,7 +5,8 @@ defined elsewhere has its module before its meaning.
 
     FacestreamError
     ├── UserError                       an option, a path, a manifest or a decision that a person gave cannot be used
-    │   ├── ConflictError               decisions.conflicts: a decision that contradicts earlier ones
+    │   ├── Refusal                     decisions.refusals: something cannot be decided
+    │   │   └── ConflictError           decisions.conflicts: a decision that contradicts earlier ones
     │   └── DecidedMeanwhile            decisions.beliefs: somebody else decided before; the author has to look again
     ├── Fatal                           this process cannot continue
     ├── Retriable                       a service is unavailable: the same is tried again

@@ -25,7 +25,7 @@ from web.pages.clusters import cluster_page, clusters_page, noise_page
 from web.pages.faces import face_page, scan_page
 from web.pages.lists import history_page, orphans_page, search_page
 from web.pages.next import next_page
-from web.pages.people import options, people_page, person_page, questions
+from web.pages.people import clusters_that_may_be, options, people_page, person_page, questions
 from web.pages.public import public_routes
 from web.problems import HANDLERS
 from web.render import STATIC, texts
@@ -70,6 +70,7 @@ def _routes() -> list[BaseRoute]:
         Route("/people/options", options),
         Route("/person/{label_id:path}", person_page),
         Route("/questions/{label_id:path}", questions),
+        Route("/clusters-that-may-be/{label_id:path}", clusters_that_may_be),
         Route("/face/{face_id:path}", face_page),
         Route("/scan/{scan_id:path}", scan_page),
         Route("/history", history_page),

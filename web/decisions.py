@@ -21,12 +21,13 @@ from decisions import actions, beliefs
 from decisions.actions import Action
 from decisions.beliefs import Belief, DecidedMeanwhile, FaceBelief, PersonBelief
 from decisions.conflicts import ConflictError
-from errors import UserError
+from decisions.refusals import Refusal
 from producers.decisions import Decided
 from schemas.decisions import DecisionUndone
 from web.desk import Desk, desk_of, user_of
 from web.entries import clause
 from web.faces import face_as_believed, person_as_believed
+from web.refusals import worded
 from web.render import fragment, texts
 from web.strings import Words
 
@@ -59,15 +60,17 @@ def _decide(request: Request, fields: Fields) -> Response:
         return _decided_meanwhile(request, meanwhile, fields)
     except ConflictError as conflict:
         return _conflict(request, conflict)
-    except UserError as error:
-        return _refusal(request, t.text("cannot"), str(error), 422)
+    except Refusal as refusal:
+        with desk.writer.reading() as known:
+            why = worded(refusal, known, t)
+        return _refusal(request, t.text("cannot"), why, 422)
     return _answer(request, kind, decided)
 
 
 def _actions(desk: Desk, kind: str, fields: Fields) -> Iterator[Action]:
-    """The actions that a form asks for. Raises UserError."""
+    """The actions that a form asks for. Raises Refusal."""
     if kind not in KINDS:
-        raise UserError(f"{kind!r} is nothing that can be decided")
+        raise Refusal(f"{kind!r} is nothing that can be decided", "wrong-page")
     if kind == "undone":
         for decision_id in fields.get("decision", ()):
             yield actions.parse({"action": "undo", "decision_id": decision_id})
@@ -108,11 +111,13 @@ def _separated(desk: Desk, faces: Sequence[str], fields: Fields) -> Iterator[dic
     clusters = desk.read(lambda connection: {it.cluster_id for it in reader.faces(connection, faces)})
     cluster_id = clusters.pop() if len(clusters) == 1 else None
     if cluster_id is None:
-        raise UserError("these faces are no longer in one cluster: look at it again")
+        raise Refusal("these faces are no longer in one cluster: look at it again", "several-clusters")
     members = desk.read(lambda connection: browse.faces_of_cluster(connection, cluster_id, len(faces) + 1))
     rest = next((tile.face_id for tile in members if tile.face_id not in faces), None)
     if rest is None:
-        raise UserError("all faces of the cluster are selected: there are no others to separate them from")
+        raise Refusal(
+            "all faces of the cluster are selected: there are no others to separate them from", "all-selected"
+        )
     yield from ({"action": "separate", "face_id": face_id, "other_face_id": rest} for face_id in faces)
 
 
@@ -142,11 +147,12 @@ def _about_person(kind: str, label_id: str, fields: Fields) -> dict[str, Any]:
 
 def _refuse_unknown(desk: Desk, faces: Sequence[str]) -> None:
     if not faces:
-        raise UserError("no face is selected")
+        raise Refusal("no face is selected", "nothing-selected")
     known = {it.face_id for it in desk.read(lambda connection: reader.faces(connection, faces))}
     unknown = [face_id for face_id in faces if face_id not in known]
     if unknown:
-        raise UserError(f"the face {unknown[0]} is not in the archive any more: look at it again")
+        text = f"the face {unknown[0]} is not in the archive any more: look at it again"
+        raise Refusal(text, "no-face", face_id=unknown[0])
 
 
 def _believed(fields: Fields) -> tuple[Belief, ...]:
@@ -165,7 +171,7 @@ def _json(fields: Fields, name: str) -> list[Any]:
     try:
         return [json.loads(value) for value in fields.get(name, ())]
     except ValueError as error:
-        raise UserError(f"the field {name!r} is not JSON") from error
+        raise Refusal(f"the field {name!r} is not JSON", "wrong-page") from error
 
 
 def _answer(request: Request, kind: str, decided: Decided) -> Response:
@@ -225,7 +231,8 @@ def _conflict(request: Request, conflict: ConflictError) -> Response:
     desk, t = desk_of(request), texts(request)
     with desk.writer.reading() as known:
         undo = [(it.decision_id, f"{clause(known, it, t)} ({it.author})") for it in conflict.earlier]
-    return _refusal(request, t.text("refused"), str(conflict), 409, undo=undo)
+        why = worded(conflict, known, t)
+    return _refusal(request, t.text("refused"), why, 409, undo=undo)
 
 
 def _refusal(request: Request, title: str, why: str, status: int, **context: Any) -> Response:  # noqa: ANN401

@@ -47,6 +47,7 @@ class Desk:
     def __init__(self, settings: Settings, now: Callable[[], datetime]) -> None:
         """Connect to PostgreSQL and Kafka. Raises FacestreamError where one of them does not answer."""
         self.settings = settings
+        self.now = now
         self.pool: ConnectionPool = connection_pool(settings.database, _CONNECTIONS)
         self.writer = DecisionWriter(settings.kafka, now)
         self.ending = threading.Event()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import nlargest
+from itertools import islice
 
 from psycopg import Connection
 
@@ -23,8 +24,9 @@ from web.strings import Words
 PROPOSALS = 5
 """As many as there are keys for."""
 
-# Decisions that are looked through for the people named lately.
+# Namings that are looked through for the people named lately, and decisions of everybody for those namings.
 _RECENT = 60
+_LOOKED_THROUGH = 2_000
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,9 @@ def proposals(connection: Connection, decisions: Decisions, face_id: str, radius
 
 
 def named_lately(decisions: Decisions, author: str, without: Sequence[str], limit: int) -> list[Person]:
-    """The people whom an author named last, latest first; those in `without` are left out."""
-    namings = (it for it in decisions if isinstance(it, FaceNamed) and it.author == author)
+    """The people whom an author named among the last decisions, latest first; those in `without` are left out."""
+    newest = islice(decisions.newest(), _LOOKED_THROUGH)
+    namings = (it for it in newest if isinstance(it, FaceNamed) and it.author == author)
     latest = nlargest(_RECENT, namings, key=lambda naming: naming.order)
     people = (decisions.person(naming.label_id) for naming in latest)
     known = {person.label_id: person for person in people if person is not None and person.label_id not in without}

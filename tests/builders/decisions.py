@@ -88,7 +88,8 @@ _faces = st.sampled_from("fgh")
 _people = st.sampled_from(["grace", "eileen", "marie"])
 _two_people = st.sampled_from([("grace", "eileen"), ("eileen", "grace"), ("marie", "grace"), ("eileen", "marie")])
 decisions_of_all_kinds = st.one_of(
-    st.builds(named, st.integers(0, 5), _faces, _people, decision_id=_ids),
+    st.builds(named, st.integers(0, 5), _faces, _people, decision_id=_ids, name=st.sampled_from(["Anna", "Bea"]),
+              authority=st.sampled_from([None, "uri"])),
     st.builds(lambda minute, face, one: a_decision(NameTakenBack, minute, face_id=face, decision_id=one),
               st.integers(0, 5), _faces, _ids),
     st.builds(lambda minute, face, who, one: a_decision(NameRejected, minute, face_id=face, label_id=who,

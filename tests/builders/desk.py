@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,18 +53,29 @@ class DeskArchive:
 
     def publish(self, folder: Path, person: int, half: int, copies: Sequence[int], spread: float = 0.02) -> None:
         """Publish scans with a face each, and their analyses, as the feed and detect would."""
-        middle = person_vectors(40)[person, half]
+        self.publish_all(folder, [(person, half, copies)], spread)
+
+    def publish_all(
+        self, folder: Path, clusters: Iterable[tuple[int, int, Sequence[int]]], spread: float = 0.02
+    ) -> None:
+        """The same for several clusters: person, half and copies of each."""
         messages: list[Event] = []
-        for copy in copies:
-            generator = np.random.default_rng((person, half, copy))
-            vector = middle + generator.normal(size=128) * spread / np.sqrt(128)
-            messages += _scan(folder, f"{person:02}-{half}-{copy}", vector, NOON)
+        for person, half, copies in clusters:
+            middle = person_vectors(40)[person, half]
+            for copy in copies:
+                generator = np.random.default_rng((person, half, copy))
+                vector = middle + generator.normal(size=128) * spread / np.sqrt(128)
+                messages += _scan(folder, f"{person:02}-{half}-{copy}", vector, NOON)
         publish(self.settings.kafka, messages)
 
     def name(self, face_id: str, name: str, author: str = "Ben") -> None:
         """Name a face, as the command does."""
+        self.name_all({face_id: name}, author)
+
+    def name_all(self, names: Mapping[str, str], author: str = "Ben") -> None:
+        """Name several faces, by their ids."""
         with DecisionWriter(self.settings.kafka, now) as writer:
-            writer.decide([Name(face_id=face_id, name=name)], author)
+            writer.decide([Name(face_id=face_id, name=name) for face_id, name in names.items()], author)
 
     def wait_until_done(self, within_s: float = 60) -> None:
         """Wait until every consumer has read everything."""

@@ -25,10 +25,20 @@ Stages = Mapping[str, Sequence[Topic]]
 """Groups of consumers, and the topics that each reads."""
 
 
+# What a JVM of its own writes into an empty folder before its broker can start, by name; empty before the first one.
+_FORMATTED: dict[str, bytes] = {}
+
+
 @contextmanager
 def broker(data: Path) -> Iterator[KafkaSettings]:
     """A real broker with the project's topics, its data in this folder."""
+    log = data / "kafka" / "log"
+    if _FORMATTED:
+        log.mkdir(parents=True)
+        for name, content in _FORMATTED.items():
+            (log / name).write_bytes(content)
     with services(Settings(data=data), database=False, command="pytest") as running:
+        _FORMATTED.update({name: (log / name).read_bytes() for name in ("meta.properties", "bootstrap.checkpoint")})
         ensure_topics(running.kafka)
         yield running.kafka
 

@@ -149,6 +149,17 @@ def test_the_next_face_is_none_of_whose_name_somebody_was_not_sure(album: Connec
     assert "g1" not in {it.cluster_id for it in suggestions.next_faces(album, 10)}
 
 
+def test_the_next_face_is_not_one_without_a_proposal_of_which_somebody_was_not_sure(album: Connection) -> None:
+    assert [it.face_id for it in suggestions.next_faces(album, 1)] == ["x1"]
+    write_messages(album, "labels", not_sure(3, "x1", "eileen", days=36_500))
+    assert [it.face_id for it in suggestions.next_faces(album, 1)] == ["x2"]
+
+
+def test_less_settled_clusters_that_are_not_asked_for_do_not_hide_the_others(album: Connection) -> None:
+    write_messages(album, "labels", *(not_sure(it, f"x{it - 2}", "eileen", days=36_500) for it in (3, 4)))
+    assert [it.cluster_id for it in suggestions.next_faces(album, 1)] == ["g1"]
+
+
 def test_clusters_may_be_left_out_of_the_next_faces(album: Connection) -> None:
     clusters = [it.cluster_id for it in suggestions.next_faces(album, 10)]
     assert [it.cluster_id for it in suggestions.next_faces(album, 10, without=clusters[:1])] == clusters[1:]

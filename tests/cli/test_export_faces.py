@@ -85,7 +85,7 @@ def test_a_scan_that_cannot_be_read_is_reported_and_the_rest_goes_on(
         reason = f"one: nothing is at {one.as_uri()}"
     elif harm == "replaced":
         one.write_bytes((tmp_path / "two.png").read_bytes())
-        reason = f"one: {one.as_uri()} is no longer the picture that was published"
+        reason = f"one: {one.as_uri()} has another sha256 than it was published with: publish it again as it is now"
     else:
         one.write_bytes(one.read_bytes()[:60])
         write("scans", published("one", one.as_uri(), sha256=hashlib.sha256(one.read_bytes()).hexdigest()))

@@ -200,6 +200,7 @@ def test_checking_any_decision_after_any_others_ends_in_one_of_three_ways_and_le
 ) -> None:
     decisions, untouched = decisions_from(*earlier), decisions_from(*earlier)
     decision = decision.model_copy(update={"decision_id": "new"})
+    decisions.people()
     try:
         check(decisions, decision)
     except (ConflictError, AlreadyHolds) as error:
@@ -209,7 +210,8 @@ def test_checking_any_decision_after_any_others_ends_in_one_of_three_ways_and_le
 
 def everything(decisions: Decisions) -> list[object]:
     return [
-        (decisions.labels(it), decisions.linked(it), decisions.separated(it), decisions.history(it)) for it in "fgh"
+        *((decisions.labels(it), decisions.linked(it), decisions.separated(it), decisions.history(it)) for it in "fgh"),
+        dict(decisions.known_labels()),
     ]
 
 

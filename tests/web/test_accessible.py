@@ -40,12 +40,9 @@ _OPTIONS = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", 
 def small_archive(archive: DeskArchive, tmp_path_factory: pytest.TempPathFactory) -> DeskArchive:
     """Two people with a name and with faces that may be theirs; somebody was rejected, and a naming undone."""
     scans = tmp_path_factory.mktemp("small")
-    for person in range(2):
-        archive.publish(scans, person, 0, range(2))
-        archive.publish(scans, person, 1, range(3))
+    archive.publish_all(scans, [(person, half, range(2 + half)) for person in range(2) for half in range(2)])
     archive.wait_until_done()
-    archive.name("face-00-0-0", "Grace Hopper")
-    archive.name("face-01-0-0", "Õie Mägi")
+    archive.name_all({"face-00-0-0": "Grace Hopper", "face-01-0-0": "Õie Mägi"})
     archive.wait_until_done()
     return archive
 
@@ -63,6 +60,7 @@ def test_axe_finds_no_violation_in_light_and_dark_and_nothing_is_wider_than_a_te
 ) -> None:
     page = new_page(PAGES[name], color_scheme="light", viewport={"width": 1280, "height": 900})
     wait_for(page, "document.getElementById('progress')?.textContent !== ''")
+    wait_for(page, "!document.querySelector('[data-questions]:not([data-loaded])')")
     assert violations(page) == []
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size({"width": 390, "height": 844})
@@ -90,6 +88,7 @@ def test_a_page_is_within_its_policy_and_its_pictures_are_there(new_page: NewPag
     page.on("console", lambda message: messages.append(message.text))
     page.on("pageerror", lambda error: messages.append(str(error)))
     page.goto(path)
+    wait_for(page, "!document.querySelector('[data-questions]:not([data-loaded])')")
     page.evaluate("[...document.images].forEach(image => (image.loading = 'eager'))")
     wait_for(page, "[...document.images].every(image => image.complete)")
     assert (

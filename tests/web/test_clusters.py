@@ -15,8 +15,7 @@ from tests.builders.pages import NewPage, names_of
 def two_clusters(archive: DeskArchive, tmp_path_factory: pytest.TempPathFactory) -> DeskArchive:
     """Two clusters that look alike, of six faces and of two."""
     scans = tmp_path_factory.mktemp("clusters")
-    archive.publish(scans, 0, 0, range(6))
-    archive.publish(scans, 0, 1, range(2))
+    archive.publish_all(scans, [(0, 0, range(6)), (0, 1, range(2))])
     archive.wait_until_done()
     return archive
 

@@ -19,12 +19,9 @@ _PEOPLE = 10
 def archive_of_ten(archive: DeskArchive, tmp_path_factory: pytest.TempPathFactory) -> DeskArchive:
     """Ten people, each named in one cluster and unnamed in another, which looks like them."""
     scans = tmp_path_factory.mktemp("ten")
-    for person in range(_PEOPLE):
-        archive.publish(scans, person, 0, range(2))
-        archive.publish(scans, person, 1, range(2))
+    archive.publish_all(scans, [(person, half, range(2)) for person in range(_PEOPLE) for half in range(2)])
     archive.wait_until_done()
-    for person in range(_PEOPLE):
-        archive.name(f"face-{person:02}-0-0", f"Person {person:02}")
+    archive.name_all({f"face-{person:02}-0-0": f"Person {person:02}" for person in range(_PEOPLE)})
     archive.wait_until_done()
     return archive
 
@@ -84,6 +81,21 @@ def test_what_is_not_a_face_is_in_no_cluster_and_not_asked_for(new_page: NewPage
     wait_for(page, "face => document.querySelector('[data-page]').dataset.face !== face", face_id)
     page.keyboard.press("Control+z")
     expect(page.locator("#answer")).to_contain_text("Undone")
+
+
+def test_whoever_is_not_sure_says_so_with_one_key_and_sees_another_face(
+    archive_of_ten: DeskArchive, new_page: NewPage, scans: Path
+) -> None:
+    archive_of_ten.publish(scans, 2, 1, [2])
+    archive_of_ten.wait_until_done()
+    page = new_page("/next?face=face-02-1-2")
+    expect(page.get_by_role("button", name="Not sure: Person 02?")).to_be_visible()
+    page.keyboard.press("u")
+    expect(page.locator("#answer")).to_contain_text("Not sure: it is not asked for a while")
+    wait_for(page, "document.querySelector('[data-page]').dataset.face !== 'face-02-1-2'")
+    page.keyboard.press("Control+z")
+    expect(page.locator("#answer")).to_contain_text("Undone: is maybe Person 02")
+    wait_for(page, "document.querySelector('[data-page]').dataset.face === 'face-02-1-2'")
 
 
 def test_typing_finds_the_person_whose_name_begins_so(archive_of_ten: DeskArchive, new_page: NewPage) -> None:

@@ -16,9 +16,7 @@ _QUESTIONS = 20
 def archive_of_one(archive: DeskArchive, tmp_path_factory: pytest.TempPathFactory) -> DeskArchive:
     """A person with one named face, and as many faces that may be theirs as are asked for."""
     scans = tmp_path_factory.mktemp("one")
-    archive.publish(scans, 0, 0, [0])
-    archive.publish(scans, 0, 1, range(_QUESTIONS))
-    archive.publish(scans, 1, 0, range(2))
+    archive.publish_all(scans, [(0, 0, [0]), (0, 1, range(_QUESTIONS)), (1, 0, range(2))])
     archive.wait_until_done()
     archive.name("face-00-0-0", "Grace Hopper")
     archive.wait_until_done()
@@ -45,6 +43,7 @@ def test_a_cluster_that_may_be_the_person_is_proposed_as_a_whole(new_page: NewPa
 def test_twenty_questions_are_answered_with_twenty_keys(archive_of_one: DeskArchive, new_page: NewPage) -> None:
     page = new_page("/person/grace-hopper")
     keys = PressedKeys(page)
+    expect(page.locator("[data-question]:visible")).to_have_count(1)
     answers: dict[str, str] = {}
     for number in range(_QUESTIONS):
         face_id = asked(page)

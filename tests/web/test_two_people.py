@@ -70,6 +70,21 @@ def test_a_contradiction_is_refused_with_the_way_out(new_page: NewPage) -> None:
     expect(dialog.get_by_role("button", name="Undo").first).to_be_visible()
 
 
+@pytest.mark.usefixtures("one_cluster")
+def test_a_contradiction_is_refused_in_the_language_of_the_reader(new_page: NewPage) -> None:
+    page = new_page("/cluster/face-00-0-0", locale="et")
+    page.get_by_role("checkbox").first.focus()
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="Eralda teistest").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("„on eri isikud“ on vastuolus sellega, mis on varem otsustatud.")
+    expect(dialog).to_contain_text("on Grace Hopper (Ann)")
+    page.goto("/person/grace-hopper")
+    page.get_by_label("Uus nimi").fill("Grace \u202e")
+    page.get_by_role("button", name="Nimeta isik ümber").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Nimi sisaldab juhtmärki U+202E: jäta see välja.")
+
+
 def test_a_scan_that_arrives_is_announced_and_not_put_under_the_cursor(
     one_cluster: DeskArchive, new_page: NewPage, scans: Path
 ) -> None:

@@ -99,7 +99,7 @@ def noise_page(request: Request) -> Response:
     """The faces that are in no cluster, `first` on."""
     first = number(request, "first")
     tiles = desk_of(request).read(lambda connection: browse.noise(connection, MOST_TILES, first))
-    size = desk_of(request).read(lambda connection: reader.counts(connection).noise)
+    size = desk_of(request).read(browse.count_of_noise)
     return _grid(request, tiles, cluster_id="", size=size, digest="", first=first, labels=[], named=0, nearby=[])
 
 

@@ -54,7 +54,7 @@ def history_page(request: Request) -> Response:
 def orphans_page(request: Request) -> Response:
     """The decisions about faces that are not in the archive."""
     desk, t = desk_of(request), texts(request)
-    found = desk.read(decisions.orphans)
+    found = desk.kept.get("orphans", lambda: desk.read(decisions.orphans))
     with desk.writer.reading() as known:
         orphans = [
             _Orphan(

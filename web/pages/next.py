@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import urlencode
 
 from psycopg import Connection
@@ -12,16 +13,19 @@ from starlette.responses import Response
 
 from catalogue import browse, suggestions
 from catalogue.browse import Tile
+from catalogue.suggestions import NextFace
 from decisions.holding import Decisions
 from decisions.identities import Person
+from schemas.decisions import NotSure
 from schemas.scans import Box
 from web.desk import Desk, desk_of, user_of
 from web.faces import PROPOSALS, Proposal, as_decided, face_as_believed, last_decision, named_lately, proposals
 from web.render import page, texts
 from web.strings import Words
 
-# Clusters read at a time. Those that were skipped, or whose face was named a moment ago, are left out.
-_QUEUE = 200
+# Clusters read at a time. Those that were skipped, or whose face was named a moment ago, are left out; so many more are
+# read where all are.
+_QUEUES = (20, 200)
 _STRIP = 11
 # Skipped faces that an address can carry.
 _MOST_SKIPPED = 150
@@ -74,22 +78,34 @@ def _address(skipped: Sequence[str]) -> str:
 
 
 def _first(desk: Desk, skipped: Sequence[str]) -> str | None:
-    faces = desk.kept.get(
-        "queue",
-        lambda: desk.read(lambda connection: suggestions.next_faces(connection, _QUEUE)),
+    for length in _QUEUES:
+        queue = _queue(desk, length)
+        open_faces = (it.face_id for it in queue if it.face_id not in skipped)
+        with desk.writer.reading() as decisions:
+            first = next((it for it in open_faces if not _is_decided(decisions, it, desk.now())), None)
+        if first is not None or len(queue) < length:
+            return first
+    return None
+
+
+def _queue(desk: Desk, length: int) -> Sequence[NextFace]:
+    return desk.kept.get(
+        ("queue", length),
+        lambda: desk.read(lambda connection: suggestions.next_faces(connection, length)),
         fresh_s=_FRESH_S,
         oldest_s=_OLDEST_S,
     )
-    passed_over = set(skipped)
-    with desk.writer.reading() as decisions:
-        open_faces = (it.face_id for it in faces if it.face_id not in passed_over)
-        return next((face_id for face_id in open_faces if not _is_decided(decisions, face_id)), None)
 
 
-def _is_decided(decisions: Decisions, face_id: str) -> bool:
+def _is_decided(decisions: Decisions, face_id: str, now: datetime) -> bool:
     """Whether a decision was made that the queue may not know of yet."""
     labels = decisions.labels(face_id)
-    return labels.hard is not None or labels.not_a_face
+    if labels.hard is not None or labels.not_a_face:
+        return True
+    return any(
+        isinstance(last, NotSure) and (now - last.decided_at).total_seconds() < _OLDEST_S
+        for last in decisions.history(face_id)[-1:]
+    )
 
 
 def _item(connection: Connection, desk: Desk, face_id: str, author: str, t: Words) -> _Item | None:

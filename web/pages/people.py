@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -65,10 +65,11 @@ def people_page(request: Request) -> Response:
 
 def listed_people(desk: Desk, people: Sequence[Person]) -> list[ListedPerson]:
     """People with the counts of their faces."""
-    counts = desk.kept.get("labels", lambda: _counts(desk), oldest_s=10.0)
-    none = LabelCounts("", 0, 0, "")
+    label_ids = [person.label_id for person in people]
+    counts = {it.label_id: it for it in desk.read(lambda connection: browse.label_counts(connection, label_ids))}
+    none = LabelCounts("", 0, 0, None)
     return [
-        ListedPerson(it.label_id, it.name, it.authority, count.hard, count.soft, count.face_id or None)
+        ListedPerson(it.label_id, it.name, it.authority, count.hard, count.soft, count.face_id)
         for it in people
         for count in [counts.get(it.label_id, none)]
     ]
@@ -87,7 +88,7 @@ def options(request: Request) -> Response:
 
 
 def person_page(request: Request) -> Response:
-    """A person: questions about further faces and clusters, their faces from `first` on, and what can be done."""
+    """A person: their faces from `first` on, and what can be done with them. The page asks for questions itself."""
     desk = desk_of(request)
     label_id = request.path_params["label_id"]
     first = number(request, "first")
@@ -100,8 +101,6 @@ def person_page(request: Request) -> Response:
     with desk.pool.connection() as connection:
         tiles = browse.faces_of_person(connection, label_id, MOST_TILES, first)
         count = browse.count_of_person(connection, label_id)
-        candidates = _read_candidates(connection, desk, label_id)
-        clusters = candidate_clusters(connection, label_id, desk.settings.clustering.eps_max, _MOST_CLUSTERS)
     with desk.writer.reading() as decisions:
         shown = [tile for tile in as_decided(decisions, tiles) if tile.label_id == label_id]
         return page(
@@ -113,13 +112,11 @@ def person_page(request: Request) -> Response:
             count=count,
             tiles=shown,
             belief=person_as_believed(decisions, label_id),
-            questions=_questions(decisions, candidates, label_id, ()),
-            clusters=clusters,
         )
 
 
 def questions(request: Request) -> Response:
-    """Further questions about a person, without the faces in `asked`."""
+    """Questions about a person, without the faces in `asked`."""
     desk = desk_of(request)
     label_id = request.path_params["label_id"]
     asked = request.query_params.getlist("asked")
@@ -130,6 +127,19 @@ def questions(request: Request) -> Response:
             raise NotThere
         found = _questions(decisions, candidates, label_id, asked)
     return fragment(request, "questions", person=person, questions=found)
+
+
+def clusters_that_may_be(request: Request) -> Response:
+    """The clusters that may be a person's as a whole. The page asks for them when it is shown."""
+    desk = desk_of(request)
+    label_id = request.path_params["label_id"]
+    radius = desk.settings.clustering.eps_max
+    clusters = desk.read(lambda connection: candidate_clusters(connection, label_id, radius, _MOST_CLUSTERS))
+    with desk.writer.reading() as decisions:
+        person = decisions.person(label_id)
+    if person is None:
+        raise NotThere
+    return fragment(request, "clusters-may-be", person=person, clusters=clusters)
 
 
 def _read_candidates(
@@ -154,10 +164,6 @@ def _is_open(decisions: Decisions, face_id: str, label_id: str) -> bool:
     """Whether nothing was decided that the candidates may not know of yet."""
     labels = decisions.labels(face_id)
     return labels.hard is None and not labels.not_a_face and label_id not in labels.rejected
-
-
-def _counts(desk: Desk) -> Mapping[str, LabelCounts]:
-    return {count.label_id: count for count in desk.read(browse.label_counts)}
 
 
 def _by_name(person: Person) -> tuple[str, str]:

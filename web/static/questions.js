@@ -13,20 +13,24 @@
     if (!container()) return;
     const [next] = open();
     for (const question of all()) question.hidden = question !== next;
-    document.querySelector("[data-no-more]").hidden = Boolean(next);
+    document.querySelector("[data-no-more]").hidden = Boolean(next) || !container().hasAttribute("data-loaded");
   }
 
   async function fetchMore() {
-    if (fetching || open().length >= FEW) return;
+    const asking = container();
+    if (!asking || fetching || open().length >= FEW) return;
     fetching = true;
     const asked = [...open(), ...all().filter((question) => question.dataset.answered).slice(-40)];
-    const address = new URL(container().dataset.more, location);
+    const address = new URL(asking.dataset.more, location);
     for (const question of asked) address.searchParams.append("asked", question.dataset.question);
     try {
       await htmx.ajax("GET", address.pathname + address.search, { target: "#questions", swap: "beforeend" });
     } finally {
       fetching = false;
+      asking.dataset.loaded = "";
       showNext();
+      // The page was shown again meanwhile.
+      if (asking !== container()) fetchMore();
     }
   }
 
@@ -47,6 +51,7 @@
     showNext();
   });
 
-  document.addEventListener("page-shown", showNext);
-  showNext();
+  // The page does not wait for them: whoever may be a person with thousands of faces is looked for long.
+  document.addEventListener("page-shown", fetchMore);
+  fetchMore();
 })();
