@@ -4,7 +4,8 @@
 without its indexes. `start`: what a start of the clusterer reads of `assignments`. `graph`: the index and the
 clustering with the default settings and a reference of the archive's own, their snapshots and memory. It takes real
 embeddings with `--set FILE.npz` (as benchmarks/quality.py does), and synthetic ones otherwise. `counts`: what the
-progress of `run` and `watch` reads of the catalogue twice a second, and what keeping it costs the writer.
+progress of `run` and `watch` reads of the catalogue twice a second, and what keeping it costs the writer. `pairs`: the
+memory of a graph whose faces have so many pairs each, of faces that are drawn at random.
 
 Seconds are of the clock. Where other programs run, the processor's seconds of this process say more.
 """
@@ -27,13 +28,14 @@ from typing import TypeVar
 from uuid import uuid4
 
 import numpy as np
+import numpy.typing as npt
 import psutil
 from psycopg import Connection
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from benchmarks.archive import Archive, analysed, published
+from benchmarks.archive import PUBLISHED_AT, QUALITY, Archive, analysed, published
 from benchmarks.quality import Set, load, neighbours_of, own_reference
 from catalogue import counts, reader
 from catalogue.connection import connect
@@ -59,10 +61,11 @@ from stream import clients
 from stream.reading import latest_values
 from stream.topics import ensure_topics
 
-_SECTIONS = ("feed", "start", "graph", "counts")
+_SECTIONS = ("feed", "start", "graph", "counts", "pairs")
 _CHANGED = 100
 _AGAIN = 5_000
 _BATCH = 256
+_PAIRS = (0, 16, 32, 48, 64)
 
 Result = TypeVar("Result")
 
@@ -317,6 +320,50 @@ _FILL = (
 )
 
 
+def pairs(faces: int, folder: Path) -> Iterator[Row]:
+    """The memory of graphs with more and more pairs."""
+    generator = np.random.default_rng(0)
+    for each in _PAIRS:
+        clustering = Clustering(Parameters())
+        for first in range(0, faces, _BATCH):
+            clustering.apply(
+                [
+                    _with_neighbours(number, np.unique(generator.integers(max(1, number), size=each)))
+                    for number in range(first, min(first + _BATCH, faces))
+                ]
+            )
+        held = clustering.graph.edges.used / faces
+        to = folder / str(each)
+        clustering_snapshot.save(clustering, to, 0)
+        yield _loaded(f"the graph with {held:.1f} pairs a face; its memory a face", faces, to, clustering.parameters)
+
+
+def _with_neighbours(number: int, others: npt.NDArray[np.int64]) -> NeighboursFound:
+    others = others[others < number]
+    found = FaceNeighbours(
+        face_id=_face_id(number),
+        score=1.0,
+        quality=QUALITY,
+        neighbours=tuple(_face_id(other) for other in others.tolist()),
+        analyses=tuple(others.tolist()),
+        # Beyond eps: the pairs are held, and there are no clusters.
+        distances=(0.45,) * len(others),
+    )
+    return NeighboursFound(
+        scan_id=_face_id(number).partition("#")[0],
+        analysis=number,
+        shard=0,
+        shards=1,
+        eps_max=1.0,
+        published_at=PUBLISHED_AT,
+        faces=(found,),
+    )
+
+
+def _face_id(number: int) -> str:
+    return f"archive/box-{number // 100}/scan-{number}.jpg#0"
+
+
 def _index_saved(index: FaceIndex, folder: Path) -> int:
     index_snapshot.save(index, folder, 0)
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
@@ -362,7 +409,12 @@ def _with(row: Row, each: float) -> Row:
     return Row(row.what, row.number, row.seconds, row.processor_s, each)
 
 
-_IN_A_FOLDER: dict[str, Callable[[int, Path], Iterator[Row]]] = {"feed": feed, "start": start, "counts": counts_of}
+_IN_A_FOLDER: dict[str, Callable[[int, Path], Iterator[Row]]] = {
+    "feed": feed,
+    "start": start,
+    "counts": counts_of,
+    "pairs": pairs,
+}
 
 
 def rows(sections: list[str], faces: int, embeddings: Path | None) -> Iterator[Row]:

@@ -67,7 +67,7 @@ class KnownScans(AbstractContextManager["KnownScans"]):
     def items(self) -> Iterator[tuple[str, Known]]:
         """The scans with their ids, by id."""
         changed = [(scan_id, known) for scan_id, known in sorted(self._changed.items()) if known is not None]
-        rows = self._index.all_rows() if self._index else iter(())
+        rows = self._index.rows_from("key") if self._index else iter(())
         return merge(self._unchanged(rows), changed, key=lambda item: item[0])
 
     def at_place(self, uri: str) -> tuple[str, ...]:
@@ -78,15 +78,29 @@ class KnownScans(AbstractContextManager["KnownScans"]):
         """The ids of the scans whose file has this content, of all its pages."""
         return self._ids("sha256 = ?", sha256, self._with_content.get(sha256, ()))
 
-    def below(self, uris: Collection[str], prefixes: Collection[str]) -> list[str]:
-        """The ids of the scans of these files, and of those whose uri begins with one of these prefixes, by id."""
-        found = {scan_id for uri in uris for scan_id in self.at_place(uri)}
-        for prefix in prefixes:
+    def below(self, uris: Collection[str], prefixes: Collection[str]) -> Iterator[tuple[str, Known]]:
+        """The scans of these files, and those whose uri begins with one of these prefixes: each once, with its id."""
+        outermost: list[str] = []
+        for prefix in sorted(prefixes):
+            if not outermost or not prefix.startswith(outermost[-1]):
+                outermost.append(prefix)
+        for prefix in outermost:
             # The uris that begin with the prefix lie between it and the next text of its length.
             after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-            found |= {scan_id for scan_id, _ in self._indexed("uri >= ? AND uri < ?", prefix, after)}
-            found |= {id_ for uri, ids in self._at_place.items() if uri.startswith(prefix) for id_ in ids}
-        return sorted(found)
+            yield from self._unchanged(self._index.rows_from("uri", prefix, after) if self._index else ())
+        for uri in self._at_place:
+            if uri.startswith(tuple(outermost)):
+                yield from self._changed_at(uri)
+        for uri in set(uris):
+            if not uri.startswith(tuple(outermost)):
+                yield from self._indexed("uri = ?", uri)
+                yield from self._changed_at(uri)
+
+    def _changed_at(self, uri: str) -> Iterator[tuple[str, Known]]:
+        for scan_id in sorted(self._at_place.get(uri, ())):
+            known = self._changed[scan_id]
+            if known is not None:
+                yield scan_id, known
 
     def of_collection(self, collection: str) -> list[str]:
         """The ids of the scans of a collection, by id. Looks at all scans."""

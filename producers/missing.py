@@ -54,14 +54,18 @@ def missing_scans(known: KnownScans, below: Sequence[Path] | None = None) -> Mis
                 (away if is_away else missing).append(Missing(scan_id, printable(path), reason))
             case State.UNKNOWN:
                 away.append(Missing(scan_id, printable(path), "the place cannot be looked at"))
-    return Missings(missing, away, elsewhere)
+    return Missings(sorted(missing, key=_by_id), sorted(away, key=_by_id), elsewhere)
+
+
+def _by_id(scan: Missing) -> str:
+    return scan.scan_id
 
 
 def _below(known: KnownScans, paths: Sequence[Path]) -> Iterator[tuple[str, Known]]:
-    """The scans of these files, and of the files in these folders and below, by id."""
+    """The scans of these files, and of the files in these folders and below."""
     # One that was an image is no folder: this keeps the prefixes few.
     folders = [f"{path.as_uri()}/" for path in paths if not has_image_name(path)]
-    return ((scan_id, known[scan_id]) for scan_id in known.below([path.as_uri() for path in paths], folders))
+    return known.below([path.as_uri() for path in paths], folders)
 
 
 def _displaced_by(known: KnownScans, scan_id: str) -> str | None:

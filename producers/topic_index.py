@@ -110,15 +110,21 @@ class TopicIndex(AbstractContextManager["TopicIndex[EventType]"], Generic[EventT
         columns = ", ".join(("key", *self._remembered.columns))
         return self._fetched(f"SELECT {columns} FROM records WHERE {condition}", *values)
 
-    def all_rows(self) -> Iterator[tuple[Any, ...]]:
-        """The same of all keys, by key, compared by its bytes.
+    def rows_from(self, column: str, first: str = "", end: str | None = None) -> Iterator[tuple[Any, ...]]:
+        """The same of all keys where a column (or the key) is `first` or later, and before `end`: by it, then by key.
 
-        They are read in portions, so that a caller who takes long holds up no other process.
+        Texts are compared by their bytes. Rows are read in portions, so that a caller who takes long holds up no other
+        process.
         """
-        portion = self.rows(f"TRUE ORDER BY key LIMIT {_ROWS_AT_ONCE}")
-        while portion:
+        number = ("key", *self._remembered.columns).index(column)
+        within = "" if end is None else f"{column} < ? AND"
+        condition = f"{within} ({column}, key) > (?, ?) ORDER BY {column}, key LIMIT {_ROWS_AT_ONCE}"
+        ends = () if end is None else (end,)
+        # No key is empty: this is before all rows with `first`.
+        after = (first, "")
+        while portion := self.rows(condition, *ends, *after):
             yield from portion
-            portion = self.rows(f"key > ? ORDER BY key LIMIT {_ROWS_AT_ONCE}", portion[-1][0])
+            after = (portion[-1][number], portion[-1][0])
 
     def _positions_of(self, keys: Collection[str]) -> dict[tuple[int, int], str]:
         query = 'SELECT partition, "offset" FROM records WHERE key = ?'

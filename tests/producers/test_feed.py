@@ -19,13 +19,24 @@ from errors import Fatal, UserError
 from producers.feed import Feed, Summary
 from producers.files import UNREADABLE_SHA256
 from producers.identity import Outcome, Verdict
+from producers.known import known_scans
 from producers.watch import Options, watch
-from schemas.scans import KeptFace
+from schemas.scans import KeptFace, ScanPublished
 from schemas.topics import SCANS, Tombstone
 from settings import KafkaSettings
 from stream.reading import read_to_end
 from tests.builders.clock import NOON
-from tests.builders.feed import SilentReports, analysis, box, feed_files, feed_scans, kept, published_scans, scan
+from tests.builders.feed import (
+    SilentReports,
+    analysis,
+    box,
+    feed_files,
+    feed_scans,
+    index_folder,
+    kept,
+    published_scans,
+    scan,
+)
 from tests.builders.kafka import publish
 from tests.builders.stores import patient_stores
 
@@ -337,3 +348,27 @@ def test_scans_are_withdrawn_all_or_none_and_may_come_back(kafka: KafkaSettings,
     ]
     assert [key for key in withdrawn if key.startswith(collection)] == [one.scan_id]
     assert feed_scans(kafka, one, other) == Summary(published=1, already_there=1)
+
+
+def test_the_scans_below_folders_are_those_of_the_index_and_those_published_since_each_once(
+    kafka: KafkaSettings, collection: str
+) -> None:
+    def at(place: str) -> ScanPublished:
+        return scan(collection, place, uri=f"file:///{collection}/{place}")
+
+    feed_scans(kafka, *map(at, ("box/1.jpg", "box/deep/2.jpg", "box/3.jpg", "box2/4.jpg", "5.jpg", "6.jpg")))
+    with known_scans(kafka, index_folder(kafka)) as known:
+        known.add(at("box/7.jpg"))
+        known.add(at("5.jpg"))
+        known.add(at("box/3.jpg").model_copy(update={"uri": "file:///elsewhere.jpg"}))
+        known.remove(at("box/1.jpg").scan_id)
+        here = f"file:///{collection}/"
+        found = known.below(
+            [f"{here}5.jpg", f"{here}box/7.jpg", f"{here}6.jpg", f"{here}gone.jpg"], [f"{here}box/deep/", f"{here}box/"]
+        )
+        assert sorted(scan_id.partition("/")[2] for scan_id, _ in found) == [
+            "5.jpg",
+            "6.jpg",
+            "box/7.jpg",
+            "box/deep/2.jpg",
+        ]

@@ -73,7 +73,7 @@ def opened(kafka: KafkaSettings, topic: Topic, folder: Path | None) -> TopicInde
 def held(kafka: KafkaSettings, topic: Topic, folder: Path | None) -> dict[str, str]:
     """The uri of each scan as the index has it after it was opened."""
     with opened(kafka, topic, folder) as index:
-        return dict(index.all_rows())
+        return dict(index.rows_from("key"))
 
 
 def published(kafka: KafkaSettings, topic: Topic) -> dict[str, str]:
@@ -228,3 +228,14 @@ def test_the_rows_of_all_keys_come_by_key(kafka: KafkaSettings, topic: Topic, mo
     names: Sequence[str] = ["ö", "a", "\U0001f600", "\ufb01", "b", "z", "ä/b"]
     send(kafka, topic, *(scan("c", name) for name in names))
     assert list(held(kafka, topic, None)) == sorted(f"c/{name}" for name in names)
+
+
+def test_the_rows_of_a_range_come_by_its_column_then_by_key(
+    kafka: KafkaSettings, topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topic_index, "_ROWS_AT_ONCE", 2)
+    uris = {"a": "box/2", "b": "box/1", "c": "box/1", "d": "box/1", "e": "box0", "f": "bow/1", "g": "box/"}
+    send(kafka, topic, *(scan("c", name, uri=uri) for name, uri in uris.items()))
+    with opened(kafka, topic, None) as index:
+        found = list(index.rows_from("uri", "box/", "box0"))
+    assert found == [("c/g", "box/"), *((f"c/{name}", "box/1") for name in "bcd"), ("c/a", "box/2")]
