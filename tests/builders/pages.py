@@ -41,6 +41,12 @@ def names_of(archive: DeskArchive, face_ids: Iterable[str]) -> dict[str, str | N
     return dict(rows)
 
 
+def unnamed(archive: DeskArchive) -> list[str]:
+    """The faces without a hard label in the catalogue."""
+    with connect(archive.settings.database) as connection:
+        return [str(row[0]) for row in connection.execute("SELECT face_id FROM face_catalogue WHERE label_id IS NULL")]
+
+
 def wait_for(page: Page, expression: str, argument: object = None, within_s: float = 60) -> None:
     """Wait until an expression in JavaScript is true. Playwright's own waiting is forbidden by the desk's policy."""
     deadline = time.monotonic() + within_s
