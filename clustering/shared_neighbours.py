@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from clustering.columns.arrays import Mask, Names, Slots, unique
+from clustering.columns.arrays import Mask, Names, Slots, first_of_each, unique
 from clustering.graph import Graph
 
 # Pairs whose neighbours are compared at a time: of at most some dozen each, a few tens of MB.
@@ -38,7 +38,7 @@ def update(graph: Graph, near: Slots, within_reach: Mask, deleted: Slots, source
 
     near: the edges within reach of the nodes that the batch touched, each once. within_reach: which of them represents
     a pair of live nodes now. deleted, sources: the edges that the batch deleted, and their sources. Returns the edges
-    within reach of all nodes whose neighbours may have changed, `near` among them, and which of them are to be active.
+    that may be active or were, of all nodes whose neighbours may have changed, with `near`, and which are to be active.
 
     Owns the edges' columns within_reach, kept_by_source and kept_by_target.
     """
@@ -51,7 +51,7 @@ def update(graph: Graph, near: Slots, within_reach: Mask, deleted: Slots, source
     touched = unique(touched, _keep_nearest(graph, touched))
     _, found = graph.edges_of.read(touched)
     found = found[(edges.source[found] >= 0) & (edges.distance[found] <= graph.parameters.reach_or_eps)]
-    near = unique(near, found)
+    near = unique(near, found[_kept(graph, found) | edges.active[found]])
     return near, active(graph, near, graph.parameters.eps)
 
 
@@ -66,16 +66,30 @@ def active(graph: Graph, edges: Slots, eps: float) -> Mask:
 
 
 def nearest_of_each(owners: Slots, distances: npt.NDArray[np.float64], names: Names, most: int) -> Mask:
-    """Which entries are among the `most` least of their owner, by (distance, name). All arrays have shape (n,)."""
+    """Which entries are among the `most` least of their owner, by (distance, name). All arrays have shape (n,).
+
+    The entries of an owner follow one another, as they are read from lists.
+    """
     nearest = np.ones(len(owners), dtype=np.bool_)
-    _, owner, counts = np.unique(owners, return_inverse=True, return_counts=True)
-    crowded = np.flatnonzero(counts[owner] > most)
-    if len(crowded):
-        # Names are ordered once: comparing them within the sort would be slow.
-        rank = np.unique(names[crowded].astype(str), return_inverse=True)[1]
-        order = crowded[np.lexsort((rank, distances[crowded], owner[crowded]))]
-        first = np.searchsorted(owner[order], owner[order], side="left")
-        nearest[order[np.arange(len(order)) - first >= most]] = False
+    begins = np.flatnonzero(first_of_each(owners))
+    counts = np.diff(begins, append=len(owners))
+    crowded = np.flatnonzero(np.repeat(counts > most, counts))
+    if not len(crowded):
+        return nearest
+    sizes = counts[counts > most]
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    order = np.lexsort((distances[crowded], owner))
+    entries, ordered = crowded[order], distances[crowded[order]]
+    last = ordered[np.cumsum(sizes) - sizes + most - 1][owner]
+    nearest[entries[ordered > last]] = False
+    # Names are compared only where some of several equally distant ones are left over.
+    places = most - np.bincount(owner[ordered < last], minlength=len(sizes))
+    tied = np.bincount(owner[ordered == last], minlength=len(sizes)) > places
+    open_ = np.flatnonzero((ordered == last) & tied[owner])
+    if len(open_):
+        open_ = open_[np.lexsort((np.unique(names[entries[open_]].astype(str), return_inverse=True)[1], owner[open_]))]
+        place = np.arange(len(open_)) - np.searchsorted(owner[open_], owner[open_], side="left")
+        nearest[entries[open_[place >= places[owner[open_]]]]] = False
     return nearest
 
 
@@ -113,14 +127,15 @@ def _shares(graph: Graph, edges: Slots) -> npt.NDArray[np.float64]:
     owners, found = graph.edges_of.read(nodes)
     kept = _kept(graph, found)
     owners, found = owners[kept], found[kept]
-    others, columns = np.unique(graph.other_end(found, owners), return_inverse=True)
     roots = _roots_of_nearness(graph, found)
     rows = np.searchsorted(nodes, owners)
     sums = np.zeros(len(nodes), dtype=np.int64)
     np.add.at(sums, rows, roots**2)
     starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(nodes)))])
-    # Row by row, as `read` returns them.
-    neighbours = csr_array((roots, columns, starts), shape=(len(nodes), len(others)))
+    # Row by row, as `read` returns them. Rows in order are multiplied much faster.
+    columns = graph.other_end(found, owners)
+    neighbours = csr_array((roots, columns, starts), shape=(len(nodes), int(columns.max()) + 1))
+    neighbours.sort_indices()
     one, other = (np.searchsorted(nodes, end) for end in ends)
     both = _roots_of_nearness(graph, edges) ** 2
     for start in range(0, len(edges), _PAIRS_AT_ONCE):
