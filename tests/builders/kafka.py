@@ -33,7 +33,7 @@ _FORMATTED: dict[str, bytes] = {}
 def broker(data: Path) -> Iterator[KafkaSettings]:
     """A real broker with the project's topics, its data in this folder."""
     log = data / "kafka" / "log"
-    if _FORMATTED:
+    if _FORMATTED and not log.exists():
         log.mkdir(parents=True)
         for name, content in _FORMATTED.items():
             (log / name).write_bytes(content)

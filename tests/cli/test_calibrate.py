@@ -12,6 +12,7 @@ from cli.calibrate import calibrate
 from cli.supervisor import as_environment
 from consumers.references import reference_of
 from errors import UserError
+from schemas.defaults import CALIBRATED_EPS
 from schemas.topics import FACES, Tombstone
 from settings import KafkaSettings, Settings
 from tests.builders.analyses import album, one_face_scans
@@ -44,7 +45,7 @@ def test_the_reference_is_that_of_the_live_faces_and_is_the_one_in_use_from_then
     assert used is not None
     assert report["reference"] == used.name == expected.name
     assert (report["faces"], report["sampled"], report["people"]) == (339, 339, 320)
-    assert report["wrong_links_per_face"] == pytest.approx(339 * expected.strangers_within(0.4))
+    assert report["wrong_links_per_face"] == pytest.approx(339 * expected.strangers_within(CALIBRATED_EPS))
 
 
 def test_too_few_faces_are_refused_and_the_reference_in_use_stays(
