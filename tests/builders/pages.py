@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from playwright.sync_api import Page
 
+from catalogue import reader
 from catalogue.connection import connect
 from tests.builders.desk import DeskArchive
 
@@ -45,6 +46,12 @@ def unnamed(archive: DeskArchive) -> list[str]:
     """The faces without a hard label in the catalogue."""
     with connect(archive.settings.database) as connection:
         return [str(row[0]) for row in connection.execute("SELECT face_id FROM face_catalogue WHERE label_id IS NULL")]
+
+
+def scans_in(archive: DeskArchive) -> int:
+    """The number of scans in the catalogue."""
+    with connect(archive.settings.database) as connection:
+        return reader.counts(connection).scans
 
 
 def wait_for(page: Page, expression: str, argument: object = None, within_s: float = 60) -> None:

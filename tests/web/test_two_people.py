@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.builders.desk import DeskArchive
-from tests.builders.pages import NewPage, names_of, subject, unnamed
+from tests.builders.pages import NewPage, names_of, scans_in, subject, unnamed
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +98,8 @@ def test_a_scan_that_arrives_is_announced_and_not_put_under_the_cursor(
 ) -> None:
     page = new_page("/cluster/face-00-0-0")
     progress = page.locator("#progress")
-    expect(progress).to_have_text(re.compile(r"all \d+ scans analysed"))
-    scans_before = int("".join(filter(str.isdigit, progress.inner_text())))
+    scans_before = scans_in(one_cluster)
+    expect(progress).to_have_text(f"all {scans_before} scans analysed")
     expect(page.get_by_role("checkbox")).to_have_count(3)
     one_cluster.publish(scans, 0, 0, [3])
     expect(page.locator("#news")).to_contain_text("This cluster has changed: 4 faces now.")
