@@ -16,7 +16,7 @@ from psycopg.rows import class_row
 from catalogue.reader import MOST_NEIGHBOURS, embedding_of, search_widely
 
 # A search takes some hundredths of a second, and people with hundreds of faces are those who are looked at most.
-MOST_COMPARED = 16
+MOST_COMPARED = 12
 
 # Parts of queries, with the parameters label_id, radius, compared and most. LABELLED: the faces with the hard label,
 # and those that are not proposed for it. ELSEWHERE: faces of other clusters near to some of the former.
