@@ -71,7 +71,11 @@ class System:
 
     def wait_until_done(self) -> None:
         """Wait until every consumer has processed everything that was published, or `stop` is set."""
-        while not self.stop.is_set() and self._is_busy():
+        # What a start has published counts in the lags that are read after it.
+        while not self.stop.is_set() and self._supervisor.starting:
+            self._tick()
+            self.stop.wait(_TICK_S)
+        while not self.stop.is_set() and any(self._tick().values()):
             self.stop.wait(_TICK_S)
 
     def stay(self) -> None:
@@ -88,11 +92,6 @@ class System:
         """Update the bar a last time; later output appears below it."""
         self._tick()
         self._progress.stop()
-
-    def _is_busy(self) -> bool:
-        # In this order: what a start has published counts in the lags that are read after it.
-        starting = self._supervisor.starting
-        return any(self._tick().values()) or bool(starting)
 
     def _tick(self) -> dict[str, int]:
         self._supervisor.check()
