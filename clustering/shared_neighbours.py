@@ -128,11 +128,10 @@ def _shares(graph: Graph, edges: Slots) -> npt.NDArray[np.float64]:
     kept = _kept(graph, found)
     owners, found = owners[kept], found[kept]
     roots = _roots_of_nearness(graph, found)
-    rows = np.searchsorted(nodes, owners)
-    sums = np.zeros(len(nodes), dtype=np.int64)
-    np.add.at(sums, rows, roots**2)
-    starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(nodes)))])
-    # Row by row, as `read` returns them. Rows in order are multiplied much faster.
+    # Row by row, as `read` returns them; each node has a neighbour, the other end of its edge.
+    starts = np.append(np.flatnonzero(first_of_each(owners)), len(owners))
+    sums = np.add.reduceat(roots**2, starts[:-1])
+    # Rows in order are multiplied much faster.
     columns = graph.other_end(found, owners)
     neighbours = csr_array((roots, columns, starts), shape=(len(nodes), int(columns.max()) + 1))
     neighbours.sort_indices()
