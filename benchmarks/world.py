@@ -25,6 +25,9 @@ from rich.console import Console
 from rich.table import Table
 from scipy.optimize import minimize
 
+from benchmarks.quality import load as load_set
+from calibration.distances import block_distances
+
 Array = npt.NDArray[np.float64]
 People = npt.NDArray[np.int64]
 
@@ -128,29 +131,27 @@ def statistics(vectors: npt.NDArray[np.float32], people: People) -> Statistics:
     return Statistics(len(vectors), tail(vectors, people), hubs(vectors, people), _within(vectors, people))
 
 
-def tail(vectors: npt.NDArray[np.floating], people: People) -> tuple[float, ...]:
+def tail(vectors: npt.NDArray[np.float32], people: People) -> tuple[float, ...]:
     """The shares of pairs of strangers within each of RADII."""
-    centred = (vectors - vectors.mean(axis=0)).astype(np.float32)
     near, pairs = np.zeros(len(RADII)), 0
-    for start in range(0, len(centred), _AT_ONCE):
-        squared = _squared_distances(centred[start : start + _AT_ONCE], centred[start:])
+    for start in range(0, len(vectors), _AT_ONCE):
+        distances = block_distances(vectors[start : start + _AT_ONCE], vectors[start:])
         strangers = people[start : start + _AT_ONCE, None] != people[None, start:]
         strangers &= np.triu(np.ones(strangers.shape, dtype=np.bool_), 1)
-        found = squared[strangers]
+        found = distances[strangers]
         pairs += len(found)
-        near += [(found <= radius**2).sum() for radius in RADII]
+        near += [(found <= radius).sum() for radius in RADII]
     return tuple((near / pairs).tolist())
 
 
-def hubs(vectors: npt.NDArray[np.floating], people: People) -> float:
+def hubs(vectors: npt.NDArray[np.float32], people: People) -> float:
     """The share of the most frequent neighbours, among one face each of up to 2,000 people."""
     one_each = np.random.default_rng(0).permutation(np.unique(people, return_index=True)[1])[:_AMONG]
-    chosen = (vectors[one_each] - vectors.mean(axis=0)).astype(np.float32)
-    squared = _squared_distances(chosen, chosen)
-    np.fill_diagonal(squared, np.inf)
-    nearest = np.argpartition(squared, _NEAREST, axis=1)[:, :_NEAREST]
-    occurrences = np.sort(np.bincount(nearest.ravel(), minlength=len(chosen)))[::-1]
-    return float(occurrences[: round(_MOST_FREQUENT * len(chosen))].sum() / occurrences.sum())
+    distances = block_distances(vectors[one_each], vectors[one_each])
+    np.fill_diagonal(distances, np.inf)
+    nearest = np.argpartition(distances, _NEAREST, axis=1)[:, :_NEAREST]
+    occurrences = np.sort(np.bincount(nearest.ravel(), minlength=len(one_each)))[::-1]
+    return float(occurrences[: round(_MOST_FREQUENT * len(one_each))].sum() / occurrences.sum())
 
 
 def fit(vectors: npt.NDArray[np.float32], people: People, within_of: tuple[npt.NDArray[np.float32], People]) -> World:
@@ -217,17 +218,6 @@ def _within(vectors: npt.NDArray[np.floating], people: People) -> tuple[float, .
     return tuple(np.quantile(distances, [0.05, 0.5, 0.95]).tolist()) if len(distances) else ()
 
 
-def _squared_distances(some: npt.NDArray[np.float32], others: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    squared: npt.NDArray[np.float32] = (some**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * some @ others.T
-    return squared
-
-
-def _read(path: Path) -> tuple[npt.NDArray[np.float32], People]:
-    with np.load(path) as stored:
-        people = np.unique([str(name).split("/")[0] for name in stored["F"]], return_inverse=True)[1]
-        return stored["E"].astype(np.float32), people.astype(np.int64)
-
-
 def main() -> None:
     """Print, or fit and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -237,10 +227,11 @@ def main() -> None:
     parser.add_argument("--faces", type=int, nargs="+", default=[5_000, 20_000], help="of the archives that are made")
     parser.add_argument("--json", action="store_true", help="print JSON, one object a line")
     arguments = parser.parse_args()
-    vectors, people = _read(arguments.set)
-    donor = _read(arguments.within) if arguments.within else (vectors, people)
+    of = load_set(arguments.set)
+    vectors, people = of.vectors, of.people
+    donor = load_set(arguments.within) if arguments.within else of
     if arguments.fit:
-        fit(vectors, people, donor).save(WORLDS / f"{arguments.set.stem}.npz")
+        fit(vectors, people, (donor.vectors, donor.people)).save(WORLDS / f"{arguments.set.stem}.npz")
     world = load(arguments.set.stem)
     rows = {arguments.set.stem: statistics(vectors, people)}
     for seed, faces in enumerate(arguments.faces, start=1):
