@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -227,12 +228,15 @@ def main() -> None:
     parser.add_argument("--faces", type=int, nargs="+", default=[5_000, 20_000], help="of the archives that are made")
     parser.add_argument("--json", action="store_true", help="print JSON, one object a line")
     arguments = parser.parse_args()
-    of = load_set(arguments.set)
+    try:
+        of = load_set(arguments.set)
+        donor = load_set(arguments.within) if arguments.within else of
+        if arguments.fit:
+            fit(of.vectors, of.people, (donor.vectors, donor.people)).save(WORLDS / f"{arguments.set.stem}.npz")
+        world = load(arguments.set.stem)
+    except (OSError, KeyError, ValueError) as error:
+        sys.exit(f"world: not a set of embeddings E and names F, or one without a world: --fit makes it ({error})")
     vectors, people = of.vectors, of.people
-    donor = load_set(arguments.within) if arguments.within else of
-    if arguments.fit:
-        fit(vectors, people, (donor.vectors, donor.people)).save(WORLDS / f"{arguments.set.stem}.npz")
-    world = load(arguments.set.stem)
     rows = {arguments.set.stem: statistics(vectors, people)}
     for seed, faces in enumerate(arguments.faces, start=1):
         made = np.repeat(np.arange(faces // 2), 2)
