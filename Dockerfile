@@ -12,12 +12,25 @@ RUN pip install --no-cache-dir --require-hashes --no-build-isolation --requireme
 COPY . .
 RUN pip install --no-cache-dir --no-build-isolation --no-deps .
 
-FROM python:3.11-slim-bookworm
+FROM python:3.11-slim-bookworm AS product
 RUN useradd --create-home facestream
 COPY --from=build /opt/facestream /opt/facestream
 ENV PATH=/opt/facestream/bin:$PATH
 USER facestream
 WORKDIR /home/facestream
 # A volume mounted here takes its owner from it: snapshots are kept below.
-RUN mkdir data
+RUN mkdir --parents data/erasures
 ENTRYPOINT ["facestream"]
+
+# docker build --target gpu: the same with ONNX Runtime for NVIDIA's GPUs, and the libraries of CUDA 13 and cuDNN 9 that it
+# needs. The host needs a driver for CUDA 13 (580 or later) and the NVIDIA Container Toolkit.
+FROM product AS gpu
+USER root
+COPY requirements/gpu.txt /tmp/gpu.txt
+RUN pip uninstall --yes onnxruntime \
+    && pip install --no-cache-dir --require-hashes --requirement /tmp/gpu.txt \
+    && rm /tmp/gpu.txt
+USER facestream
+
+# What is built without a target.
+FROM product

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -11,14 +11,15 @@ import numpy.typing as npt
 
 from benchmarks.world import load as load_world
 from index.entries import Analysed
-from schemas.base import Event
+from schemas.base import DLIB_EMBEDDER, Event
 from schemas.faces import Face, Provenance, Quality, ScanAnalysed
 from schemas.scans import Box, ScanPublished
+from schemas.topics import Record as Bytes
 
 DEFAULT_WORLD = "lfw_dev_faded"
 _FACES_A_SCAN = 2
 _LARGEST_PERSON = 500
-_PROVENANCE = Provenance(engine="dlib", detector="d", landmarks="l", embedder="e", upsample=1, max_size=2000)
+_PROVENANCE = Provenance(engine="dlib", detector="d", landmarks="l", embedder=DLIB_EMBEDDER, upsample=1, max_size=2000)
 PUBLISHED_AT = datetime(1918, 2, 24, tzinfo=UTC)
 QUALITY = Quality(size_px=80, sharpness=50)
 
@@ -34,6 +35,7 @@ class Record:
     partition: int
     offset: int
     message: Event
+    record: Bytes = field(default_factory=lambda: Bytes(None, None))
 
 
 class Archive:

@@ -1,7 +1,8 @@
 """How fast the catalogue is written, and the speed and recall of its search, on the embedded PostgreSQL.
 
 `python -m benchmarks.catalogue` writes scans of four faces with their assignments and cluster changes, as the consumer
-does, and prints a row after each quarter of them. A batch holds 64 scans: 256 faces, 704 records.
+does, and prints a row after each quarter of them. A batch holds 64 scans: 256 faces, 704 records. With `--refill` it
+compares filling tables that have the vector index with building that at the end.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.archive import Record, face, published, scan_analysed
-from catalogue import reader
+from catalogue import reader, vector_index
 from catalogue.connection import connect
 from catalogue.writer import write
 from local.services import services
@@ -114,6 +115,20 @@ def measure(connection: Connection, count: int) -> Iterator[Row]:
             seconds = []
 
 
+def refill(connection: Connection, count: int, *, index_last: bool) -> float:
+    """Seconds in which `count` faces are written into empty tables, and the vector index is there."""
+    vectors = embeddings(count)
+    connection.execute(
+        "TRUNCATE scans, kept_faces, analyses, faces, all_assignments, all_cluster_changes, offsets, row_counts"
+    )
+    began = time.perf_counter()
+    vector_index.tend(connection, count if index_last else 0)
+    for records in batches(vectors):
+        write(connection, records, {(record.topic, record.partition): record.offset + 1 for record in records})
+    vector_index.tend(connection, 0)
+    return time.perf_counter() - began
+
+
 def _query(connection: Connection, vectors: npt.NDArray[np.float32]) -> tuple[float, float, float, float]:
     """Milliseconds of a search, its recall at 10, and milliseconds of `counts` and `clusters`."""
     seconds, correct = 0.0, 0
@@ -142,12 +157,19 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faces", type=int, default=100_000, help="how many faces to write (default: 100000)")
+    parser.add_argument("--refill", action="store_true", help="seconds with the vector index, and building it last")
     parser.add_argument("--json", action="store_true", help="print a line of JSON for each row")
     arguments = parser.parse_args()
     table = Table(*(name.replace("_", " ") for name in Row.__dataclass_fields__), title="The catalogue")
     with tempfile.TemporaryDirectory(prefix="facestream-") as folder:
         settings = Settings(data=Path(folder))
         with services(settings, kafka=False, command="benchmark") as running, connect(running.database) as connection:
+            if arguments.refill:
+                for last in (False, True):
+                    print(
+                        f"index last: {last}, {refill(connection, arguments.faces, index_last=last):.1f} s", flush=True
+                    )
+                return
             for row in measure(connection, arguments.faces):
                 if arguments.json:
                     print(json.dumps(asdict(row)), flush=True)

@@ -19,6 +19,8 @@ from benchmarks.measurement import Curves, Row, print_json, print_table
 from benchmarks.parameters import INDEX, by_default
 from benchmarks.world import WORLDS
 
+# Of a backlog `cluster` takes so many at once: 1,024 scans of two faces.
+_BATCH = 2_048
 _SECTIONS = ("in-process", "peers", "kafka")
 
 
@@ -60,7 +62,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.clustering", description=__doc__.partition("\n")[0])
     parser.add_argument("--faces", type=int, default=100_000, help="up to 1,000,000 (100,000)")
-    parser.add_argument("--batch", type=int, default=256, help="faces per batch (256)")
+    parser.add_argument("--batch", type=int, default=_BATCH, help=f"faces per batch ({_BATCH})")
     parser.add_argument("--m", type=int, default=INDEX.m, help=f"HNSW's links per node, in one process ({INDEX.m})")
     worlds = sorted(path.stem for path in WORLDS.glob("*.npz"))
     parser.add_argument("--world", choices=worlds, default=DEFAULT_WORLD, help=f"whose faces ({DEFAULT_WORLD})")

@@ -23,11 +23,11 @@ from catalogue.connection import connect
 from cli.archive import open_archive
 from cli.common import load_settings, now
 from cli.supervisor import Supervisor
-from consumers.stages import STAGES
 from decisions.actions import Action, Name, NotSureWhether, Reject
 from producers.decisions import DecisionWriter
 from settings import Settings
 from stream.lag import lag_reader
+from stream.stages import STAGES
 from web.serve import served
 
 _VIEWS: list[tuple[int, int, Literal["light", "dark"]]] = [

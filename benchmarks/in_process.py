@@ -18,10 +18,11 @@ from scipy.spatial.distance import cdist
 from benchmarks.archive import PUBLISHED_AT, QUALITY, Archive, analysed
 from benchmarks.measurement import Curves, Row, Stopwatch
 from benchmarks.parameters import CLUSTERING, INDEX, Rule
-from benchmarks.quality import neighbours_of, pairwise
+from benchmarks.quality import neighbours_of
 from clustering import snapshot as clustering_snapshot
 from clustering.clustering import Clustering, NeighboursWithdrawn
 from clustering.what_if import hypothetical_clusters
+from evaluation.measures import pairwise
 from index import snapshot as index_snapshot
 from index.audit import audit
 from index.entries import Analysed, Withdrawn
@@ -91,7 +92,7 @@ class Stream:
         cluster_of = {it.face_id: it.cluster_id for it in self.clustering.assignments()}
         names = [face.face_id for batch in self.archive.batches(self._batch) for it in batch for face in it.scan.faces]
         clusters = np.unique([str(cluster_of[name]) for name in names], return_inverse=True)[1]
-        precision, recall = pairwise(clusters, self.archive.people)
+        precision, recall = pairwise(self.archive.people, clusters)
         return Row(
             f"people; the largest has {np.bincount(self.archive.people).max():,} faces",
             self.faces,

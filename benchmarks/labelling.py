@@ -82,7 +82,7 @@ class LabelledArchive:
         self._named = 0
         self._clustering = Clustering(Parameters(eps=eps))
         connection.execute(
-            "TRUNCATE scans, analyses, faces, assignments, decisions, cluster_changes, dead_letters, offsets, "
+            "TRUNCATE scans, analyses, faces, all_assignments, decisions, all_cluster_changes, dead_letters, offsets, "
             "row_counts"
         )
         index = FaceIndex(IndexParameters())

@@ -16,7 +16,6 @@ import psutil
 from kafka import TopicPartition
 
 from cli.supervisor import as_environment
-from consumers.stages import CLUSTER, STAGES
 from local import child
 from schemas.topics import ASSIGNMENTS, CLUSTERS
 from settings import KafkaSettings, Settings
@@ -24,6 +23,7 @@ from stream import clients
 from stream.chunks import CHUNK, DELTA
 from stream.lag import LagReader
 from stream.reading import partitions_of
+from stream.stages import CLUSTER, STAGES
 from stream.transform import TAKING_PART
 
 Watched = dict[str, tuple[str | None, str | None]]

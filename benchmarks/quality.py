@@ -3,12 +3,11 @@
 A set has the arrays `E` (embeddings, n x d) and `F` (names, `person/photo`). For each set there is a row for each rule:
 `default`, the product's default settings; `calibrated`, where that is not the default, those by calibrated distance,
 with a reference that is drawn from the set itself, or the built-in one where that cannot be, and no labels; `dbscan`,
-DBSCAN by Euclidean distance, at eps 0.37 and at the eps that is best for the set by its labels. All of them run the
-product's own index and clustering, exactly.
+DBSCAN by Euclidean distance, at eps 0.37, at the eps with the best f by the set's labels, and at the thesis's three.
+All of them run the product's own index and clustering, exactly.
 
-Precision, recall and f count pairs of faces (Manning et al. 2008, section 16.3), ari is the adjusted Rand index (Hubert
-and Arabie 1985), v the V-measure (Rosenberg and Hirschberg 2007). precision is 1 where no faces are together, recall
-where no person has two. edges_per_face: neighbours of a face.
+Precision, recall and f count pairs of faces; `evaluation.measures` has these and the others, and `facestream evaluate`
+measures an archive by them. edges_per_face: neighbours of a face.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
-from sklearn.metrics import adjusted_rand_score, v_measure_score
 
 from calibration.builtin import builtin_reference
 from calibration.drawing import draw, sample
@@ -35,8 +33,11 @@ from clustering.clustering import Clustering
 from clustering.what_if import hypothetical_clusters
 from consumers.cluster import parameters_of
 from consumers.index import parameters_of as index_parameters_of
+from evaluation.measures import measure_numbered, numbered
+from evaluation.thresholds import AtEps, best, three_eps
 from index.entries import Analysed
 from index.face_index import FaceIndex
+from schemas.base import DLIB_EMBEDDER
 from schemas.faces import EMBEDDING_DIMENSIONS, Face, Provenance, Quality, ScanAnalysed
 from schemas.neighbours import NeighboursFound
 from schemas.scans import Box
@@ -44,7 +45,7 @@ from settings import ClusteringSettings, Settings
 
 _FIRST = datetime(1918, 2, 24, tzinfo=UTC)
 _BOX = Box(left=0.1, top=0.1, right=0.9, bottom=0.9)
-_PROVENANCE = Provenance(engine="-", detector="-", landmarks="-", embedder="-", upsample=0, max_size=0)
+_PROVENANCE = Provenance(engine="-", detector="-", landmarks="-", embedder=DLIB_EMBEDDER, upsample=0, max_size=0)
 _AT_ONCE = 256
 _EPS = 0.37
 _LOWEST, _STEP = 0.2, 0.01
@@ -62,7 +63,13 @@ class Row:
     recall: float
     f: float
     ari: float
+    ami: float
     v: float
+    completeness: float
+    homogeneity: float
+    bcubed_precision: float
+    bcubed_recall: float
+    bcubed_f: float
     clusters: int
     largest: int
     threshold: float
@@ -115,15 +122,19 @@ def rows_of(one: Set, progress: Progress) -> Iterator[Row]:
     euclidean = ClusteringSettings.model_validate({"distance": "euclidean", "eps": _EPS})
     clustering = clustering_of(one, euclidean, None, advance)
     all_eps = [round(eps, 3) for eps in np.arange(_LOWEST, euclidean.eps_max + _STEP / 2, _STEP).tolist()]
-    rows = []
+    rows: dict[float, Row] = {}
+    measured = []
     for number, eps in enumerate(all_eps):
         advance(number, len(all_eps))
         found = hypothetical_clusters(clustering, eps)
         cluster_of = dict(zip(found.face_ids, found.cluster_ids, strict=True))
         near = clustering.graph.edges.distance[: clustering.graph.edges.used] <= eps
-        rows.append(row(one, "dbscan", eps, [cluster_of[face] for face in one.face_ids], 2 * float(near.sum())))
-    yield next(it for it in rows if it.threshold == _EPS)
-    yield max(rows, key=lambda it: (it.f, -it.threshold))
+        clusters = [cluster_of[face] for face in one.face_ids]
+        rows[eps] = row(one, "dbscan", eps, clusters, 2 * float(near.sum()))
+        measured.append(AtEps(eps, measure_numbered(one.people, numbered(clusters))))
+    three = three_eps(measured)
+    chosen = [it.eps for it in (three.full_precision, three.balance, three.full_recall) if it is not None]
+    yield from (rows[eps] for eps in sorted({_EPS, best(measured, "pair_f").eps, *chosen}))
     progress.remove_task(bar)
 
 
@@ -162,35 +173,28 @@ def neighbours_of(clustering: Clustering) -> float:
 
 def row(one: Set, rule: str, threshold: float, clusters: Sequence[str | None], neighbours: float) -> Row:
     """The figures of a clustering. Noise counts as clusters of one face."""
-    names = [cluster or f"noise {number}" for number, cluster in enumerate(clusters)]
-    cluster_of = np.unique(names, return_inverse=True)[1]
-    precision, recall = pairwise(cluster_of, one.people)
+    its = measure_numbered(one.people, numbered(clusters))
     return Row(
         set=one.name,
         rule=rule,
-        faces=len(names),
+        faces=len(clusters),
         dimensions=one.vectors.shape[1],
-        precision=round(precision, 4),
-        recall=round(recall, 4),
-        f=round(2 * precision * recall / (precision + recall), 4) if precision * recall else 0.0,
-        ari=round(float(adjusted_rand_score(one.people, cluster_of)), 4),
-        v=round(float(v_measure_score(one.people, cluster_of)), 4),
-        clusters=int(cluster_of.max()) + 1,
-        largest=int(np.bincount(cluster_of).max()),
+        precision=round(its.pair_precision, 4),
+        recall=round(its.pair_recall, 4),
+        f=round(its.pair_f, 4),
+        ari=round(its.ari, 4),
+        ami=round(its.ami, 4),
+        v=round(its.v_measure, 4),
+        completeness=round(its.completeness, 4),
+        homogeneity=round(its.homogeneity, 4),
+        bcubed_precision=round(its.bcubed_precision, 4),
+        bcubed_recall=round(its.bcubed_recall, 4),
+        bcubed_f=round(its.bcubed_f, 4),
+        clusters=its.clusters,
+        largest=its.largest,
         threshold=threshold,
-        edges_per_face=round(neighbours / len(names), 2),
+        edges_per_face=round(neighbours / len(clusters), 2),
     )
-
-
-def pairwise(clusters: npt.NDArray[np.int64], people: npt.NDArray[np.int64]) -> tuple[float, float]:
-    """Precision and recall of the pairs of faces that are together: both of shape (faces,)."""
-    together = _pairs(np.unique(np.stack([clusters, people]), axis=1, return_counts=True)[1])
-    found, true = _pairs(np.bincount(clusters)), _pairs(np.bincount(people))
-    return together / found if found else 1.0, together / true if true else 1.0
-
-
-def _pairs(sizes: npt.NDArray[np.integer]) -> int:
-    return int((sizes.astype(np.int64) * (sizes - 1) // 2).sum())
 
 
 def _scan(number: int, face_id: str, vector: npt.NDArray[np.float32]) -> Analysed:
@@ -235,7 +239,7 @@ def main() -> None:
         table = Table(*Row.__annotations__)
         for it in rows:
             table.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in asdict(it).values()))
-        Console(width=150).print(table)
+        Console(width=230).print(table)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,7 +29,6 @@ from benchmarks.parameters import by_default
 from cli.common import now
 from cli.supervisor import as_environment
 from consumers.references import event_of
-from consumers.stages import STAGES
 from index.entries import Analysed
 from local import child
 from local.services import services
@@ -40,6 +39,7 @@ from settings import KafkaSettings, Settings
 from stream import clients
 from stream.lag import LagReader, lag_reader
 from stream.reading import partitions_of
+from stream.stages import STAGES
 from stream.topics import ensure_topics
 
 _CONSUMERS = ("index", "cluster")
@@ -49,17 +49,18 @@ _TIMEOUT_S = 600.0
 
 
 class Consumers:
-    """A context manager that runs the two consumers as processes. At the end they write snapshots and stop."""
+    """A context manager that runs consumers as processes. At the end they write snapshots and stop."""
 
-    def __init__(self, settings: Settings, logs: Path) -> None:
+    def __init__(self, settings: Settings, logs: Path, names: Sequence[str] = _CONSUMERS) -> None:
         """`logs` is the folder for their log files."""
+        self.names = names
         self._environment = os.environ | as_environment(settings)
         self._logs = logs
         self._children: dict[str, child.Child] = {}
 
     def __enter__(self) -> Self:
         """Start the processes."""
-        for name in _CONSUMERS:
+        for name in self.names:
             command = [sys.executable, "-m", "cli.main", name, "--member", "0"]
             self._children[name] = child.start(
                 name, command, folder=Path.cwd(), log=self._logs / f"{name}.log", environment=self._environment
@@ -112,9 +113,9 @@ class Feed:
         self._producer.send(FACES.name, value=record.value, key=record.key, headers=list(record.headers))
 
     def wait_until_done(self, consumers: Consumers) -> None:
-        """Wait until both consumers have committed the last offsets. Raises RuntimeError when one has ended."""
+        """Wait until the consumers have committed the last offsets. Raises RuntimeError when one has ended."""
         self._producer.flush()
-        stages = {name: STAGES[name] for name in _CONSUMERS}
+        stages = {name: STAGES[name] for name in consumers.names}
         while any(self._lags.lags(stages).values()):
             consumers.check()
             time.sleep(_POLL_EVERY_S)
@@ -147,10 +148,13 @@ class Feed:
 
 
 @contextmanager
-def broker_and_feed(folder: Path) -> Iterator[tuple[Settings, KafkaConsumer, Feed]]:
-    """A broker with the topics, its settings, a subscriber to `assignments`, and a feed that uses both."""
+def broker_and_feed(folder: Path, *, database: bool = False) -> Iterator[tuple[Settings, KafkaConsumer, Feed]]:
+    """A broker with the topics, its settings, a subscriber to `assignments`, and a feed that uses both.
+
+    database: the settings have a database too, which is empty.
+    """
     with ExitStack() as stack:
-        running = stack.enter_context(services(Settings(data=folder), database=False, command="benchmark"))
+        running = stack.enter_context(services(Settings(data=folder), database=database, command="benchmark"))
         ensure_topics(running.kafka)
         lags = stack.enter_context(lag_reader(running.kafka))
         subscriber = clients.consumer(running.kafka)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -23,6 +24,7 @@ from calibration.builtin import builtin_reference
 from calibration.distances import Distances, Vectors, block_distances
 from calibration.reference import SKIPPED, STRANGERS, Reference, raw_offsets
 from calibration.rounds import Groups, Rule, edges_within, group
+from schemas import defaults
 
 # Fewer faces have too few pairs to show how near strangers come.
 FEWEST_FACES = 300
@@ -32,8 +34,10 @@ LARGEST_SAMPLE = 10_000
 MOST_NEAR_PAIRS = 3e-3
 _NEAR = 0.45
 # In an archive of up to so many faces the level is that of the reference itself. In a larger one it is as much stricter
-# as keeps the number of strangers near a face the same.
+# as keeps the number of strangers near a face the same, and a third more: people are larger there, and two that are
+# joined by mistake make more wrong pairs.
 SMALL_ARCHIVE = 5_000
+_STRICTER_BY_SIZE = 4 / 3
 
 _ROWS_AT_ONCE = 1000
 _BANKS, _SMALLEST_BANK, _LARGEST_BANK = 2, 320, 640
@@ -57,17 +61,22 @@ def sample(face_ids: Sequence[str], most: int = LARGEST_SAMPLE) -> Groups:
 
 
 def draw(
-    vectors: Vectors, archive_faces: int | None = None, progress: Progress = lambda _done, _all: None
+    embeddings: Vectors,
+    archive_faces: int | None = None,
+    progress: Progress = lambda _done, _all: None,
+    unit: float = 1.0,
 ) -> Reference:
     """The reference of these faces, float32 of shape (n, d), in the order of `sample`.
 
-    archive_faces: of the archive that they are a sample of. Takes seconds, with the square of n. Raises ValueError for
-    fewer than FEWEST_FACES, and where there are too few people: most pairs that are near would be of one person.
+    archive_faces: of the archive that they are a sample of. unit: how many times as long the embedder's distances are
+    as those of dlib's, see Reference. Takes seconds, with the square of n. Raises ValueError for fewer than
+    FEWEST_FACES, and where there are too few people: most pairs that are near would be of one person.
     """
-    n = len(vectors)
+    n = len(embeddings)
     if n < FEWEST_FACES:
         raise ValueError(f"a reference is drawn from at least {FEWEST_FACES} faces, not {n}")
-    near = _near_pairs(vectors)
+    vectors = embeddings if unit == 1.0 else embeddings / np.float32(unit)
+    near = _near_pairs(vectors, by_builtin=unit == 1.0)
     if near > MOST_NEAR_PAIRS:
         raise ValueError(
             f"there are too few people: {near:.1%} of the pairs of faces look like one person, "
@@ -92,18 +101,22 @@ def draw(
             groups = group(n, edges_within(vectors, offsets, reach), Rule(reach, _EVIDENCE, _RELATIVE))
             banks = _banks(_joined(certain, groups))
     progress(steps, steps)
-    return _reference(vectors, offsets, banks, archive_faces or n)
+    drawn = _reference(vectors, offsets, banks, archive_faces or n)
+    if unit == 1.0:
+        return drawn
+    return replace(drawn, banks=tuple(np.ascontiguousarray(embeddings[bank]) for bank in banks), unit=unit)
 
 
-def _near_pairs(vectors: Vectors) -> float:
-    """The share of the pairs of these faces that are near by the built-in reference."""
+def _near_pairs(vectors: Vectors, *, by_builtin: bool) -> float:
+    """The share of the pairs of these faces that are near by the built-in reference; else by Euclidean distance."""
     n = len(vectors)
-    offsets = builtin_reference().offsets(vectors)
+    offsets = builtin_reference().offsets(vectors) if by_builtin else np.zeros(n)
+    within = _NEAR if by_builtin else defaults.EPS
     near = -n
     for start in range(0, n, _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         distances = block_distances(vectors[rows], vectors) - (offsets[rows, None] + offsets[None]) / 2
-        near += int((distances <= _NEAR).sum())
+        near += int((distances <= within).sum())
     return near / (n * (n - 1))
 
 
@@ -115,7 +128,7 @@ def _reference(vectors: Vectors, offsets: Distances, banks: Sequence[Groups], ar
     slope = max((level - tail) / float(np.log(STRANGERS / _TAIL)), 1e-3)
     return Reference(
         banks=tuple(np.ascontiguousarray(vectors[bank]) for bank in banks),
-        level=level - slope * max(0.0, float(np.log(archive_faces / SMALL_ARCHIVE))),
+        level=level - _STRICTER_BY_SIZE * slope * max(0.0, float(np.log(archive_faces / SMALL_ARCHIVE))),
         largest_offset=float(np.quantile(offsets[np.concatenate(banks)], _LARGEST_OFFSET)),
         slope=slope,
         sampled=len(vectors),

@@ -45,6 +45,8 @@ class Reference:
     largest_offset: offsets beyond count as this one, so that a face unlike all others is not near to everybody.
     slope: how much nearer the nearest strangers are in an archive that is e times as large.
     sampled, archive_faces: how many faces it was drawn from, and how many the archive had.
+    unit: Euclidean distances are divided by it. With another embedder than dlib's, it is how many times as long its
+        distances are: all thresholds so mean the same with each.
     """
 
     banks: tuple[Vectors, ...]
@@ -53,6 +55,7 @@ class Reference:
     slope: float
     sampled: int
     archive_faces: int
+    unit: float = 1.0
 
     @cached_property
     def name(self) -> str:
@@ -61,6 +64,8 @@ class Reference:
         for bank in self.banks:
             content.update(np.array(bank.shape, dtype="<i8").tobytes())
             content.update(bank.astype("<f4").tobytes())
+        if self.unit != 1.0:
+            content.update(np.array([self.unit], dtype="<f8").tobytes())
         return content.hexdigest()[:16]
 
     def offsets(self, vectors: Vectors) -> Distances:
@@ -69,7 +74,7 @@ class Reference:
         Half the sum of two of them is what is subtracted from their Euclidean distance. The same to the last bit
         whatever other faces there are.
         """
-        found = raw_offsets(vectors, self.banks, SKIPPED)
+        found = raw_offsets(vectors, self.banks, SKIPPED) / self.unit
         return np.asarray(np.minimum(found, self.largest_offset) + (self.level - STRANGERS_AT))
 
     @property

@@ -10,9 +10,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, LiteralString
 
-from psycopg import Connection
+from psycopg import Connection, sql
 from psycopg.rows import class_row
 
+from catalogue.own_vectors import of_live
 from schemas.scans import Box
 
 # A part of an id that is shorter is not in the index.
@@ -121,7 +122,9 @@ def faces_of_cluster(connection: Connection, cluster_id: str, limit: int, offset
         "WITH members AS MATERIALIZED (SELECT "
         + _TILE
         + """ FROM face_catalogue WHERE cluster_id = %(cluster_id)s),
-        with_embedding AS MATERIALIZED (SELECT m.*, f.embedding FROM members m JOIN faces f USING (face_id, scan_id))
+        with_embedding AS MATERIALIZED (
+            SELECT m.*, f.embedding FROM members m LEFT JOIN {vectors} f USING (face_id, scan_id)
+        )
         SELECT """
         + _TILE
         + """
@@ -129,8 +132,9 @@ def faces_of_cluster(connection: Connection, cluster_id: str, limit: int, offset
         LIMIT %(limit)s OFFSET %(offset)s
         """
     )
-    with connection.cursor(row_factory=class_row(Tile)) as cursor:
-        return cursor.execute(query, {"cluster_id": cluster_id, "limit": limit, "offset": offset}).fetchall()
+    values = {"cluster_id": cluster_id, "limit": limit, "offset": offset}
+    with of_live(connection) as vectors, connection.cursor(row_factory=class_row(Tile)) as cursor:
+        return cursor.execute(sql.SQL(query).format(vectors=vectors), values).fetchall()
 
 
 def members(connection: Connection, cluster_id: str) -> Members:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from psycopg import Connection
+from psycopg import Connection, sql
 from psycopg.rows import class_row
 
+from catalogue.own_vectors import of_live
 from catalogue.reader import MOST_NEIGHBOURS, search_widely
 from catalogue.suggestions import ELSEWHERE, LABELLED, MOST_COMPARED
 
@@ -22,13 +23,13 @@ class CandidateCluster:
     faces: how many these are: those with the person as soft label, or all faces of a cluster in which nobody is named.
     probability: the best one of them; None for a cluster in which nobody is named.
     face_id: that face; where nobody is named, the one that is nearest to a face with the person as hard label.
-    distance: from it to the nearest face with the person as hard label.
+    distance: from it to the nearest face with the person as hard label; None as in `suggestions.Candidate`.
     """
 
     cluster_id: str
     faces: int
     probability: float | None
-    distance: float
+    distance: float | None
     face_id: str
     scan_id: str
     uri: str
@@ -42,9 +43,9 @@ def candidate_clusters(connection: Connection, label_id: str, radius: float, lim
     Faces are left out as in `suggestions.candidates`, and with them a cluster in which nobody is named. Where all is
     about one cluster there is nothing to choose, and none is returned.
     """
-    with connection.transaction(), connection.cursor(row_factory=class_row(CandidateCluster)) as cursor:
+    with of_live(connection) as vectors, connection.cursor(row_factory=class_row(CandidateCluster)) as cursor:
         search_widely(connection)
-        return cursor.execute(
+        query = sql.SQL(
             """
             WITH """
             + LABELLED
@@ -75,7 +76,7 @@ def candidate_clusters(connection: Connection, label_id: str, radius: float, lim
             FROM (
                 SELECT cluster_id, face_id, scan_id, faces, probability,
                        (SELECT min(labelled.embedding <-> f.embedding) FROM labelled) AS distance
-                FROM reached JOIN faces f USING (face_id, scan_id)
+                FROM reached LEFT JOIN {vectors} f USING (face_id, scan_id)
                 UNION ALL
                 SELECT cluster_id, face_id, scan_id, faces, NULL, distance FROM unnamed
             ) it
@@ -87,7 +88,7 @@ def candidate_clusters(connection: Connection, label_id: str, radius: float, lim
                 ) several
             )
             ORDER BY it.probability DESC NULLS LAST, distance, cluster_id LIMIT %(limit)s
-            """,
-            {"label_id": label_id, "radius": radius, "limit": limit, "most": MOST_NEIGHBOURS}
-            | {"compared": MOST_COMPARED},
-        ).fetchall()
+            """
+        )
+        values = {"label_id": label_id, "radius": radius, "limit": limit, "most": MOST_NEIGHBOURS}
+        return cursor.execute(query.format(vectors=vectors), values | {"compared": MOST_COMPARED}).fetchall()

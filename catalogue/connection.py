@@ -10,7 +10,9 @@ from psycopg_pool import ConnectionPool
 
 from catalogue import schema
 from catalogue.errors import CatalogueError, CatalogueUnavailable
+from schemas.uris import CUT
 from settings import DatabaseSettings
+from settings.hiding import hidden
 
 _CONNECT_TIMEOUT_S = 10
 
@@ -35,17 +37,24 @@ def connect(database: DatabaseSettings) -> Connection:
             connection.close()
             raise
     except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = _hidden(error, url)
         raise CatalogueUnavailable(f"PostgreSQL at {_host_and_port(url)} does not answer: {reason}") from error
     except psycopg.ProgrammingError as error:
-        raise CatalogueError(f"PostgreSQL cannot be used by FACESTREAM_DATABASE__URL: {str(error).strip()}") from error
+        # What cannot be read may be of the password: in a URL, some of its characters have to be written as %40.
+        raise CatalogueError(f"PostgreSQL cannot be used by FACESTREAM_DATABASE__URL: {_hidden(error, url)}") from error
     return connection
 
 
 def _host_and_port(url: str) -> str:
     # Not the URL itself, which may hold a password.
     parameters = conninfo_to_dict(url)
-    return f"{parameters.get('host', 'localhost')}:{parameters.get('port', 5432)}"
+    host, port = str(parameters.get("host") or "localhost"), str(parameters.get("port") or 5432)
+    # Of a mistyped URL, a part of the password may be taken for either.
+    return f"{host.rpartition('@')[2]}:{port if port.isdecimal() else CUT}"
+
+
+def _hidden(error: Exception, url: str) -> str:
+    return hidden(str(error).strip().partition("\n")[0], {"FACESTREAM_DATABASE__URL": url})
 
 
 def connection_pool(database: DatabaseSettings, size: int) -> ConnectionPool:

@@ -1,4 +1,4 @@
-"""Queries for clusters, faces, scans, dead letters and offsets. See `decisions` and `suggestions` for the others.
+"""Queries for clusters, faces, scans and offsets. See `decisions`, `suggestions` and `dead_letters` for the others.
 
 Faces are those of published scans: the faces of a withdrawn scan are missing as soon as its tombstone is written. A
 lost connection raises psycopg.OperationalError.
@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
 from itertools import groupby
 from typing import LiteralString
 
-from psycopg import Connection
+from psycopg import Connection, sql
 from psycopg.rows import TupleRow, class_row
 
 from catalogue.errors import CatalogueError
+from catalogue.own_vectors import of_live
 from schemas.scans import Box, ScanPublished
+from schemas.topics import Checkpoint
 
 MOST_NEIGHBOURS = 1000
 """The most faces that one search can return: the upper limit of pgvector's hnsw.ef_search."""
@@ -89,22 +90,13 @@ class SimilarFace:
     distance: float
 
 
-@dataclass(frozen=True)
-class StoredDeadLetter:
-    """A record that `consumer` could not use: its position, its key, the reason, and when that was."""
-
-    topic: str
-    partition: int
-    offset: int
-    consumer: str
-    key: str | None
-    reason: str
-    time: datetime
-
-
 def counts(connection: Connection) -> Counts:
-    """The number of rows of each sort."""
-    stored = {str(name): int(number) for name, number in connection.execute("SELECT name, number FROM row_counts")}
+    """The number of rows of each sort; of clusters, noise and named faces, those of the live generation."""
+    query = """
+        SELECT name, number FROM row_counts
+        WHERE generation = '' OR generation = (SELECT generation FROM live_generation)
+    """
+    stored = {str(name): int(number) for name, number in connection.execute(query)}
     return Counts(**{field.name: stored.get(field.name, 0) for field in fields(Counts)})
 
 
@@ -215,34 +207,74 @@ def face_id_of(connection: Connection, prefix: str) -> str:
 def similar(connection: Connection, face_id: str, k: int) -> list[SimilarFace]:
     """The `k` faces nearest to this one, nearest first. `k` is MOST_NEIGHBOURS or less.
 
-    The search is approximate (HNSW): it may miss a face. Raises CatalogueError where there is no such face.
+    Embeddings are those of the live generation's embedder. The search is approximate (HNSW): it may miss a face. Raises
+    CatalogueError where there is no such face, and where it has no embedding of that embedder.
     """
-    with connection.transaction():
-        embedding = embedding_of(connection, face_id)
+    query: LiteralString = (
+        """
+        WITH near AS MATERIALIZED (
+            SELECT face_id, scan_id, embedding <-> %(to)s AS distance FROM {vectors} v
+            WHERE face_id <> %(face_id)s AND embedding IS NOT NULL
+            ORDER BY embedding <-> %(to)s LIMIT %(k)s
+        )
+        SELECT """
+        + _FACE_COLUMNS
+        + ", distance FROM near JOIN face_catalogue USING (face_id, scan_id) ORDER BY distance, face_id"
+    )
+    with of_live(connection) as vectors:
+        embedding = embedding_of(connection, face_id, vectors)
+        if embedding is None:
+            raise _of_another_embedder(face_id)
         search_widely(connection)
-        rows = connection.execute(
-            """
-            WITH near AS MATERIALIZED (
-                SELECT face_id, scan_id, embedding <-> %(to)s AS distance FROM faces WHERE face_id <> %(face_id)s
-                ORDER BY embedding <-> %(to)s LIMIT %(k)s
-            )
-            SELECT """
-            + _FACE_COLUMNS
-            + ", distance FROM near JOIN face_catalogue USING (face_id, scan_id) ORDER BY distance, face_id",
-            {"to": embedding, "face_id": face_id, "k": k},
-        ).fetchall()
+        values = {"to": embedding, "face_id": face_id, "k": k}
+        rows = connection.execute(sql.SQL(query).format(vectors=vectors), values).fetchall()
     return [SimilarFace(_face(row), row[-1]) for row in rows]
 
 
-def embedding_of(connection: Connection, face_id: str) -> object:
-    """A face's embedding as pgvector returns it, for a parameter of another query.
+_EMBEDDING: LiteralString = """
+    SELECT v.{column} FROM faces f LEFT JOIN {vectors} v USING (face_id, scan_id) WHERE f.face_id = %s LIMIT 1
+"""
 
-    Raises CatalogueError where there is no such face.
+
+def embedding_of(connection: Connection, face_id: str, vectors: sql.Composable) -> object:
+    """A face's embedding as pgvector returns it, for a parameter of another query. vectors: the table that has it.
+
+    None where there is none of the embedder. Raises CatalogueError where there is no such face.
     """
-    row = connection.execute("SELECT embedding FROM faces WHERE face_id = %s LIMIT 1", (face_id,)).fetchone()
+    query = sql.SQL(_EMBEDDING).format(vectors=vectors, column=sql.SQL("embedding"))
+    row = connection.execute(query, (face_id,)).fetchone()
     if row is None:
         raise CatalogueError(f"there is no face {face_id!r} in the catalogue")
     return row[0]
+
+
+def has_embedding(connection: Connection, face_id: str) -> bool:
+    """Whether the catalogue has an embedding of a face by the live generation's embedder."""
+    query = sql.SQL("SELECT FROM {vectors} v WHERE face_id = %s AND embedding IS NOT NULL LIMIT 1")
+    with of_live(connection) as vectors:
+        return connection.execute(query.format(vectors=vectors), (face_id,)).fetchone() is not None
+
+
+def vector_of(connection: Connection, face_id: str) -> bytes:
+    """The embedding of a face as it was made: little-endian float32. Raises CatalogueError."""
+    # Imported here: most commands that read the catalogue use no vectors, and numpy takes 70 ms.
+    import numpy as np
+
+    with of_live(connection) as vectors:
+        query = sql.SQL(_EMBEDDING).format(vectors=vectors, column=sql.SQL("embedding::real[]"))
+        row = connection.execute(query, (face_id,)).fetchone()
+    if row is None:
+        raise CatalogueError(f"there is no face {face_id!r} in the catalogue")
+    if row[0] is None:
+        raise _of_another_embedder(face_id)
+    return np.array(row[0], dtype="<f4").tobytes()
+
+
+def _of_another_embedder(face_id: str) -> CatalogueError:
+    return CatalogueError(
+        f"face {face_id!r} was analysed with another embedder than the catalogue holds embeddings of: have its "
+        "scan analysed again, facestream reanalyse"
+    )
 
 
 def search_widely(connection: Connection) -> None:
@@ -270,22 +302,27 @@ def current_cluster(connection: Connection, cluster_id: str) -> str | None:
     return row[0] if row else None
 
 
-def dead_letters(connection: Connection, limit: int | None = None) -> list[StoredDeadLetter]:
-    """The dead letters, or the `limit` latest: latest first."""
-    with connection.cursor(row_factory=class_row(StoredDeadLetter)) as cursor:
-        return cursor.execute(
-            """
-            SELECT topic, partition, "offset", consumer, key, reason, "time" FROM dead_letters
-            ORDER BY "time" DESC, topic, partition, "offset" DESC LIMIT %s
-            """,
-            (limit,),
-        ).fetchall()
+def has_decisions(connection: Connection) -> bool:
+    """Whether there is any decision of an archivist."""
+    ((found,),) = connection.execute("SELECT EXISTS (SELECT FROM decisions)")
+    return bool(found)
 
 
 def offsets(connection: Connection, consumer: str) -> dict[tuple[str, int], int]:
     """The offsets that a consumer has to read next, by topic and partition."""
-    rows = connection.execute("SELECT topic, partition, next_offset FROM offsets WHERE consumer = %s", (consumer,))
-    return {(topic, partition): offset for topic, partition, offset in rows}
+    return {partition: checkpoint.offset for partition, checkpoint in checkpoints(connection, consumer).items()}
+
+
+def checkpoints(connection: Connection, consumer: str) -> dict[tuple[str, int], Checkpoint]:
+    """The same, with what is stored beside them."""
+    rows = connection.execute(
+        """
+        SELECT topic, partition, next_offset, coalesce(topic_id, ''), coalesce(leader_epoch, -1)
+        FROM offsets WHERE consumer = %s
+        """,
+        (consumer,),
+    )
+    return {(topic, partition): Checkpoint(*checkpoint) for topic, partition, *checkpoint in rows}
 
 
 def _stream(connection: Connection, query: LiteralString, parameters: tuple[object, ...] = ()) -> Iterator[TupleRow]:

@@ -15,11 +15,12 @@ from psycopg.types.json import Jsonb
 from decisions.identities import Identities
 from schemas.base import Event
 from schemas.clusters import ClusterChanged, FaceAssigned
-from schemas.dead_letters import DeadLetter
+from schemas.dead_letters import DeadLetter, Settled
 from schemas.decisions import Decision
 from schemas.faces import ScanAnalysed
+from schemas.generations import FIRST, GenerationDefined
 from schemas.scans import ScanPublished
-from schemas.topics import Tombstone
+from schemas.topics import Record, Tombstone
 from schemas.uris import without_credentials
 
 # A word of four digits.
@@ -28,7 +29,7 @@ _YEAR = re.compile(r"\b[0-9]{4}\b")
 Row = Mapping[str, Any]
 """Values by column. All rows of one table have the same columns in the same order."""
 
-Message = Event | Tombstone | DeadLetter
+Message = Event | Tombstone | DeadLetter | Settled
 
 
 class Received(Protocol):
@@ -45,6 +46,10 @@ class Received(Protocol):
     @property
     def offset(self) -> int:
         """The record's own offset."""
+
+    @property
+    def record(self) -> Record:
+        """The record's bytes."""
 
     @property
     def message(self) -> Message:
@@ -77,7 +82,7 @@ def kept_faces(event: ScanPublished) -> Iterator[Row]:
         }
 
 
-def analysis(number: int, event: ScanAnalysed) -> Row:
+def analysis(number: int, event: ScanAnalysed, analysed_at: datetime | None) -> Row:
     """A row of `analyses`. `number` is the offset of the event in `faces`."""
     provenance = {
         field: text(value) if isinstance(value, str) else value
@@ -90,12 +95,17 @@ def analysis(number: int, event: ScanAnalysed) -> Row:
         "width": event.width,
         "height": event.height,
         "provenance": Jsonb(provenance),
+        "analysed_at": analysed_at,
     }
 
 
-def faces(number: int, event: ScanAnalysed) -> Iterator[Row]:
-    """Rows of `faces`, one for each face id. `number` is the offset of the event in `faces`."""
+def faces(number: int, event: ScanAnalysed, embedder: str) -> Iterator[Row]:
+    """Rows of `faces`, one for each face id. `number` is the offset of the event in `faces`.
+
+    embedder: the one whose embeddings the catalogue holds.
+    """
     scan_id = text(event.scan_id)
+    is_held = event.provenance.embedder == embedder
     # By id, because an event may repeat one and the table's key may not. The last face of an id is kept.
     for face_id, face in {text(face.face_id): face for face in event.faces}.items():
         yield {
@@ -110,14 +120,21 @@ def faces(number: int, event: ScanAnalysed) -> Iterator[Row]:
             "score": face.score,
             "size_px": face.quality.size_px,
             "sharpness": face.quality.sharpness,
-            "embedding": face.vector,
+            "embedding": face.vector if is_held else None,
             "turn": face.turn,
             "negative": face.negative,
         }
 
 
-def assignment(event: FaceAssigned) -> Row:
-    """A row of `assignments`."""
+def embeddings(event: ScanAnalysed) -> Iterator[Row]:
+    """Rows of the embeddings of a generation with an embedder of its own (catalogue/own_vectors.py)."""
+    scan_id = text(event.scan_id)
+    for face_id, face in {text(face.face_id): face for face in event.faces}.items():
+        yield {"face_id": face_id, "scan_id": scan_id, "embedding": face.vector}
+
+
+def assignment(event: FaceAssigned, generation: str = FIRST) -> Row:
+    """A row of `all_assignments`."""
     soft = event.soft_label
     distribution = [
         {"label_id": text(suggestion.label_id), "probability": suggestion.probability}
@@ -133,6 +150,7 @@ def assignment(event: FaceAssigned) -> Row:
         "soft_label": text(soft.label_id) if soft else None,
         "probability": soft.probability if soft else None,
         "distribution": Jsonb(distribution),
+        "generation": generation,
     }
 
 
@@ -165,8 +183,8 @@ def known_label(label_id: str, identities: Identities) -> Row:
     }
 
 
-def cluster_change(partition: int, offset: int, event: ClusterChanged) -> Row:
-    """A row of `cluster_changes`, for the event of this partition and offset of `clusters`."""
+def cluster_change(partition: int, offset: int, event: ClusterChanged, generation: str = FIRST) -> Row:
+    """A row of `all_cluster_changes`, for the event of this partition and offset of `clusters`."""
     return {
         "partition": partition,
         "offset": offset,
@@ -175,6 +193,18 @@ def cluster_change(partition: int, offset: int, event: ClusterChanged) -> Row:
         "size": event.size,
         "successor": optional_text(event.successor),
         "parts": [text(cluster_id) for cluster_id in event.parts],
+        "generation": generation,
+    }
+
+
+def generation(event: GenerationDefined) -> Row:
+    """A row of `generations`."""
+    return {
+        "generation": event.name,
+        "parameters": Jsonb(event.parameters.model_dump(mode="json")),
+        "state": event.state.value,
+        "changed_at": event.changed_at,
+        "since": event.since,
     }
 
 
@@ -201,10 +231,21 @@ def refused_record(record: Received, consumer: str, reason: str, time: datetime)
         "partition": record.partition,
         "offset": record.offset,
         "consumer": consumer,
-        "key": dead_letter(message)["key"] if isinstance(message, DeadLetter) else text(message.key),
+        "key": _key(message),
         "reason": text(reason),
         "time": time,
     }
+
+
+def _key(message: Message) -> str | None:
+    match message:
+        case DeadLetter():
+            key: str | None = dead_letter(message)["key"]
+            return key
+        case Settled():
+            return None
+        case _:
+            return text(message.key)
 
 
 def text(value: str) -> str:

@@ -1,58 +1,86 @@
-"""Creates the tables in an empty database, and refuses a database with tables of another version."""
+"""Creates the tables in an empty database, and brings those of an earlier version to the present one, in place.
+
+Migrations are numbered files of SQL, `to_version_N.sql`, each run in one transaction, and never changed once they were
+used. They change tables only, and keep their rows. What follows from tables (totals, views, counts) is made again after
+the last one, as it is now. What no row has is read again from Kafka: a migration deletes the offsets of that topic, so
+that the catalogue consumer reads it from its beginning. Where one fails, nothing of it is done, and the next start
+tries again.
+"""
 
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import LiteralString
 
 import psycopg
+import structlog
 from psycopg import Connection, errors
 
+from catalogue import counts
 from catalogue.errors import CatalogueError
-from schemas.faces import EMBEDDING_DIMENSIONS
+from schemas.base import DLIB_EMBEDDER, EMBEDDING_DIMENSIONS
 
-VERSION = 4
-"""The version of the files below: raise it by one when a table, view or function changes."""
+MIGRATIONS = (2, 3, 5)
+"""The versions that there is a migration to. None leads to 4: several were called so, and 5 follows all of them."""
 
-_FILES = ("schema.sql", "totals.sql")
+VERSION = MIGRATIONS[-1]
+"""The version of schema.sql."""
 
-# What was added to this version, each with a query whose only value is NULL where it is missing.
-_ADDITIONS: dict[str, LiteralString] = {
-    "kept_faces.sql": "SELECT to_regclass('kept_faces')",
-    "face_turns.sql": """
-        SELECT max(attname) FROM pg_attribute
-        WHERE attrelid = to_regclass('faces') AND attname = 'turn' AND NOT attisdropped
-    """,
-}
+_FOLLOWING = ("totals.sql", "views.sql")
+_WITHOUT_TOTALS = b"""
+    DROP TRIGGER IF EXISTS assignments_inserted ON all_assignments;
+    DROP TRIGGER IF EXISTS assignments_deleted ON all_assignments;
+    DROP TRIGGER IF EXISTS assignments_truncated ON all_assignments;
+    DROP TABLE IF EXISTS cluster_totals, cluster_labels, label_totals;
+"""
 
-# An advisory lock's key that nothing else uses. The lock is held only while the tables are looked for and created.
+# An advisory lock's key that nothing else uses. The lock is held while tables are looked for, created or migrated.
 _LOCK = 4_051_998_001
 
 # The oldest pgvector with iterative index scans, which the reader uses.
 _MIN_PGVECTOR = (0, 8)
 
+log = structlog.get_logger()
+
 
 def prepare(connection: Connection) -> None:
-    """Create the extension, tables and views where they are missing. Any number of processes may do so at once.
+    """Create the extension, tables and views where they are missing, and migrate those of an earlier version.
 
-    Raises CatalogueError when pgvector is unavailable, the user may not create tables, or the database holds other
-    tables or a catalogue of another version. There is no migration: an empty database is filled again from Kafka.
+    Any number of processes may do so at once. Raises CatalogueError when pgvector is unavailable, the user may not
+    create or change tables, or the database holds other tables, a catalogue of a later version, or views of somebody's
+    own that are in the way of a migration.
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         version = _version(connection)
         if version is None:
-            _create(connection, *map(_statements, (*_FILES, *_ADDITIONS)))
+            _create_extension(connection)
+            _run(connection, "schema.sql", "vector_index.sql", *_FOLLOWING)
             connection.execute("INSERT INTO catalogue_version VALUES (%s)", (VERSION,))
-        elif version == VERSION:
-            for file, is_there in _ADDITIONS.items():
-                if connection.execute(is_there).fetchone() == (None,):
-                    _create(connection, _statements(file))
-        else:
-            raise CatalogueError(
-                f"{name(connection)} holds a catalogue of version {version}, this program needs version {VERSION}: "
-                "give it an empty database, it fills it again from Kafka (of an embedded one, delete that folder)"
-            )
+            return
+    if version > VERSION:
+        raise CatalogueError(
+            f"{name(connection)} holds a catalogue of version {version}, which is newer than this program, "
+            f"which knows version {VERSION}: update Facestream"
+        )
+    for later in MIGRATIONS:
+        if later > version:
+            _migrate(connection, later)
+
+
+def _migrate(connection: Connection, to: int) -> None:
+    """Bring the tables to this version, unless another process has done it meanwhile."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        version = _version(connection)
+        if version is None or version >= to:
+            return
+        log.info("the tables of the catalogue are migrated", from_version=version, to_version=to)
+        _run(connection, f"to_version_{to}.sql")
+        if to == VERSION:
+            _execute(connection, _WITHOUT_TOTALS)
+            _run(connection, *_FOLLOWING)
+            counts.count_again(connection)
+        connection.execute("UPDATE catalogue_version SET version = %s", (to,))
 
 
 def name(connection: Connection) -> str:
@@ -68,25 +96,34 @@ def _version(connection: Connection) -> int | None:
     return int(rows[0][0]) if rows else None
 
 
-def _create(connection: Connection, *statements: bytes) -> None:
-    _create_extension(connection)
+def _run(connection: Connection, *names: str) -> None:
+    _execute(connection, *map(_statements, names))
+
+
+def _execute(connection: Connection, *statements: bytes) -> None:
     try:
-        for statement in statements:
-            connection.execute(statement)
-    except (errors.DuplicateTable, errors.DuplicateFunction) as error:
+        for some in statements:
+            connection.execute(some)
+    except (errors.DuplicateTable, errors.DuplicateFunction, errors.WrongObjectType) as error:
         raise CatalogueError(
             f"{name(connection)} already holds something else ({_first_line(error)}): "
             "give the catalogue a database of its own"
         ) from error
     except errors.InsufficientPrivilege as error:
         raise CatalogueError(
-            f"{name(connection)}: {connection.info.user!r} may not create tables ({_first_line(error)})"
+            f"{name(connection)}: {connection.info.user!r} may not create or change tables ({_first_line(error)})"
+        ) from error
+    except errors.DependentObjectsStillExist as error:
+        raise CatalogueError(
+            f"{name(connection)} cannot be migrated while views of your own use what changes "
+            f"({error.diag.message_detail or _first_line(error)}): drop them, and create them again afterwards"
         ) from error
 
 
 def _statements(file: str) -> bytes:
     text = (files("catalogue") / file).read_text(encoding="utf-8")
-    return text.replace("{embedding_dimensions}", str(EMBEDDING_DIMENSIONS)).encode()
+    text = text.replace("{embedding_dimensions}", str(EMBEDDING_DIMENSIONS)).replace("{dlib_embedder}", DLIB_EMBEDDER)
+    return text.encode()
 
 
 def _create_extension(connection: Connection) -> None:

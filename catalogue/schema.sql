@@ -1,5 +1,6 @@
--- The catalogue's tables and views. catalogue/schema.py runs this file once in an empty database, with the length of an
--- embedding in place of {embedding_dimensions}; after a change, raise VERSION there.
+-- The catalogue's tables as they are now. catalogue/schema.py runs this file once in an empty database, with the length
+-- of an embedding in place of {embedding_dimensions}. A change needs a migration from the version before too: see there.
+-- Totals and views are in totals.sql and views.sql.
 -- Each table is written from one topic and has no foreign keys, because topics are read independently: the rows of a
 -- table are a function of its topic, whichever topic was read first. The views join the tables.
 -- Ids are compared by their bytes (COLLATE "C"): the order does not depend on the locale, and a LIKE with a prefix uses
@@ -29,18 +30,34 @@ CREATE FUNCTION trigrams(whole text) RETURNS text[] LANGUAGE sql IMMUTABLE PARAL
 $$;
 CREATE INDEX scans_by_trigram ON scans USING gin (trigrams(lower(scan_id)));
 
+-- Topic `scans`: the faces whose ids a scan's next analysis keeps, with the picture on which each was last found. One
+-- index is by hash, since an id of any length fits it.
+CREATE TABLE kept_faces (
+    scan_id text COLLATE "C" NOT NULL,
+    face_id text COLLATE "C" NOT NULL,
+    sha256  text,
+    page    integer
+);
+CREATE INDEX kept_faces_of_scan ON kept_faces (scan_id);
+CREATE INDEX kept_faces_by_id ON kept_faces USING hash (face_id);
+
 -- Topic `faces`: the live analysis of each scan; `analysis` is its offset in the topic. Width and height are in pixels.
+-- `analysed_at` is when it was made, NULL where its record does not say: a dead letter of a scan that was analysed after
+-- it is resolved.
 CREATE TABLE analyses (
-    scan_id    text COLLATE "C" PRIMARY KEY,
-    analysis   bigint NOT NULL,
-    sha256     text NOT NULL,
-    width      integer NOT NULL,
-    height     integer NOT NULL,
-    provenance jsonb NOT NULL
+    scan_id     text COLLATE "C" PRIMARY KEY,
+    analysis    bigint NOT NULL,
+    sha256      text NOT NULL,
+    width       integer NOT NULL,
+    height      integer NOT NULL,
+    provenance  jsonb NOT NULL,
+    analysed_at timestamptz
 );
 
 -- Topic `faces`: the faces of the live analyses. Boxes and landmarks are relative to the scan (0 to 1), `size_px` is in
--- pixels of the scan. Embeddings are compared by Euclidean distance.
+-- pixels of the scan. `turn` and `negative` are how a face lies on its scan, see `schemas.faces.Face`. Embeddings are
+-- compared by Euclidean distance, with the index of vector_index.sql; those of another embedder than that of
+-- `catalogue_embedder` are NULL.
 CREATE TABLE faces (
     face_id    text COLLATE "C" NOT NULL,
     scan_id    text COLLATE "C" NOT NULL,
@@ -53,18 +70,38 @@ CREATE TABLE faces (
     score      double precision NOT NULL,
     size_px    double precision NOT NULL,
     sharpness  double precision NOT NULL,
-    embedding  vector({embedding_dimensions}) NOT NULL,
+    embedding  vector({embedding_dimensions}),
+    turn       integer NOT NULL DEFAULT 0,
+    negative   boolean NOT NULL DEFAULT false,
     PRIMARY KEY (face_id, scan_id)
 );
 CREATE INDEX faces_of_scan ON faces (scan_id);
--- Half of pgvector's default links and candidates, so that insertion keeps up with the feed. The reader compensates
--- with more candidates per search (benchmarks/catalogue.py measures speed and recall).
-CREATE INDEX faces_near ON faces USING hnsw (embedding vector_l2_ops) WITH (m = 8, ef_construction = 32);
+
+-- Generations: clusterings with parameters of their own, one of which is live. What comes from topics of generations is
+-- in tables `all_…` with a column `generation`; views that are called as these tables without `all_` show the live one
+-- (views.sql). So one row says what every query sees: that of `live_generation`.
+
+-- Topic `generations`: each generation with its parameters and how far it is.
+CREATE TABLE generations (
+    generation text COLLATE "C" PRIMARY KEY,
+    parameters jsonb NOT NULL,
+    state      text NOT NULL,
+    changed_at timestamptz NOT NULL,
+    since      bigint NOT NULL
+);
+
+-- Topic `generations`: which one is live, by the record `live`; `former` is what a rollback makes live again. One row.
+CREATE TABLE live_generation (
+    generation text COLLATE "C" NOT NULL,
+    former     text COLLATE "C",
+    is_only    boolean PRIMARY KEY DEFAULT true CHECK (is_only)
+);
+INSERT INTO live_generation (generation) VALUES ('blue');
 
 -- Topic `assignments`: the cluster, role and labels of each face. Noise has no cluster. `probability` is that of the
 -- soft label, `distribution` has the most probable labels with theirs.
-CREATE TABLE assignments (
-    face_id      text COLLATE "C" PRIMARY KEY,
+CREATE TABLE all_assignments (
+    face_id      text COLLATE "C" NOT NULL,
     scan_id      text COLLATE "C" NOT NULL,
     analysis     bigint NOT NULL,
     cluster_id   text COLLATE "C",
@@ -72,15 +109,18 @@ CREATE TABLE assignments (
     hard_label   text COLLATE "C",
     soft_label   text COLLATE "C",
     probability  double precision,
-    distribution jsonb NOT NULL
+    distribution jsonb NOT NULL,
+    generation   text COLLATE "C" NOT NULL DEFAULT 'blue',
+    PRIMARY KEY (generation, face_id)
 );
-CREATE INDEX assignments_of_cluster ON assignments (cluster_id, face_id);
-CREATE INDEX assignments_of_label ON assignments (hard_label, scan_id, face_id) WHERE hard_label IS NOT NULL;
-CREATE INDEX noise ON assignments (scan_id, face_id) WHERE role = 'noise';
+CREATE INDEX assignments_of_cluster ON all_assignments (generation, cluster_id, face_id);
+CREATE INDEX assignments_of_label ON all_assignments (generation, hard_label, scan_id, face_id)
+WHERE hard_label IS NOT NULL;
+CREATE INDEX noise ON all_assignments (generation, scan_id, face_id) WHERE role = 'noise';
 
 -- Topic `clusters`: the change log of clusters. `successor` is the cluster that continues one that was merged or
 -- retired, `parts` are the clusters that one was split into.
-CREATE TABLE cluster_changes (
+CREATE TABLE all_cluster_changes (
     partition  integer NOT NULL,
     "offset"   bigint NOT NULL,
     cluster_id text COLLATE "C" NOT NULL,
@@ -88,9 +128,10 @@ CREATE TABLE cluster_changes (
     size       bigint NOT NULL,
     successor  text COLLATE "C",
     parts      text[] NOT NULL,
-    PRIMARY KEY (partition, "offset")
+    generation text COLLATE "C" NOT NULL DEFAULT 'blue',
+    PRIMARY KEY (generation, partition, "offset")
 );
-CREATE INDEX changes_of_cluster ON cluster_changes (cluster_id, "offset" DESC);
+CREATE INDEX changes_of_cluster ON all_cluster_changes (generation, cluster_id, "offset" DESC);
 
 -- Topic `labels`: the decisions of archivists. `kind` is that of `schemas.decisions`; columns that a kind lacks are
 -- NULL.
@@ -148,129 +189,31 @@ CREATE TABLE dead_letters (
 CREATE INDEX dead_letters_of_key ON dead_letters USING hash (key);
 
 -- How many rows of each sort there are (catalogue/counts.py), changed in the transaction that changes the rows: to count
--- them would cost more the larger the archive is, and progress is shown twice a second.
+-- them would cost more the larger the archive is, and progress is shown twice a second. Those of clusters, noise and named
+-- faces are of one generation; the others are of all, and have none.
 CREATE TABLE row_counts (
-    name   text PRIMARY KEY,
-    number bigint NOT NULL
+    name       text NOT NULL,
+    number     bigint NOT NULL,
+    generation text COLLATE "C" NOT NULL DEFAULT '',
+    PRIMARY KEY (generation, name)
 );
 
--- The offset to read next in each partition, committed in one transaction with the rows.
+-- The offset to read next in each partition, committed in one transaction with the rows; beside it the id that Kafka gave
+-- the topic and the leader epoch of the last record that was read: an offset means nothing in another topic of the same
+-- name, or in one that has lost records. NULL where they are unknown.
 CREATE TABLE offsets (
-    consumer    text NOT NULL,
-    topic       text NOT NULL,
-    partition   integer NOT NULL,
-    next_offset bigint NOT NULL,
+    consumer     text NOT NULL,
+    topic        text NOT NULL,
+    partition    integer NOT NULL,
+    next_offset  bigint NOT NULL,
+    topic_id     text,
+    leader_epoch integer,
     PRIMARY KEY (consumer, topic, partition)
 );
 
--- The faces of published scans with their assignment; its columns are NULL until the face has been clustered.
--- `label_id` is the hard label (decided), `soft_label` the suggested one.
-CREATE VIEW face_catalogue AS
-SELECT f.face_id, f.scan_id, s.uri, s.page, s.collection, f.analysis,
-       f.box_left, f.box_top, f.box_right, f.box_bottom, f.score, f.size_px, f.sharpness,
-       a.cluster_id, a.role, a.hard_label AS label_id, a.soft_label, a.probability, a.distribution
-FROM faces f
-JOIN scans s ON s.scan_id = f.scan_id
-LEFT JOIN assignments a ON a.face_id = f.face_id AND a.scan_id = f.scan_id;
-
--- The cluster that continues a cluster: itself while it exists, the end of its redirects once it was superseded, and
--- NULL when it was removed or is unknown. An id that was superseded and is in use again yields itself.
-CREATE FUNCTION current_cluster(wanted text) RETURNS text LANGUAGE sql STABLE AS $$
-    WITH RECURSIVE path(cluster_id, successor, change) AS (
-        (SELECT c.cluster_id, c.successor, c.change FROM cluster_changes c
-         WHERE c.cluster_id = wanted ORDER BY c."offset" DESC LIMIT 1)
-        UNION
-        SELECT c.cluster_id, c.successor, c.change FROM path, LATERAL (
-            SELECT l.cluster_id, l.successor, l.change FROM cluster_changes l
-            WHERE l.cluster_id = path.successor ORDER BY l."offset" DESC LIMIT 1) c
-    )
-    SELECT cluster_id FROM path WHERE successor IS NULL AND change <> 'retired'
-$$;
-
--- Whether a decision has an undo that holds and is later. Decisions are compared by time, then id, as in
--- decisions/holding.py.
-CREATE FUNCTION is_undone(decision text, made_at timestamptz) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    RETURN EXISTS (
-        SELECT FROM decisions u
-        WHERE u.undone_decision_id = decision AND (u.decided_at, u.decision_id) > (made_at, decision)
-        AND NOT is_undone(u.decision_id, u.decided_at)
-    );
-END $$;
-
--- The decisions that hold, undos included. Of those about one face or one pair, the latest takes effect. The function is
--- called for decisions with an undo alone, which are few.
-CREATE VIEW holding_decisions AS
-SELECT d.* FROM decisions d
-WHERE NOT EXISTS (SELECT FROM decisions u WHERE u.undone_decision_id = d.decision_id)
-OR NOT is_undone(d.decision_id, d.decided_at);
-
--- The decisions that hold about one face and one person (`label_id`), without those that a removal of the person ended.
-CREATE VIEW decisions_about_persons AS
-SELECT d.decision_id, d.kind, d.author, d.decided_at, d.note, d.face_id, l.person_id AS label_id, d.until
-FROM holding_decisions d JOIN known_labels l ON l.label_id = d.label_id
-WHERE d.kind IN ('named', 'name-rejected', 'not-sure')
-AND (l.removed_at IS NULL OR (d.decided_at, d.decision_id) > (l.removed_at, l.removed_by));
-
--- The rejected labels of each face: the latest naming or rejection of the face and this label is a rejection.
-CREATE VIEW rejections AS
-SELECT face_id, label_id, decision_id, author, decided_at, note
-FROM (
-    SELECT DISTINCT ON (face_id, label_id) * FROM decisions_about_persons WHERE kind IN ('named', 'name-rejected')
-    ORDER BY face_id, label_id, decided_at DESC, decision_id DESC
-) latest
-WHERE kind = 'name-rejected';
-
--- The faces that are not proposed for a person now, because somebody was not sure and nobody has decided it since.
-CREATE VIEW unsure AS
-SELECT DISTINCT ON (n.face_id, n.label_id) n.face_id, n.label_id, n.until, n.decision_id, n.author, n.decided_at, n.note
-FROM decisions_about_persons n
-WHERE n.kind = 'not-sure' AND n.until > now() AND NOT EXISTS (
-    SELECT FROM decisions_about_persons o
-    WHERE o.face_id = n.face_id AND o.label_id = n.label_id AND o.kind <> 'not-sure'
-    AND (o.decided_at, o.decision_id) > (n.decided_at, n.decision_id)
-)
-ORDER BY n.face_id, n.label_id, n.until DESC, n.decision_id;
-
--- The faces that are none: nobody has named them since. They have no assignment.
-CREATE VIEW not_faces AS
-SELECT DISTINCT ON (n.face_id) n.face_id, n.decision_id, n.author, n.decided_at, n.note
-FROM holding_decisions n
-WHERE n.kind = 'not-a-face' AND NOT EXISTS (
-    SELECT FROM holding_decisions o
-    WHERE o.face_id = n.face_id AND o.kind = 'named'
-    AND (o.decided_at, o.decision_id) > (n.decided_at, n.decision_id)
-)
-ORDER BY n.face_id, n.decided_at DESC, n.decision_id DESC;
-
--- The faces that a face is linked with or separated from (`kind`). Each pair has two rows, one for each face.
-CREATE VIEW pairs AS
-SELECT DISTINCT ON (face_id, other_face_id) face_id, other_face_id, kind, decision_id, author, decided_at, note
-FROM (
-    SELECT face_id, other_face_id, kind, decision_id, author, decided_at, note FROM holding_decisions
-    UNION ALL
-    SELECT other_face_id, face_id, kind, decision_id, author, decided_at, note FROM holding_decisions
-) both_ends
-WHERE kind IN ('linked', 'separated')
-ORDER BY face_id, other_face_id, decided_at DESC, decision_id DESC;
-
--- The names that label ids stand for. Those that were merged have the name of the person.
-CREATE VIEW names AS
-SELECT label_id, person_id, name, authority FROM known_labels WHERE name IS NOT NULL;
-
--- The people, with the number of faces that have the label as hard and as soft label.
-CREATE VIEW people AS
-SELECT label_id, n.name, n.authority, coalesce(h.faces, 0) AS hard, coalesce(s.faces, 0) AS soft
-FROM names n
-LEFT JOIN (SELECT label_id, count(*) AS faces FROM face_catalogue GROUP BY label_id) h USING (label_id)
-LEFT JOIN (SELECT soft_label AS label_id, count(*) AS faces FROM face_catalogue GROUP BY soft_label) s
-    USING (label_id)
-WHERE label_id = n.person_id;
-
--- The suggestions for faces without a hard label: one row for each label of a face's distribution.
-CREATE VIEW suggestions AS
-SELECT f.face_id, f.scan_id, f.cluster_id, d.label_id, coalesce(p.name, d.label_id) AS name, d.probability
-FROM face_catalogue f
-CROSS JOIN LATERAL jsonb_to_recordset(f.distribution) AS d(label_id text COLLATE "C", probability double precision)
-LEFT JOIN names p ON p.label_id = d.label_id
-WHERE f.label_id IS NULL;
+-- The embedder whose embeddings `faces` has, one row (catalogue/embedder.py).
+CREATE TABLE catalogue_embedder (
+    embedder  text NOT NULL,
+    dimension integer NOT NULL
+);
+INSERT INTO catalogue_embedder VALUES ('{dlib_embedder}', {embedding_dimensions});

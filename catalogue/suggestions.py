@@ -10,20 +10,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
 
-from psycopg import Connection
+from psycopg import Connection, sql
 from psycopg.rows import class_row
 
+from catalogue.own_vectors import of_live
 from catalogue.reader import MOST_NEIGHBOURS, embedding_of, search_widely
 
 # A search takes some hundredths of a second, and people with hundreds of faces are those who are looked at most.
 MOST_COMPARED = 12
 
-# Parts of queries, with the parameters label_id, radius, compared and most. LABELLED: the faces with the hard label,
-# and those that are not proposed for it. ELSEWHERE: faces of other clusters near to some of the former.
+# Parts of queries, with the parameters label_id, radius, compared and most, and the table `vectors`.
+# LABELLED: the faces with the hard label, and those that are not proposed for it. ELSEWHERE: faces of other clusters
+# near to some of the former.
 LABELLED: LiteralString = """
     labelled AS MATERIALIZED (  -- the faces with the hard label
         SELECT c.face_id, c.cluster_id, f.embedding
-        FROM face_catalogue c JOIN faces f USING (face_id, scan_id) WHERE c.label_id = %(label_id)s
+        FROM face_catalogue c LEFT JOIN {vectors} f USING (face_id, scan_id) WHERE c.label_id = %(label_id)s
     ),
     excluded AS MATERIALIZED (
         SELECT face_id FROM rejections WHERE label_id = %(label_id)s
@@ -34,12 +36,12 @@ LABELLED: LiteralString = """
     ),
 """
 ELSEWHERE: LiteralString = """
-    compared AS (SELECT * FROM labelled ORDER BY md5(face_id) LIMIT %(compared)s),
+    compared AS (SELECT * FROM labelled WHERE embedding IS NOT NULL ORDER BY md5(face_id) LIMIT %(compared)s),
     elsewhere AS (
         SELECT near.face_id, near.scan_id, NULL::double precision AS probability, min(distance) AS distance
         FROM compared
         CROSS JOIN LATERAL (
-            SELECT f.face_id, f.scan_id, f.embedding <-> compared.embedding AS distance FROM faces f
+            SELECT f.face_id, f.scan_id, f.embedding <-> compared.embedding AS distance FROM {vectors} f
             ORDER BY f.embedding <-> compared.embedding LIMIT %(most)s
         ) near
         JOIN face_catalogue c ON c.face_id = near.face_id AND c.scan_id = near.scan_id
@@ -79,7 +81,7 @@ class Candidate:
     soft_label: what is suggested for the face now, whether it is this person or another.
     probability: that of the person in the face's distribution; None for a face of a cluster without a face of the
         person.
-    distance: to the nearest face with the person as hard label.
+    distance: to the nearest face with the person as hard label; None where their embeddings are not of one embedder.
     """
 
     face_id: str
@@ -88,7 +90,7 @@ class Candidate:
     cluster_id: str | None
     soft_label: str | None
     probability: float | None
-    distance: float
+    distance: float | None
 
 
 @dataclass(frozen=True)
@@ -121,14 +123,14 @@ def names_near(
 
     Raises CatalogueError where there is no such face.
     """
-    with connection.transaction(), connection.cursor(row_factory=class_row(NearName)) as cursor:
-        embedding = embedding_of(connection, face_id)
+    with of_live(connection) as vectors, connection.cursor(row_factory=class_row(NearName)) as cursor:
+        embedding = embedding_of(connection, face_id, vectors)
         search_widely(connection)
-        return cursor.execute(
+        query = sql.SQL(
             """
             WITH near AS MATERIALIZED (
-                SELECT face_id, scan_id, embedding <-> %(to)s AS distance FROM faces WHERE face_id <> %(face_id)s
-                ORDER BY embedding <-> %(to)s LIMIT %(k)s
+                SELECT face_id, scan_id, embedding <-> %(to)s AS distance FROM {vectors} v
+                WHERE face_id <> %(face_id)s ORDER BY embedding <-> %(to)s LIMIT %(k)s
             ),
             nearby AS (
                 SELECT coalesce(c.label_id, c.soft_label) AS label_id,
@@ -148,9 +150,10 @@ def names_near(
             LEFT JOIN (SELECT label_id, until FROM unsure WHERE face_id = %(face_id)s) u USING (label_id)
             WHERE label_id NOT IN (SELECT r.label_id FROM rejections r WHERE r.face_id = %(face_id)s)
             ORDER BY u.until IS NOT NULL, probability DESC NULLS LAST, nearest_hard, nearest_soft, label_id
-            """,
-            {"to": embedding, "face_id": face_id, "k": k, "radius": radius},
-        ).fetchall()
+            """
+        )
+        values = {"to": embedding, "face_id": face_id, "k": k, "radius": radius}
+        return cursor.execute(query.format(vectors=vectors), values).fetchall()
 
 
 def candidates(connection: Connection, label_id: str, radius: float, limit: int) -> list[Candidate]:
@@ -162,9 +165,9 @@ def candidates(connection: Connection, label_id: str, radius: float, limit: int)
     which the label is rejected, faces of which somebody was not sure a while ago, faces separated from one with the
     hard label, and what is in no cluster because it is not a face.
     """
-    with connection.transaction(), connection.cursor(row_factory=class_row(Candidate)) as cursor:
+    with of_live(connection) as vectors, connection.cursor(row_factory=class_row(Candidate)) as cursor:
         search_widely(connection)
-        return cursor.execute(
+        query = sql.SQL(
             """
             WITH """
             + LABELLED
@@ -178,7 +181,7 @@ def candidates(connection: Connection, label_id: str, radius: float, limit: int)
             in_cluster AS (
                 SELECT face_id, scan_id, probability,
                        (SELECT min(labelled.embedding <-> f.embedding) FROM labelled) AS distance
-                FROM likeliest JOIN faces f USING (face_id, scan_id)
+                FROM likeliest LEFT JOIN {vectors} f USING (face_id, scan_id)
             ),
             """
             + ELSEWHERE
@@ -187,10 +190,10 @@ def candidates(connection: Connection, label_id: str, radius: float, limit: int)
             FROM (SELECT * FROM in_cluster UNION ALL SELECT * FROM elsewhere) candidate
             JOIN face_catalogue c USING (face_id, scan_id)
             ORDER BY candidate.probability DESC NULLS LAST, distance, face_id LIMIT %(limit)s
-            """,
-            {"label_id": label_id, "radius": radius, "limit": limit, "most": MOST_NEIGHBOURS}
-            | {"compared": MOST_COMPARED},
-        ).fetchall()
+            """
+        )
+        values = {"label_id": label_id, "radius": radius, "limit": limit, "most": MOST_NEIGHBOURS}
+        return cursor.execute(query.format(vectors=vectors), values | {"compared": MOST_COMPARED}).fetchall()
 
 
 def next_faces(connection: Connection, limit: int, without: Collection[str] = ()) -> list[NextFace]:
@@ -225,8 +228,8 @@ def _next_of(connection: Connection, most: int, without: Collection[str]) -> tup
         (list(without), most),
     ).fetchall()
     cluster_ids = [cluster_id for cluster_id, _ in totals]
-    with connection.cursor(row_factory=class_row(NextFace)) as cursor:
-        faces = cursor.execute(
+    with of_live(connection) as vectors, connection.cursor(row_factory=class_row(NextFace)) as cursor:
+        query = sql.SQL(
             """
             WITH clustered AS MATERIALIZED (
                 SELECT face_id, scan_id, uri, cluster_id, label_id,
@@ -242,7 +245,7 @@ def _next_of(connection: Connection, most: int, without: Collection[str]) -> tup
             ),
             members AS (
                 SELECT c.*, f.embedding, avg(f.embedding) OVER (PARTITION BY cluster_id) AS mean
-                FROM clustered c JOIN faces f USING (face_id, scan_id)
+                FROM clustered c LEFT JOIN {vectors} f USING (face_id, scan_id)
                 WHERE cluster_id IN (SELECT cluster_id FROM unsettled)
             ),
             chosen AS (
@@ -251,7 +254,7 @@ def _next_of(connection: Connection, most: int, without: Collection[str]) -> tup
             )
             SELECT face_id, scan_id, uri, cluster_id, size, named, others, uncertainty::double precision AS unsettled
             FROM chosen JOIN unsettled USING (cluster_id) ORDER BY uncertainty DESC, cluster_id
-            """,
-            (cluster_ids,),
-        ).fetchall()
+            """
+        )
+        faces = cursor.execute(query.format(vectors=vectors), (cluster_ids,)).fetchall()
     return faces, len(totals), float(totals[-1][1]) if totals else 0.0

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from errors import Fatal
+from errors import Fatal, UserError
 from local.services import services
 from settings import DatabaseSettings, Settings
 
@@ -28,6 +28,7 @@ def open_archive(
     from kafka.cluster import ClusterMetadata
     from kafka.errors import KafkaError
 
+    from stream.failures import is_fenced
     from stream.topics import ensure_topics
 
     # A client of kafka-python waits this long (100 by default) between connecting and reading the metadata of a topic.
@@ -38,6 +39,9 @@ def open_archive(
             ensure_topics(running.kafka)
             yield running
         except KafkaError as error:
+            if is_fenced(error):
+                line = "another command writes the same at this moment: give this one again when that one has ended"
+                raise UserError(line) from error
             raise Fatal(f"the Kafka broker at {running.kafka.bootstrap_servers} does not answer: {error}") from error
 
 

@@ -15,10 +15,10 @@ from cli.common import load_settings, now
 from cli.options import Data, Json
 from cli.printing import print_json, print_values
 from cli.progress import progress_bar
-from consumers.references import event_of
+from consumers.references import event_of, space_of_settings
 from errors import UserError
 from producers.references import publish_reference
-from schemas.faces import ScanAnalysed
+from schemas.faces import Face, ScanAnalysed
 from schemas.topics import FACES
 from settings import ClusteringSettings, KafkaSettings
 from stream.reading import latest_events
@@ -47,16 +47,17 @@ def calibrate(data: Data = None, json_: Json = False) -> None:
     grown to twice its size, or holds pictures of another kind.
     """
     settings = load_settings(data)
+    space = space_of_settings(settings)
     with open_archive(settings, "calibrate", database=False) as running:
         with _progress("reading faces") as advance:
             advance(0, 1)
-            face_ids, vectors = _sampled_faces(running.kafka)
+            face_ids, vectors = _sampled_faces(running.kafka, space.embedder)
         try:
             with _progress("drawing") as advance:
-                reference = draw(vectors, len(face_ids), advance)
+                reference = draw(vectors, len(face_ids), advance, space.unit)
         except ValueError as error:
             raise UserError(f"no reference was drawn, the one in use stays: {error}") from error
-        publish_reference(running.kafka, event_of(reference, now()), now)
+        publish_reference(running.kafka, event_of(reference, now(), space), now)
     eps = ClusteringSettings.model_validate({"distance": "calibrated"}).eps
     if settings.clustering.distance == "calibrated":
         eps = settings.clustering.eps
@@ -86,9 +87,16 @@ def calibrate(data: Data = None, json_: Json = False) -> None:
     )
 
 
-def _sampled_faces(kafka: KafkaSettings) -> tuple[list[str], Vectors]:
-    """The ids of all live faces, and the embeddings of the sampled ones. `faces` is read twice, to hold few of them."""
-    by_scan = latest_events(kafka, FACES, ScanAnalysed, lambda scan: tuple(face.face_id for face in scan.faces))
+def _sampled_faces(kafka: KafkaSettings, embedder: str) -> tuple[list[str], Vectors]:
+    """The ids of all live faces of this embedder, and the embeddings of the sampled ones.
+
+    `faces` is read twice, to hold few of them.
+    """
+
+    def faces_of(scan: ScanAnalysed) -> tuple[Face, ...]:
+        return scan.faces if scan.provenance.embedder == embedder else ()
+
+    by_scan = latest_events(kafka, FACES, ScanAnalysed, lambda scan: tuple(face.face_id for face in faces_of(scan)))
     face_ids = sorted(face_id for ids in by_scan.values() for face_id in ids)
     ordered = [face_ids[position] for position in sample(face_ids)]
     wanted = set(ordered)
@@ -96,7 +104,7 @@ def _sampled_faces(kafka: KafkaSettings) -> tuple[list[str], Vectors]:
         kafka,
         FACES,
         ScanAnalysed,
-        lambda scan: {face.face_id: face.vector for face in scan.faces if face.face_id in wanted},
+        lambda scan: {face.face_id: face.vector for face in faces_of(scan) if face.face_id in wanted},
     )
     vectors = {face_id: vector for of_scan in found.values() for face_id, vector in of_scan.items()}
     chosen = [vectors[face_id] for face_id in ordered if face_id in vectors]

@@ -11,7 +11,7 @@ from rich.table import Table
 from catalogue import decisions, suggestions
 from catalogue.candidate_clusters import CandidateCluster, candidate_clusters
 from cli.archive import open_catalogue
-from cli.common import load_settings
+from cli.common import largest_euclidean, load_settings
 from cli.options import Data, Json, KnownName
 from cli.printing import console, figure, folded, identifier, number, print_line, print_rows
 from decisions.people import known_person
@@ -34,8 +34,8 @@ def candidates(
     Where these are several clusters, each is proposed as a whole, too.
     """
     settings = load_settings(data)
-    within = settings.clustering.largest_euclidean if radius is None else radius
     with open_catalogue(settings, "candidates") as connection:
+        within = largest_euclidean(settings, connection) if radius is None else radius
         person = known_person(name, decisions.known_labels(connection))
         faces = suggestions.candidates(connection, person.label_id, within, limit)
         clusters = candidate_clusters(connection, person.label_id, within, limit)
@@ -54,7 +54,7 @@ def candidates(
         title=f"Faces that may be {person.name} ({person.label_id})",
     )
     for face in faces:
-        table.add_row(face.face_id, figure(face.probability, 4), f"{face.distance:.3f}", face.scan_id)
+        table.add_row(face.face_id, figure(face.probability, 4), figure(face.distance), face.scan_id)
     console.print(table)
 
 
@@ -62,6 +62,6 @@ def _cluster_table(title: str, clusters: Sequence[CandidateCluster]) -> Table:
     columns = (identifier("cluster"), number("faces"), number("probability"), number("distance"), folded("scan"))
     table = Table(*columns, title=title)
     for it in clusters:
-        cells = f"{it.faces:,}", figure(it.probability, 4), f"{it.distance:.3f}"
+        cells = f"{it.faces:,}", figure(it.probability, 4), figure(it.distance)
         table.add_row(it.cluster_id, *cells, it.scan_id)
     return table

@@ -16,6 +16,7 @@ from cli.archive import connected, open_archive, open_catalogue
 from cli.common import load_settings
 from cli.options import Data, Json
 from cli.printing import console, folded, identifier, number, print_json
+from errors import UserError
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def clusters(
     eps: Annotated[
         float | None,
         typer.Option(
+            min=0,
             help="The clusters at this eps, up to eps_max: computed from the known neighbours, "
             "nothing is searched or changed.",
             show_default="the clusters as they are",
@@ -50,7 +52,7 @@ def clusters(
     json_: Json = False,
 ) -> None:
     """The clusters, the largest first: their faces, scans, and the names given in them. Noise is in none."""
-    settings = load_settings(data, clustering={"eps": eps})
+    settings = load_settings(data)
     if not json_:
         limit = limit or _SHOWN
     if eps is None:
@@ -58,7 +60,7 @@ def clusters(
             _print_published(connection, limit, json_)
     else:
         with open_archive(settings, "clusters") as running, connected(running.database) as connection:
-            _print_hypothetical(connection, _hypothetical(running), limit, json_)
+            _print_hypothetical(connection, _hypothetical(running, eps), limit, json_)
 
 
 def _print_published(connection: Connection, limit: int | None, json_: bool) -> None:
@@ -86,13 +88,19 @@ def _print_hypothetical(
     )
 
 
-def _hypothetical(settings: Settings) -> HypotheticalClusters:
+def _hypothetical(settings: Settings, eps: float) -> HypotheticalClusters:
     # Imported here, since the published clusters are shown without them.
     from clustering.what_if import hypothetical_clusters
-    from consumers.cluster import clustering_of, present_parameters
+    from consumers.generation_clustering import live_clustering, live_settings
 
-    parameters = present_parameters(settings)
-    return hypothetical_clusters(clustering_of(settings.kafka, parameters), parameters.eps)
+    # The live generation may have been built with other limits than those of the settings.
+    eps_max = live_settings(settings).clustering.eps_max
+    if eps > eps_max:
+        raise UserError(f"--eps: eps {eps} is larger than eps_max {eps_max}: edges beyond eps_max are not kept")
+    try:
+        return hypothetical_clusters(live_clustering(settings), eps)
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def _with_faces(

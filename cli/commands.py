@@ -22,15 +22,28 @@ _PANELS = {
         "withdraw": "withdraw:withdraw",
         "reanalyse": "reanalyse:reanalyse",
     },
+    "Personal data": {"erase": "erase:erase", "export": "export:export"},
     "What was found": {
         "status": "status:status",
         "clusters": "clusters:clusters",
         "similar": "similar:similar",
         "sweep": "sweep:sweep",
+        "evaluate": "evaluate:evaluate",
+        "profile": "profile:profile",
         "audit": "audit:audit",
         "calibrate": "calibrate:calibrate",
         "export-faces": "export_faces:export_faces",
         "dead-letters": "dead_letters:dead_letters",
+        "trace": "trace:trace",
+        "topics": "topics:topics",
+    },
+    "Generations": {
+        "replay": "replay:replay",
+        "generations": "generations:generations",
+        "compare": "compare:compare",
+        "promote": "promote:promote",
+        "rollback": "promote:rollback",
+        "retire": "retire:retire",
     },
     "Names": {
         "label": "label:label",
@@ -58,7 +71,15 @@ _PANELS = {
 }
 """Panel to command to `module:function`, the module in this package."""
 
-_BELOW = {"people": {"rename": "people:rename", "merge": "people:merge", "remove": "people:remove"}}
+_BELOW = {
+    "people": {"rename": "people:rename", "merge": "people:merge", "remove": "people:remove"},
+    "dead-letters": {
+        "list": "dead_letters:list_",
+        "show": "dead_letters:show",
+        "retry": "dead_letters:retry",
+        "drop": "dead_letters:drop",
+    },
+}
 """Command to the commands below it."""
 
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
+from contextlib import contextmanager, suppress
 from typing import Annotated
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import typer
 
+from cli import signals
 from cli.common import load_settings, now
 from cli.logs import log_to_stderr
 from cli.options import Data, local_user
 from cli.printing import print_line
 from settings import Settings
+from telemetry.health import health
+from telemetry.server import serving
+
+# Seconds between two looks at whether it answers.
+_LOOK_EVERY_S = 10.0
 
 Port = Annotated[int | None, typer.Option(min=1, max=65535, help="The port of the desk.", show_default="8000")]
 
@@ -26,16 +32,25 @@ def desk(port: Port = None, data: Data = None) -> None:
     Where the services are not running they are started, but nothing is detected or clustered: `facestream up` runs all.
     """
     from cli.archive import open_archive
+    from stream.erasures import check_restored
 
     log_to_stderr()
     settings = load_settings(data, desk={"port": port})
-    with (
-        open_archive(settings, "desk") as running,
-        served_desk(running, exactly=port is not None) as address,
-        until_stopped() as stop,
-    ):
-        print_line(f"the desk: {address} (Ctrl-C ends it)")
-        stop.wait()
+    with serving(settings.metrics), open_archive(settings, "desk") as running:
+        check_restored(running)
+        with served_desk(running, exactly=port is not None) as address, until_stopped() as stop:
+            print_line(f"the desk: {address} (Ctrl-C ends it)")
+            health.ready()
+            while not stop.wait(_LOOK_EVERY_S):
+                _look(address)
+
+
+def _look(address: str) -> None:
+    """The desk is alive while it answers, whatever it answers."""
+    with suppress(OSError):
+        with suppress(HTTPError):
+            urlopen(f"{address}/static/desk.js", timeout=_LOOK_EVERY_S).close()
+        health.turned()
 
 
 @contextmanager
@@ -56,15 +71,5 @@ def served_desk(settings: Settings, *, exactly: bool = False) -> Iterator[str]:
 def until_stopped() -> Iterator[threading.Event]:
     """An event that Ctrl-C and SIGTERM set."""
     stop = threading.Event()
-
-    def handle(_signal: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    earlier = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with signals.setting(stop, reported=False):
         yield stop
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)

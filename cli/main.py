@@ -5,6 +5,9 @@ from __future__ import annotations
 import gc
 import logging
 import sys
+import tempfile
+import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from cli.commands import COMMANDS, Entry
+from cli.streams import READER_GONE, OutputFailed, usable_streams
 from errors import FacestreamError
 
 _HELP = "Keeps every face of a photo archive clustered by person, while new scans stream in through Kafka."
@@ -70,16 +74,75 @@ def _imports_without_collection() -> Iterator[None]:
 
 
 def main() -> None:
-    """Run the command line. A FacestreamError ends as one line and exit code 1."""
+    """Run the command line. A FacestreamError ends as one line and exit code 1, and so does any other."""
     # Errors of Kafka reach people as our own line; a consumer's log has the client's lines as well.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    # It warns of a query that is given up because nobody reads its rows any more.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
+    try:
+        with usable_streams(), _no_tracebacks():
+            _run()
+    except OutputFailed as failed:
+        if failed.reader_gone:
+            sys.exit(READER_GONE)
+        _print_error(str(failed))
+        sys.exit(1)
+
+
+def _run() -> None:
     try:
         LazyGroup()()
     except FacestreamError as error:
-        from cli.printing import stderr
-
-        stderr.print(f"facestream: {error}", style="bold red", soft_wrap=True)
+        _print_error(str(error))
         sys.exit(1)
+    except OutputFailed:
+        raise
+    except Exception as error:  # noqa: BLE001 - nobody reads a traceback but those who mend the program
+        _print_error(f"{_in_one_line(error)} (unexpected: {_kept_traceback(error)} says where)")
+        sys.exit(1)
+
+
+@contextmanager
+def _no_tracebacks() -> Iterator[None]:
+    """What fails in another thread is one line too; what a library fails to clean up is nothing."""
+
+    def report(failed: threading.ExceptHookArgs) -> None:
+        error = failed.exc_value or SystemExit()
+        if isinstance(error, Exception):
+            name = failed.thread.name if failed.thread else "a thread"
+            _print_error(f"{_in_one_line(error)} (unexpected, in {name}: {_kept_traceback(error)} says where)")
+
+    earlier = threading.excepthook, sys.unraisablehook
+    threading.excepthook, sys.unraisablehook = report, lambda _: None
+    try:
+        yield
+    finally:
+        threading.excepthook, sys.unraisablehook = earlier
+
+
+def _print_error(line: str) -> None:
+    from cli.printing import stderr
+    from settings.hiding import hidden
+
+    stderr.print(f"facestream: {hidden(line)}", style="bold red", soft_wrap=True)
+
+
+def _in_one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _kept_traceback(error: Exception) -> str:
+    """Write the traceback of an exception into a file; its name."""
+    from settings.hiding import hidden
+
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="facestream-", suffix=".traceback")
+        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123 - a descriptor
+            file.write(hidden("".join(traceback.format_exception(error))))
+    except OSError as full:
+        return f"no file, since none can be written ({full.strerror}),"
+    return name
 
 
 if __name__ == "__main__":

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
+from typing import Annotated
 
+import typer
 from psycopg import Connection
 from rich.table import Column, Table
 
@@ -14,6 +17,7 @@ from cli.archive import open_catalogue
 from cli.common import load_settings
 from cli.options import Data, FaceId, Json
 from cli.printing import console, folded, print_json
+from errors import UserError
 
 
 class _Shown:
@@ -29,12 +33,24 @@ class _Shown:
         self.pairs: list[Pair] = decisions.pairs(connection, face_id)
 
 
-def show(face_id: FaceId, data: Data = None, json_: Json = False) -> None:
-    """Everything about a face: where it is, its cluster, its name or the names proposed, links and separations."""
+def show(
+    face_id: FaceId,
+    data: Data = None,
+    json_: Json = False,
+    embedding: Annotated[bool, typer.Option("--embedding", help="With --json: the vector too, as base64.")] = False,
+) -> None:
+    """Everything about a face: where it is, its cluster, its name or the names proposed, links and separations.
+
+    --embedding gives the vector that is erased with the face, so that anybody can search for it: float32 numbers,
+    little-endian, 128 of dlib's embedder.
+    """
+    if embedding and not json_:
+        raise UserError("--embedding goes with --json")
     with open_catalogue(load_settings(data), "show") as connection:
         shown = _Shown(connection, reader.face_id_of(connection, face_id))
+        vector = reader.vector_of(connection, shown.face.face_id) if embedding else None
     if json_:
-        print_json(_as_json(shown))
+        print_json(_as_json(shown) | ({"embedding": base64.b64encode(vector).decode()} if vector else {}))
         return
     table = Table(Column(no_wrap=True), folded(""), title=f"Face {shown.face.face_id}", show_header=False)
     for row in _rows(shown):

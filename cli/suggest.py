@@ -9,7 +9,7 @@ from rich.table import Table
 
 from catalogue import reader, suggestions
 from cli.archive import open_catalogue
-from cli.common import load_settings
+from cli.common import largest_euclidean, load_settings
 from cli.options import Data, FaceId, Json
 from cli.printing import console, figure, number, print_line, print_rows
 from errors import UserError
@@ -31,9 +31,9 @@ def suggest(
     if radius is not None and k is not None:
         raise UserError("--radius and --k exclude each other: give one of them")
     settings = load_settings(data)
-    if k is None and radius is None:
-        radius = settings.clustering.largest_euclidean
     with open_catalogue(settings, "suggest") as connection:
+        if k is None and radius is None:
+            radius = largest_euclidean(settings, connection)
         face = reader.face_id_of(connection, face_id)
         names = suggestions.names_near(connection, face, radius, k or reader.MOST_NEIGHBOURS)
     if json_:

@@ -74,8 +74,8 @@ def print_summary(running: System, seconds: float, truth: Truth | None, as_json:
 
 def summarise(running: System, seconds: float, truth: Truth | None) -> Summary:
     """Read the summary of a run from the catalogue."""
-    counts = reader.counts(running.connection)
-    largest = reader.clusters(running.connection, limit=_LARGEST)
+    counts = running.ask(reader.counts)
+    largest = running.ask(lambda connection: reader.clusters(connection, limit=_LARGEST))
     return Summary(
         scans=counts.scans,
         analysed=counts.analysed,
@@ -99,5 +99,5 @@ def summarise(running: System, seconds: float, truth: Truth | None) -> Summary:
 
 
 def _score(running: System, truth: Truth) -> Score:
-    clusters = reader.faces_of_clusters(running.connection)
+    clusters = running.ask(lambda connection: list(reader.faces_of_clusters(connection)))
     return score(truth, {str(faces[0].cluster_id): [(face.scan_id, face.box) for face in faces] for faces in clusters})

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import numpy as np
-import plotille
 import typer
 from rich.table import Table
 
 from cli.archive import open_archive
 from cli.common import load_settings
 from cli.options import Data, Json
+from cli.plots import print_plot
 from cli.printing import console, print_json
 from clustering.clustering import Clustering
 from clustering.what_if import hypothetical_clusters
-from consumers.cluster import clustering_of, present_parameters
+from consumers.generation_clustering import live_clustering, live_settings
+from consumers.same_distance import refuse_other_distance
 from errors import UserError
+
+_MOST_STEPS = 10_000
 
 
 @dataclass(frozen=True)
@@ -40,15 +44,12 @@ def sweep(
 ) -> None:
     """Clusters, singletons and the largest cluster over a range of eps. Nothing is searched or changed."""
     settings = load_settings(data)
-    end = settings.clustering.eps_max if last is None else last
-    if not 0 < first <= end <= settings.clustering.eps_max:
-        raise UserError(f"eps from {first} to {end}: give 0 < from <= to <= {settings.clustering.eps_max} (eps_max)")
-    if step <= 0:
-        raise UserError(f"--step {step}: give a number larger than 0")
     with open_archive(settings, "sweep", database=False) as running:
-        clustering = clustering_of(running.kafka, present_parameters(running))
+        all_eps = eps_range(first, last, step, live_settings(running).clustering.eps_max)
+        refuse_other_distance(running)
+        clustering = live_clustering(running)
     try:
-        rows = [row_at(clustering, float(eps)) for eps in np.arange(first, end + step / 2, step).round(6)]
+        rows = [row_at(clustering, eps) for eps in all_eps]
     except ValueError as error:
         raise UserError(str(error)) from error
     if json_:
@@ -60,6 +61,17 @@ def sweep(
         table.add_row(f"{row.eps:.3f}", *(f"{count:,}" for count in list(asdict(row).values())[1:]))
     console.print(table)
     plot(rows)
+
+
+def eps_range(first: float, last: float | None, step: float, eps_max: float) -> list[float]:
+    """The eps from `first` to `last`, or to eps_max, in steps. Raises UserError."""
+    end = eps_max if last is None else last
+    if not 0 < first <= end <= eps_max:
+        raise UserError(f"eps from {first} to {end}: give 0 < from <= to <= {eps_max} (eps_max)")
+    if not 0 < step < math.inf or (end - first) / step > _MOST_STEPS:
+        raise UserError(f"--step {step}: give a number larger than 0, with at most {_MOST_STEPS:,} steps")
+    # Not beyond the end, where no edges are.
+    return [min(round(eps, 6), end) for eps in np.arange(first, end + step / 2, step).tolist()]
 
 
 def row_at(clustering: Clustering, eps: float) -> Row:
@@ -77,14 +89,6 @@ def row_at(clustering: Clustering, eps: float) -> Row:
 
 def plot(rows: list[Row]) -> None:
     """Clusters, singletons and the largest cluster against eps, as characters."""
-    figure = plotille.Figure()
-    figure.width, figure.height = min(console.width, 100) - 25, 16
-    figure.x_label, figure.y_label = "eps", "faces or clusters"
-    figure.set_y_limits(min_=0)
-    figure.color_mode, figure.with_colors = "names", console.is_terminal
-    figure.register_label_formatter(float, lambda value, chars, **_: f"{value:.2f}".ljust(chars))
-    eps = [row.eps for row in rows]
-    figure.plot(eps, [row.clusters for row in rows], label="clusters", lc="cyan")
-    figure.plot(eps, [row.singletons for row in rows], label="singletons", lc="yellow")
-    figure.plot(eps, [row.largest for row in rows], label="largest", lc="magenta")
-    print(figure.show(legend=True))  # noqa: T201 - rich would escape the colours
+    names = ("clusters", "singletons", "largest")
+    curves = {name: [getattr(row, name) for row in rows] for name in names}
+    print_plot([row.eps for row in rows], curves, "faces or clusters")

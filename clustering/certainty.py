@@ -44,6 +44,10 @@ class Curve:
         probabilities: Probabilities = SUREST / (1.0 + np.exp(steps))
         return probabilities
 
+    def stretched(self, unit: float) -> Curve:
+        """The curve of distances that are so many times as long."""
+        return Curve(self.middle * unit, self.width * unit)
+
 
 CALIBRATED = Curve(middle=0.413, width=0.017)
 EUCLIDEAN = Curve(middle=0.48, width=0.03)

@@ -75,8 +75,7 @@ class Clustering:
 
         Cost: the edges of the faces in the batch and of the clusters whose id or extent changes (a cluster that
         must change its id costs its size); and the size of each changed cluster that holds a name, a must-link or a
-        cannot-link. Raises ValueError, having changed nothing, when a record's eps_max is smaller than eps, or its
-        shard is beyond 255.
+        cannot-link. Raises ValueError, having changed nothing, when a record's eps_max is smaller than eps.
         """
         records = [entry for entry in batch if isinstance(entry, NeighboursFound | NeighboursWithdrawn)]
         decisions = [entry for entry in batch if not isinstance(entry, NeighboursFound | NeighboursWithdrawn)]
@@ -111,6 +110,12 @@ class Clustering:
     def sizes(self) -> dict[str, int]:
         """The number of faces of every cluster, by cluster id. Noise is in none."""
         return self.published_clusters.sizes()
+
+    @property
+    def faces(self) -> int:
+        """How many live faces there are."""
+        nodes = self.graph.nodes
+        return int(np.count_nonzero(nodes.live[: nodes.used]))
 
     def live_nodes(self) -> Slots:
         """The nodes of all live faces, ascending."""

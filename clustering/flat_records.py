@@ -39,11 +39,12 @@ class FlatRecords:
 def flatten(records: Sequence[NeighboursFound], parameters: Parameters) -> FlatRecords:
     """Flatten records. The quality gates of `parameters` decide which faces may be core.
 
-    Of a record whose distances are calibrated with another reference, the faces count and the edges do not.
+    Of a record whose distances are measured otherwise, with another reference or between embeddings of another
+    embedder, the faces count and the edges do not.
     """
     faces = [face for record in records for face in record.faces]
     with_edges = [
-        face if record.reference == parameters.reference else _without_edges(face)
+        face if record.measure == parameters.measure else _without_edges(face)
         for record in records
         for face in record.faces
     ]

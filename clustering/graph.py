@@ -6,7 +6,7 @@ are active, that is, make two nodes neighbours, is decided in active_edges.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,7 @@ class Graph:
         self.parameters = parameters
         self.nodes = Nodes()
         self.edges = Edges()
-        self.records = HeldRecords(parameters.reach_or_eps, parameters.reference)
+        self.records = HeldRecords(parameters.reach_or_eps, parameters.measure)
         self.node_index = NodeIndex(self.nodes)
         self.edges_of = EdgeLists(self.nodes, self.edges)
         self.nodes_of = Lists()  # by scan, the nodes of all analyses that any shard holds
@@ -127,6 +127,11 @@ class Graph:
         """The scan's id of each node that belongs to a scan."""
         scan_ids: list[str] = self.records.scans.scan_id[self.nodes.scan[nodes]].tolist()
         return scan_ids
+
+    def scans_of(self, face_ids: Collection[str]) -> dict[str, str]:
+        """The scan of each of these faces that is live, by face id."""
+        live = self.node_index.live(face_ids) if face_ids else {}
+        return dict(zip(live, self.scan_ids_of(np.array(list(live.values()), dtype=np.int64)), strict=True))
 
     def finish_batch(self) -> None:
         """Remove scans, nodes and edges that nothing refers to any more. Until then their rows keep their values."""

@@ -17,7 +17,6 @@ from schemas.neighbours import NeighboursFound
 Key = tuple[str, int]
 """A scan's id and a shard."""
 
-LARGEST_SHARD = 255
 NO_ANALYSIS = -1
 
 
@@ -36,13 +35,13 @@ class HeldRecords:
     eps_max: the smallest eps_max of any record so far. Beyond it the edges are not complete.
     """
 
-    def __init__(self, eps: float, reference: str | None = None) -> None:
-        """No records. Those with distances of this reference are refused where their eps_max is smaller than `eps`."""
+    def __init__(self, eps: float, measure: str | None = None) -> None:
+        """No records. Those with distances of this measure are refused where their eps_max is smaller than `eps`."""
         self.eps_max = math.inf
         self.held_analysis: npt.NDArray[np.int64] = np.empty((0, 1), dtype=np.int64)
         self.scans = Scans()
         self._eps = eps
-        self._reference = reference
+        self._measure = measure
         self._scan_slots: dict[str, int] = {}
         self._withdrawn: list[int] = []
 
@@ -65,7 +64,7 @@ class HeldRecords:
         """The latest record of each (scan, shard) in a batch, None where it was withdrawn.
 
         A record of an older analysis than the one that the shard holds is ignored. Raises ValueError when a record
-        reaches less far than eps, or its shard is beyond LARGEST_SHARD.
+        reaches less far than eps.
         """
         latest: dict[Key, NeighboursFound | None] = {}
         for record in batch:
@@ -73,7 +72,8 @@ class HeldRecords:
             if isinstance(record, NeighboursWithdrawn):
                 latest[key] = None
                 continue
-            self._check(record)
+            if problem := self.problem(record):
+                raise ValueError(problem)
             former = latest[key] if key in latest else self._analysis(key)
             former_analysis = former.analysis if isinstance(former, NeighboursFound) else former
             if former_analysis is None or record.analysis >= former_analysis:
@@ -98,9 +98,7 @@ class HeldRecords:
     def replace(self, latest: Mapping[Key, NeighboursFound | None]) -> list[int]:
         """Hold these records instead of those of the same keys. Returns the scan's row of each that is not None."""
         records = [record for record in latest.values() if record is not None]
-        self.eps_max = min(
-            [self.eps_max, *(record.eps_max for record in records if record.reference == self._reference)]
-        )
+        self.eps_max = min([self.eps_max, *(record.eps_max for record in records if record.measure == self._measure)])
         new = list(dict.fromkeys(record.scan_id for record in records if record.scan_id not in self._scan_slots))
         slots = self.scans.take(len(new))
         self.scans.scan_id[slots] = new
@@ -134,15 +132,15 @@ class HeldRecords:
         self.scans.release(scans)
         self._withdrawn = []
 
-    def _check(self, record: NeighboursFound) -> None:
-        subject = f"the record of scan {record.scan_id!r}, shard {record.shard},"
-        if record.shard > LARGEST_SHARD:
-            raise ValueError(f"{subject} cannot be held: at most {LARGEST_SHARD + 1} shards")
-        if record.reference == self._reference and record.eps_max < self._eps:
-            raise ValueError(
-                f"{subject} holds neighbours up to eps_max {record.eps_max} only, but eps is {self._eps}: "
-                "search again with a larger eps_max, or cluster with a smaller eps"
-            )
+    def problem(self, record: NeighboursFound) -> str | None:
+        """Why a record cannot be held; None where it can."""
+        if record.measure != self._measure or record.eps_max >= self._eps:
+            return None
+        return (
+            f"the record of scan {record.scan_id!r}, shard {record.shard}, holds neighbours up to eps_max "
+            f"{record.eps_max} only, but eps is {self._eps}: search again with a larger eps_max, or cluster with a "
+            "smaller eps"
+        )
 
     def _analysis(self, key: Key) -> int | None:
         scan = self._scan_slots.get(key[0])

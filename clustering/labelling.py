@@ -103,7 +103,7 @@ class Labelling:
         """
         distances, must_links = self._neighbours(members)
         parameters = self._graph.parameters
-        curve = EUCLIDEAN if parameters.reference is None else CALIBRATED
+        curve = EUCLIDEAN.stretched(parameters.unit) if parameters.reference is None else CALIBRATED
         edges = edge_probabilities(distances, must_links, curve)
         is_nobody = np.bincount(rejected.indices, minlength=len(members)) == rejected.shape[1]
         certainty = along_best_paths(edges, np.flatnonzero(hard >= 0), is_nobody)

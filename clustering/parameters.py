@@ -25,6 +25,9 @@ class Parameters:
         weight of 0 there is none, the result is DBSCAN's, and the other two are None.
     reference: the name of the reference that the distances are calibrated with (`calibration.reference`); None:
         Euclidean distances. Edges of records with another one are not used.
+    embedder: the one whose embeddings are compared, None for dlib's published one; as in `neighbours`. Edges of records
+        with another one are not used.
+    unit: how many times as long Euclidean distances are as those of dlib's embedder that mean the same.
     """
 
     eps: float = defaults.EPS
@@ -37,6 +40,13 @@ class Parameters:
     reach: float | None = None
     most_neighbours: int | None = None
     reference: str | None = None
+    embedder: str | None = None
+    unit: float = 1.0
+
+    @property
+    def measure(self) -> str | None:
+        """What distances are measured by, see schemas.neighbours."""
+        return self.embedder if self.reference is None else self.reference
 
     @property
     def shares_neighbours(self) -> bool:

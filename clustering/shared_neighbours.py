@@ -4,17 +4,18 @@ Single linkage joins two people by one accidental pair. Faces of one person shar
 does not (Jarvis and Patrick 1973; Ertöz, Steinbach and Kumar 2003; as structural similarity in graphs, Xu et al.
 2007). So with `shared_weight` w two faces x and y at a distance d are neighbours where
 
-    d <= eps - w (1 - s),    s = min(1, (c + n(x, y)) / min(N(x), N(y))).
+    d <= eps - w (1 - s),    s = min(1, (c + n(x, y)) / (0.9 min(N(x), N(y)) + 0.1 max(N(x), N(y)))).
 
-n(x, z) = reach - d(x, z) is the nearness of a neighbour z within `reach`, N(x) the sum of it over all neighbours of x,
-and c the sum of sqrt(n(x, z) n(y, z)) over those that x and y share: near neighbours count for more than far ones. Of
-two faces that each know only the other one s is 1. With `most_neighbours` k a face counts as a neighbour of x only
-where it is among the k nearest of x and x is among its own k nearest, by distance, then face id. So no face has more
-than k neighbours, and the rule remains a function of the pairs within reach, of their set only: whichever came first.
-The sums are of integers, so that they do not depend on the order either.
+n(x, z) = reach - d(x, z) is the nearness of a face z within `reach`, N(x) the sum of it over the `most_neighbours`
+nearest faces z of x (by distance, then face id), and c the sum of sqrt(n(x, z) n(y, z)) over those that are among the
+nearest of x and of y: near ones count for more than far ones. The mean of the sums leans to the larger one by a tenth,
+so that a face with few others around it does not easily join a large group. Of two faces that each know only the other
+one s is 1. x and y can be neighbours only where each is among the nearest of the other. So no face has more than
+`most_neighbours` neighbours, hubs included, and the rule is a function of the pairs within reach, of their set only:
+whichever came first. The sums are of integers, so that they do not depend on the order either.
 
-Whether a pair is active can change only where the neighbours of one of its ends change: where a pair within reach came
-or went, or, beyond k, where it displaced another one.
+Whether a pair is active can change only where the nearest faces of one of its ends change: where a pair within reach of
+that end came or went.
 """
 
 from __future__ import annotations
@@ -29,29 +30,41 @@ from clustering.graph import Graph
 # Pairs whose neighbours are compared at a time: of at most some dozen each, a few tens of MB.
 _PAIRS_AT_ONCE = 2**16
 
+# How much each of two sums of nearness counts.
+_SMALLER, _LARGER = 0.9, 0.1
+
+# A distance as an integer: with the number of its owner, up to 2^23, it makes one of 63 bits.
+_DISTANCE_BITS = 40
+
 # The square root of a nearness of 1, as an integer: sums of products of a million of them are exact in 64 bits.
 _ROOT_OF_ONE = 2.0**16
 
 
 def update(graph: Graph, near: Slots, within_reach: Mask, deleted: Slots, sources: Slots) -> tuple[Slots, Mask]:
-    """Bring the neighbours within reach up to date after a batch.
+    """Bring the nearest faces of each face up to date after a batch.
 
     near: the edges within reach of the nodes that the batch touched, each once. within_reach: which of them represents
     a pair of live nodes now. deleted, sources: the edges that the batch deleted, and their sources. Returns the edges
-    that may be active or were, of all nodes whose neighbours may have changed, with `near`, and which are to be active.
+    that may be active or were, of all nodes whose nearest may have changed, with `near`, and which are to be active.
 
     Owns the edges' columns within_reach, kept_by_source and kept_by_target.
     """
     edges = graph.edges
-    changed = near[edges.within_reach[near] != within_reach]
+    came = near[within_reach & ~edges.within_reach[near]]
+    went = near[edges.within_reach[near] & ~within_reach]
     were = edges.within_reach[deleted]
-    touched = unique(*graph.ends(changed), sources[were], edges.target[deleted[were]].astype(np.int64))
+    gone = np.concatenate([went, deleted[were]])
+    gone_from = np.concatenate([graph.ends(went)[0], sources[were]])
+    gone_to = edges.target[gone].astype(np.int64)
+    lost = unique(gone_from[edges.kept_by_source[gone]], gone_to[edges.kept_by_target[gone]])
     edges.within_reach[deleted] = False
     edges.within_reach[near] = within_reach
-    touched = unique(touched, _keep_nearest(graph, touched))
-    _, found = graph.edges_of.read(touched)
-    found = found[(edges.source[found] >= 0) & (edges.distance[found] <= graph.parameters.reach_or_eps)]
-    near = unique(near, found[_kept(graph, found) | edges.active[found]])
+    edges.kept_by_source[came] = edges.kept_by_target[came] = False
+    owners, found = _within_reach(graph, unique(*graph.ends(came), gone_from, gone_to))
+    # Where a face has the same nearest as before, its pairs share as much, unless the other face has others.
+    altered = unique(lost, _keep_nearest(graph, owners, found))
+    found = found[np.isin(owners, altered)]
+    near = unique(near, found[_kept_by_both(graph, found) | edges.active[found]])
     return near, active(graph, near, graph.parameters.eps)
 
 
@@ -59,7 +72,7 @@ def active(graph: Graph, edges: Slots, eps: float) -> Mask:
     """Which of these edges are near enough at this eps, with the neighbours that their ends share. `eps` <= reach."""
     table, weight = graph.edges, graph.parameters.shared_weight
     distances = table.distance[edges]
-    near = _kept(graph, edges) & (distances <= eps)
+    near = _kept_by_both(graph, edges) & (distances <= eps)
     open_ = np.flatnonzero(near & (distances > eps - weight))
     near[open_] = distances[open_] <= eps - weight * (1.0 - _shares(graph, edges[open_]))
     return near
@@ -68,7 +81,7 @@ def active(graph: Graph, edges: Slots, eps: float) -> Mask:
 def nearest_of_each(owners: Slots, distances: npt.NDArray[np.float64], names: Names, most: int) -> Mask:
     """Which entries are among the `most` least of their owner, by (distance, name). All arrays have shape (n,).
 
-    The entries of an owner follow one another, as they are read from lists.
+    The entries of an owner follow one another, as they are read from lists. Distances are not negative.
     """
     nearest = np.ones(len(owners), dtype=np.bool_)
     begins = np.flatnonzero(first_of_each(owners))
@@ -78,69 +91,77 @@ def nearest_of_each(owners: Slots, distances: npt.NDArray[np.float64], names: Na
         return nearest
     sizes = counts[counts > most]
     owner = np.repeat(np.arange(len(sizes)), sizes)
-    order = np.lexsort((distances[crowded], owner))
-    entries, ordered = crowded[order], distances[crowded[order]]
-    last = ordered[np.cumsum(sizes) - sizes + most - 1][owner]
-    nearest[entries[ordered > last]] = False
-    # Names are compared only where some of several equally distant ones are left over.
-    places = most - np.bincount(owner[ordered < last], minlength=len(sizes))
-    tied = np.bincount(owner[ordered == last], minlength=len(sizes)) > places
-    open_ = np.flatnonzero((ordered == last) & tied[owner])
+    # One integer for owner and rounded distance: integers are sorted ten times as fast as pairs of columns.
+    scale = (2**_DISTANCE_BITS - 1) / max(float(distances[crowded].max()), 1e-300)
+    keys = (owner << _DISTANCE_BITS) + np.floor(distances[crowded] * scale).astype(np.int64)
+    last = np.sort(keys)[np.cumsum(sizes) - sizes + most - 1][owner]
+    nearest[crowded[keys > last]] = False
+    # Exact distances and names are compared only where some of those that are rounded to the same are left over.
+    places = most - np.bincount(owner[keys < last], minlength=len(sizes))
+    tied = np.bincount(owner[keys == last], minlength=len(sizes)) > places
+    open_ = np.flatnonzero((keys == last) & tied[owner])
     if len(open_):
-        open_ = open_[np.lexsort((np.unique(names[entries[open_]].astype(str), return_inverse=True)[1], owner[open_]))]
-        place = np.arange(len(open_)) - np.searchsorted(owner[open_], owner[open_], side="left")
-        nearest[entries[open_[place >= places[owner[open_]]]]] = False
+        entries = crowded[open_]
+        name_ranks = np.unique(names[entries].astype(str), return_inverse=True)[1]
+        order = np.lexsort((name_ranks, distances[entries], owner[open_]))
+        entries, owner = entries[order], owner[open_][order]
+        place = np.arange(len(entries)) - np.searchsorted(owner, owner, side="left")
+        nearest[entries[place >= places[owner]]] = False
     return nearest
 
 
-def _kept(graph: Graph, edges: Slots) -> Mask:
-    """Which edges represent a pair within reach and are among the nearest of both ends."""
+def _within_reach(graph: Graph, nodes: Slots) -> tuple[Slots, Slots]:
+    """The edges of distinct nodes that represent a pair within reach: for each edge the node, and the edge."""
+    owners, edges = graph.edges_of.read(nodes)
+    within = graph.edges.within_reach[edges]
+    return owners[within], edges[within]
+
+
+def _kept_by_both(graph: Graph, edges: Slots) -> Mask:
+    """Which edges represent a pair within reach, each end of which is among the nearest of the other."""
     table = graph.edges
     return np.asarray(table.within_reach[edges] & table.kept_by_source[edges] & table.kept_by_target[edges])
 
 
-def _keep_nearest(graph: Graph, nodes: Slots) -> Slots:
-    """Choose the nearest neighbours of these nodes again. Returns the nodes whose neighbours change by that."""
-    edges = graph.edges
-    owners, found = graph.edges_of.read(nodes)
-    within = edges.within_reach[found]
-    owners, found = owners[within], found[within]
-    before = _kept(graph, found)
-    kept = np.ones(len(found), dtype=np.bool_)
-    most = graph.parameters.most_neighbours
+def _keep_nearest(graph: Graph, owners: Slots, edges: Slots) -> Slots:
+    """Choose the nearest of these nodes again, of all their edges within reach. Returns the nodes that have others."""
+    table, most = graph.edges, graph.parameters.most_neighbours
+    kept = np.ones(len(edges), dtype=np.bool_)
     if most is not None:
-        others = graph.other_end(found, owners)
-        kept = nearest_of_each(owners, edges.distance[found], graph.nodes.face_id[others], most)
-    is_source = edges.source[found] == owners
-    edges.kept_by_source[found[is_source]] = kept[is_source]
-    edges.kept_by_target[found[~is_source]] = kept[~is_source]
-    return np.concatenate(graph.ends(found[_kept(graph, found) != before]))
+        others = graph.other_end(edges, owners)
+        kept = nearest_of_each(owners, table.distance[edges], graph.nodes.face_id[others], most)
+    is_source = table.source[edges] == owners
+    were_kept = np.where(is_source, table.kept_by_source[edges], table.kept_by_target[edges])
+    table.kept_by_source[edges[is_source]] = kept[is_source]
+    table.kept_by_target[edges[~is_source]] = kept[~is_source]
+    return unique(owners[kept != were_kept])
 
 
 def _shares(graph: Graph, edges: Slots) -> npt.NDArray[np.float64]:
-    """The `s` of each of these edges: float64, shape (n,). Cost: the neighbours of their ends."""
+    """The `s` of each of these edges: float64, shape (n,). Cost: the edges within reach of their ends."""
     shares = np.empty(len(edges), dtype=np.float64)
     if not len(edges):
         return shares
-    ends = graph.ends(edges)
+    table, ends = graph.edges, graph.ends(edges)
     nodes = unique(*ends)
-    owners, found = graph.edges_of.read(nodes)
-    kept = _kept(graph, found)
+    owners, found = _within_reach(graph, nodes)
+    kept = np.where(table.source[found] == owners, table.kept_by_source[found], table.kept_by_target[found])
     owners, found = owners[kept], found[kept]
     roots = _roots_of_nearness(graph, found)
-    # Row by row, as `read` returns them; each node has a neighbour, the other end of its edge.
+    # Row by row, as edges are read; each node has a near one, the other end of its edge.
     starts = np.append(np.flatnonzero(first_of_each(owners)), len(owners))
     sums = np.add.reduceat(roots**2, starts[:-1])
     # Rows in order are multiplied much faster.
     columns = graph.other_end(found, owners)
-    neighbours = csr_array((roots, columns, starts), shape=(len(nodes), int(columns.max()) + 1))
-    neighbours.sort_indices()
+    nearest = csr_array((roots, columns, starts), shape=(len(nodes), int(columns.max()) + 1))
+    nearest.sort_indices()
     one, other = (np.searchsorted(nodes, end) for end in ends)
     both = _roots_of_nearness(graph, edges) ** 2
     for start in range(0, len(edges), _PAIRS_AT_ONCE):
         block = slice(start, start + _PAIRS_AT_ONCE)
-        common = neighbours[one[block]].multiply(neighbours[other[block]]).sum(axis=1)
-        shares[block] = (common + both[block]) / np.minimum(sums[one[block]], sums[other[block]])
+        common = nearest[one[block]].multiply(nearest[other[block]]).sum(axis=1)
+        smaller, larger = np.sort([sums[one[block]], sums[other[block]]], axis=0)
+        shares[block] = (common + both[block]) / (_SMALLER * smaller + _LARGER * larger)
     return np.minimum(shares, 1.0)
 
 

@@ -50,16 +50,28 @@ def save(clustering: Clustering, folder: Path, offset: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     header = {"format": _FORMAT, "offset": offset, "parameters": asdict(clustering.parameters)}
     unfinished = folder / _UNFINISHED
-    with unfinished.open("wb") as file:
-        arrays = {_HEADER: np.array(json.dumps(header)), **_encoded(clustering.state())}
-        np.savez(file, allow_pickle=False, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with unfinished.open("wb") as file:
+            arrays = {_HEADER: np.array(json.dumps(header)), **_encoded(clustering.state())}
+            np.savez(file, allow_pickle=False, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        # On a full disk its space is needed.
+        unfinished.unlink(missing_ok=True)
+        raise
     path = unfinished.rename(folder / f"{_PREFIX}{offset:020d}.npz")
     _flush_folder(folder)
     for old in _newest_first(folder)[_KEPT:]:
         old.unlink()
     return path
+
+
+def delete_all_but(path: Path) -> None:
+    """Delete the other snapshots in the folder of this one. Raises OSError."""
+    for other in (*_newest_first(path.parent), path.parent / _UNFINISHED):
+        if other != path:
+            other.unlink(missing_ok=True)
 
 
 def load(folder: Path, parameters: Parameters) -> Restored:
@@ -95,9 +107,11 @@ def _check(path: Path, header: Mapping[str, Any], parameters: Parameters) -> Non
             f"the snapshot {path} is not used: its format is {header['format']}, this version reads {_FORMAT}"
         )
     wanted = asdict(parameters)
-    differing = [name for name in wanted if header["parameters"].get(name) != wanted[name]]
+    # An older version did not know the parameters that it does not name.
+    known = asdict(Parameters()) | dict(header["parameters"])
+    differing = [name for name in wanted if known[name] != wanted[name]]
     if differing:
-        theirs = ", ".join(f"{name} {header['parameters'].get(name)}" for name in differing)
+        theirs = ", ".join(f"{name} {known[name]}" for name in differing)
         ours = ", ".join(f"{name} {wanted[name]}" for name in differing)
         raise SnapshotRefused(f"the snapshot {path} is not used: it was written with {theirs}, the setting is {ours}")
 

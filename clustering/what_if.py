@@ -51,9 +51,12 @@ class _Pairs:
     distances: npt.NDArray[np.float64]
 
 
-def hypothetical_clusters(clustering: Clustering, eps: float, min_samples: int | None = None) -> HypotheticalClusters:
+def hypothetical_clusters(
+    clustering: Clustering, eps: float, min_samples: int | None = None, *, constrained: bool = True
+) -> HypotheticalClusters:
     """The clusters of `clustering` at this eps (and min_samples), with all else as it is, decisions included.
 
+    Without `constrained`, must-links and cannot-links make no difference: the clusters are those of the rule alone.
     Cost: one pass over all edges, a few seconds at a million faces. Raises ValueError when eps is larger than the
     eps_max up to which neighbours were searched.
     """
@@ -69,7 +72,8 @@ def hypothetical_clusters(clustering: Clustering, eps: float, min_samples: int |
     pairs = _neighbours(graph, live, eps)
     core = nodes.may_be_core[live] & (_neighbour_counts(pairs, len(live)) + 1 >= min_samples)
     cluster_of = _dbscan(graph, live, core, pairs)
-    cluster_of = _constrained(clustering, live, core, cluster_of, pairs)
+    if constrained:
+        cluster_of = _constrained(clustering, live, core, cluster_of, pairs)
 
     in_cluster = np.flatnonzero(cluster_of != _NOISE)
     slots = live[in_cluster]

@@ -1,4 +1,4 @@
-"""The audit of an index shard: while it is idle, it compares records of `neighbours` with an exact search.
+"""The audit of an index shard: when it has time, it compares records of `neighbours` with an exact search.
 
 The audit reads `neighbours` behind the index, and audits each record once. That is enough: a record has to hold the
 neighbours of its own and of lower analysis numbers (see index/audit.py), and no face with a lower number can be added
@@ -25,7 +25,7 @@ from index.entries import Analysed
 from index.face_index import FaceIndex
 from schemas.faces import ScanAnalysed
 from schemas.neighbours import NeighboursFound
-from schemas.topics import FACES, NEIGHBOURS
+from schemas.topics import FACES, NEIGHBOURS, Topic
 from settings import KafkaSettings
 from stream.reading import Log, latest
 from stream.records import Received
@@ -81,10 +81,11 @@ class AuditProgress(BaseModel):
 class Auditor(AbstractContextManager["Auditor"]):
     """Audits one shard. Its connections are closed at the end of the context; one caller at a time."""
 
-    def __init__(self, kafka: KafkaSettings) -> None:
+    def __init__(self, kafka: KafkaSettings, neighbours: Topic = NEIGHBOURS, faces: Topic = FACES) -> None:
+        """neighbours: the topic that the index publishes to. faces: the one that it reads."""
         with ExitStack() as stack:
-            self._neighbours = stack.enter_context(Log(kafka, NEIGHBOURS))
-            self._faces = stack.enter_context(Log(kafka, FACES))
+            self._neighbours = stack.enter_context(Log(kafka, neighbours))
+            self._faces = stack.enter_context(Log(kafka, faces))
             self._stack = stack.pop_all()
         self._has_news = False
 
@@ -96,7 +97,10 @@ class Auditor(AbstractContextManager["Auditor"]):
         if offset == progress.offset:
             self._log_recall(progress)
             return [], metadata
-        records = [record for record in _records_of(received, index.parameters.shard) if _is_live(index, record)]
+        if offset < progress.offset:
+            # The topic ends before it: it was recreated, or has lost records.
+            progress = AuditProgress()
+        records = [record for record in _records_of(received, index.parameters.shard) if index.is_live(record)]
         analyses = self._faces.at([record.analysis for record in records])
         entries = [Analysed(one.offset, one.message) for one in analyses if isinstance(one.message, ScanAnalysed)]
         new = [entry for entry in entries if entry.analysis > progress.analysis]
@@ -126,8 +130,3 @@ def _records_of(received: Sequence[Received], shard: int) -> list[NeighboursFoun
     messages = (one.message for one in received)
     records = (message for message in messages if isinstance(message, NeighboursFound) and message.shard == shard)
     return list(latest((record.key, record) for record in records).values())
-
-
-def _is_live(index: FaceIndex, record: NeighboursFound) -> bool:
-    live = index.scans.get(record.scan_id)
-    return live is not None and live.analysis == record.analysis

@@ -9,6 +9,7 @@ while it published a large delta, and where compaction has deleted the tombstone
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -18,65 +19,124 @@ from clustering import snapshot
 from clustering.cluster_changes import Place
 from clustering.clustering import Clustering, ClusteringInput, DecisionDeleted, Delta, NeighboursWithdrawn, Parameters
 from clustering.reconciliation import Expected, Published, reconcile
-from consumers import stages
-from consumers.references import FollowedReference, followed_reference
-from consumers.resume import batches, batches_since, is_usable, snapshot_folder
+from consumers.erased import ClusterErasure
+from consumers.references import FollowedReference, await_embedder, followed_reference, space_of_settings
+from consumers.resume import batches, batches_since, empty_snapshot_folder, is_usable, snapshot_folder
 from errors import Fatal
+from models.descriptions import DLIB_SPACE, Space
 from schemas.base import Event
-from schemas.clusters import Role
-from schemas.neighbours import parse_neighbours_key
-from schemas.topics import ASSIGNMENTS, CLUSTERS, LABELS, NEIGHBOURS, Record, Tombstone, Topic, of_generation
+from schemas.claims import refused_claims
+from schemas.clusters import Change, ClusterChanged, Role
+from schemas.neighbours import NeighboursFound, parse_neighbours_key
+from schemas.topics import (
+    ASSIGNMENTS,
+    CLUSTERS,
+    LABELS,
+    NEIGHBOURS,
+    Record,
+    Tombstone,
+    Topic,
+    of_generation,
+    topic_named,
+)
 from settings import ClusteringSettings, KafkaSettings, Settings
+from stream import stages
 from stream.chunks import DELTA
+from stream.continuity import Break
+from stream.erasures import Erasures
+from stream.generations import group_of
+from stream.pace import Pace
 from stream.reading import latest_values, read_to_end, read_until
 from stream.records import Headers, Positions, Publication, Received, Rejected, RestoredStep, Unfinished
 from stream.topics import ensure_topics
 from stream.transform import transform
+from telemetry import metrics
 
 GROUP = stages.CLUSTER
 
 TOPICS = stages.STAGES[GROUP]
 
-_MAX_RECORDS = 256
+# In a large person each new face changes who shares neighbours with whom; several of its faces in one batch, only once.
+_MAX_RECORDS = 1024
 
 # CloudEvents attribute of the assignments of a delta that takes several transactions.
 FORMER = "ce_former"
 
 
-def parameters_of(settings: ClusteringSettings, reference: str | None = None) -> Parameters:
-    """The parameters of a clustering with these settings, and the name of the reference, if there is one."""
+def parameters_of(settings: ClusteringSettings, reference: str | None = None, space: Space = DLIB_SPACE) -> Parameters:
+    """The parameters of a clustering with these settings, of embeddings in `space`, and the name of the reference, if
+    there is one."""
     shared = settings.shared_weight > 0
     return Parameters(
         **settings.model_dump(exclude={"distance", "reference", "eps_max", "most_neighbours"}),
         reach=settings.eps_max if shared else None,
         most_neighbours=settings.most_neighbours if shared else None,
         reference=reference,
+        embedder=space.published,
+        unit=space.unit,
     )
 
 
-def present_parameters(settings: Settings) -> Parameters:
+def present_parameters(settings: Settings, neighbours: Topic = NEIGHBOURS) -> Parameters:
     """The parameters of these settings, for the distances that the index publishes now."""
-    return parameters_of(settings.clustering, followed_reference(settings))
+    space = space_of_settings(settings)
+    return parameters_of(settings.clustering, followed_reference(settings, neighbours), space)
 
 
 def step(clustering: Clustering, batch: Sequence[Received]) -> Publication:
-    """Apply neighbours and decisions to the clustering; what changed. Raises Fatal when eps is beyond eps_max."""
-    inputs: list[ClusteringInput] = []
+    """Apply neighbours and decisions to the clustering; what changed.
+
+    Rejected are records that reach less far than eps, and those with a face that another scan has. Raises Fatal where
+    none reaches as far: then eps is beyond eps_max.
+    """
+    inputs: list[tuple[Received, ClusteringInput]] = []
     rejected: list[Rejected] = []
     for received in batch:
         message = received.message
         try:
             if isinstance(message, ClusteringInput):
-                inputs.append(message)
+                inputs.append((received, message))
             elif isinstance(message, Tombstone):
-                inputs.append(_deletion(message))
+                inputs.append((received, _deletion(message)))
         except ValueError as error:
             rejected.append(Rejected(received, str(error)))
-    try:
-        delta = clustering.apply(inputs)
-    except ValueError as error:
-        raise Fatal(str(error)) from error
-    return replace(publication_of(delta), rejected=rejected)
+    usable, refused = _usable(clustering, inputs)
+    delta = clustering.apply(usable)
+    return replace(publication_of(delta), rejected=[*rejected, *refused])
+
+
+def _usable(
+    clustering: Clustering, inputs: Sequence[tuple[Received, ClusteringInput]]
+) -> tuple[list[ClusteringInput], list[Rejected]]:
+    """The inputs that can be applied, and the others as rejections. Raises Fatal, see `step`."""
+    claims = [
+        (entry.scan_id, [face.face_id for face in entry.faces] if isinstance(entry, NeighboursFound) else [])
+        for _, entry in inputs
+        if isinstance(entry, NeighboursFound | NeighboursWithdrawn)
+    ]
+    face_ids = {face_id for _, claimed in claims for face_id in claimed}
+    claim_refusals = iter(refused_claims(claims, clustering.graph.scans_of(face_ids)))
+    usable: list[ClusteringInput] = []
+    rejected: list[Rejected] = []
+    too_short: dict[str, str] = {}
+    reaching = clustering.graph.records.scans.used
+    for received, entry in inputs:
+        refusal = next(claim_refusals) if isinstance(entry, NeighboursFound | NeighboursWithdrawn) else None
+        if isinstance(entry, NeighboursFound):
+            short = clustering.graph.records.problem(entry)
+            if short is None:
+                reaching += 1
+            else:
+                refusal = too_short[entry.scan_id] = short
+        if refusal is None:
+            usable.append(entry)
+        else:
+            rejected.append(Rejected(received, refusal))
+    if len(too_short) > max(1, reaching):
+        # Not one foreign record, but most that the index has published: the settings do not fit.
+        # Without them nearly all that is published would be removed.
+        raise Fatal(next(iter(too_short.values())))
+    return usable, rejected
 
 
 def _deletion(tombstone: Tombstone) -> ClusteringInput:
@@ -112,12 +172,14 @@ def place_of(header: bytes) -> Place | None:
     return Place(cluster_id or None, Role(role)) if role else None
 
 
-def clustering_of(kafka: KafkaSettings, parameters: Parameters) -> Clustering:
-    """All records of `neighbours` and `labels`, clustered. Nothing is searched or published."""
+def clustering_of(
+    kafka: KafkaSettings, parameters: Parameters, neighbours: Topic = NEIGHBOURS, since: int = 0
+) -> Clustering:
+    """All records of `neighbours`, from an offset on, and of `labels`, clustered. Nothing is searched or published."""
     clustering = Clustering(parameters)
-    for topic in TOPICS:
+    for topic in (neighbours, LABELS):
         for batch in batches(read_to_end(kafka, topic)):
-            step(clustering, batch)
+            step(clustering, _from(since, batch))
     return clustering
 
 
@@ -133,7 +195,7 @@ def published_in(
     def see(face_id: str, record: Record) -> None:
         headers = dict(record.headers)
         if headers.get(DELTA) == unfinished.delta.encode():
-            former[face_id] = place_of(headers[FORMER])
+            former[face_id] = place_of(headers.get(FORMER) or b"")
 
     values = latest_values(kafka, assignments, see, expected.different)
     return Published(values, expected.same, former, unfinished.logged)
@@ -153,62 +215,107 @@ def run(
     stop: threading.Event,
     clock: Callable[[], datetime],
     generation: str | None = None,
+    *,
+    neighbours: Topic = NEIGHBOURS,
+    since: int = 0,
+    max_rate: float | None = None,
 ) -> None:
-    """Run until `stop` is set: the live clusterer, or that of a generation beside it. Raises errors.Fatal."""
+    """Run until `stop` is set: the clusterer of the first generation, or that of another one beside it.
+
+    neighbours: the topic that it reads, where an index of its own writes one. since: the offset of it that the
+    generation begins at; what is before it counts as not there. max_rate: so many records a second are taken at most.
+    Raises errors.Fatal.
+    """
     try:
         assignments, clusters = of_generation(ASSIGNMENTS, generation), of_generation(CLUSTERS, generation)
     except ValueError as error:
         raise Fatal(str(error)) from error
     ensure_topics(settings.kafka, (assignments, clusters))
+    space = space_of_settings(settings)
+    await_embedder(settings, stop, neighbours)
+    if stop.is_set():
+        return
 
-    group = GROUP if generation is None else f"{GROUP}-{generation}"
-    folder = snapshot_folder(settings, group, NEIGHBOURS)
+    group = GROUP if generation is None else group_of(GROUP, generation)
+    pace = Pace(max_rate, stop)
+    folder = snapshot_folder(settings, group, neighbours)
+
+    def start_over(breaks: Sequence[Break]) -> str:
+        empty_snapshot_folder(folder, settings.kafka, neighbours)
+        advice = dict.fromkeys(topic_named(one.topic).way_back for one in breaks)
+        return f"all faces are clustered again by what is left; {'; '.join(advice)}"
 
     def restore_step(positions: Positions) -> RestoredStep:
-        reference = FollowedReference(settings)
-        parameters = parameters_of(settings.clustering, reference.name)
-        clustering = _restored(settings, parameters, folder, positions, clock())
+        reference = FollowedReference(settings, neighbours)
+        parameters = parameters_of(settings.clustering, reference.name, space)
+        clustering = _restored(settings, parameters, folder, positions, clock(), neighbours, since)
+        metrics.clusters.set(len(clustering.sizes()))
+        metrics.clustered_faces.set(clustering.faces)
 
         def checked_step(batch: Sequence[Received]) -> Publication:
             reference.check(batch)
-            return step(clustering, batch)
+            pace.take(len(batch))
+            publication = step(clustering, _from(since, batch))
+            _count(clustering, publication)
+            return publication
+
+        def save(positions: Positions) -> None:
+            _save(clustering, folder, positions, neighbours)
 
         return RestoredStep(
             checked_step,
             lambda unfinished: difference(
                 clustering, published_in(settings.kafka, assignments, unfinished, clustering), unfinished
             ),
-            save=lambda positions: _save(clustering, folder, positions),
+            save=save,
+            erase=ClusterErasure(
+                erasures,
+                folder,
+                lambda positions: snapshot.delete_all_but(_save(clustering, folder, positions, neighbours)),
+            ).next,
         )
 
-    transform(
-        settings.kafka,
-        group,
-        member,
-        TOPICS,
-        restore_step,
-        max_records=_MAX_RECORDS,
-        stop=stop,
-        clock=clock,
-        generation=generation,
-    )
+    with Erasures(settings.kafka) as erasures:
+        transform(
+            settings.kafka,
+            group,
+            member,
+            (neighbours, LABELS),
+            restore_step,
+            max_records=_MAX_RECORDS,
+            stop=stop,
+            clock=clock,
+            generation=generation,
+            start_over=start_over,
+        )
 
 
 def _restored(
-    settings: Settings, parameters: Parameters, folder: Path, positions: Positions, now: datetime
+    settings: Settings,
+    parameters: Parameters,
+    folder: Path,
+    positions: Positions,
+    now: datetime,
+    topic: Topic,
+    since: int,
 ) -> Clustering:
     """The clustering at these positions. The changes that lead there are published already, so they are discarded.
 
     Decisions are few, and their effect does not depend on their order: all of them are read again, at the end.
     """
-    neighbours, labels = (_of(topic, positions) for topic in TOPICS)
+    neighbours, labels = (_of(one, positions) for one in (topic, LABELS))
     restored = snapshot.load(folder, parameters)
     usable = is_usable(restored, settings.kafka, neighbours, now)
     clustering, offset = (restored.clustering, restored.offset) if usable else (Clustering(parameters), 0)
-    for batch in batches_since(settings.kafka, offset, neighbours):
+    for batch in batches_since(settings.kafka, max(offset, since), neighbours):
         step(clustering, batch)
     step(clustering, list(read_until(settings.kafka, labels)))
     return clustering
+
+
+def _from(since: int, batch: Sequence[Received]) -> Sequence[Received]:
+    """The records of a generation that begins at this offset of `neighbours`."""
+    return [it for it in batch if it.offset >= since or it.topic == LABELS.name] if since else batch
 
 
 def _of(topic: Topic, positions: Positions) -> Positions:
@@ -219,6 +326,14 @@ def _of(topic: Topic, positions: Positions) -> Positions:
     return of_topic
 
 
-def _save(clustering: Clustering, folder: Path, positions: Positions) -> None:
-    (offset,) = _of(NEIGHBOURS, positions).values()
-    snapshot.save(clustering, folder, offset)
+def _count(clustering: Clustering, publication: Publication) -> None:
+    changes = Counter(event.change for event in publication.log if isinstance(event, ClusterChanged))
+    for change, times in changes.items():
+        metrics.cluster_changes.labels(change).inc(times)
+    metrics.clusters.inc(changes[Change.CREATED] - changes[Change.MERGED] - changes[Change.RETIRED])
+    metrics.clustered_faces.set(clustering.faces)
+
+
+def _save(clustering: Clustering, folder: Path, positions: Positions, neighbours: Topic) -> Path:
+    (offset,) = _of(neighbours, positions).values()
+    return snapshot.save(clustering, folder, offset)

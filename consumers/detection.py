@@ -13,14 +13,15 @@ from threading import Event
 
 import structlog
 
-from consumers import waits
 from consumers.workers import Outcome, Unreached, Unusable
 from errors import Retriable
 from models.stores.outages import Attempts, Outages
+from schemas.faces import ScanAnalysed
 from schemas.scans import ScanPublished
 from schemas.topics import FACES, Tombstone
 from schemas.uris import without_credentials
-from stream.records import Output, Positions, Received, Rejected
+from stream import waits
+from stream.records import Cause, Output, Positions, Received, Rejected
 
 log = structlog.get_logger()
 
@@ -29,6 +30,9 @@ Analyse = Callable[[Sequence[ScanPublished]], Sequence[Outcome]]
 
 MOST_WAITING = 10_000
 """With so many scans waiting, no more are read. Each takes some 3 KB of memory."""
+
+MOST_WAITING_BYTES = 64 * 2**20
+"""Nor with so many bytes of records: a scan may have megabytes of metadata."""
 
 # Waiting scans of a store that answers again, in one batch.
 _TRIED_AT_ONCE = 16
@@ -47,15 +51,22 @@ class Detection:
         stop: Event,
         clock: Callable[[], float] = time.monotonic,
         most_waiting: int = MOST_WAITING,
+        most_waiting_bytes: int = MOST_WAITING_BYTES,
     ) -> None:
         self._analyse = analyse
         self._store_of = store_of
         self._stop = stop
         self._clock = clock
         self._most_waiting = most_waiting
+        self._most_waiting_bytes = most_waiting_bytes
         self._outages = Outages()
         # By scan id, in the order of arrival: a later record of the same scan takes the place of an earlier one.
         self._waiting: dict[str, tuple[Received, Attempts]] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many scans wait for their stores."""
+        return len(self._waiting)
 
     def step(self, batch: Sequence[Received]) -> list[Output]:
         """Analyse scans and pass withdrawals on, in the order of the batch; first what is due of those that wait.
@@ -63,7 +74,7 @@ class Detection:
         Raises Retriable when `stop` is set while too many scans wait.
         """
         outputs: list[Output] = []
-        while self._waiting and len(self._waiting) + len(batch) > self._most_waiting:
+        while self._waiting and self._would_be_too_many(batch):
             outputs += self._process(self._due())
             if self._stop.wait(0.2):
                 raise Retriable("stopped while scans wait for their stores")
@@ -82,6 +93,10 @@ class Detection:
             partition = (record.topic, record.partition)
             first[partition] = min(record.offset, first.get(partition, record.offset))
         return {partition: min(offset, first.get(partition, offset)) for partition, offset in positions.items()}
+
+    def _would_be_too_many(self, batch: Sequence[Received]) -> bool:
+        records = [*(record for record, _ in self._waiting.values()), *batch]
+        return len(records) > self._most_waiting or sum(map(_bytes, records)) > self._most_waiting_bytes
 
     def _process(self, records: Sequence[Received]) -> list[Output]:
         now = self._clock()
@@ -103,14 +118,15 @@ class Detection:
                 attempts = attempts if attempts and attempts.store == outcome.store else Attempts(outcome.store)
                 if self._outages.failed(attempts, outcome.cause, outcome.reason, tried=outcome.tried):
                     shown = without_credentials(_scan(record).uri)
-                    outputs.append(Rejected(record, f"{shown}: {outcome.reason} (tried {attempts.failures} times)"))
+                    reason = f"{shown}: {outcome.reason} (tried {attempts.failures} times)"
+                    outputs.append(Rejected(record, reason, Cause.SCAN))
                 else:
                     self._waiting[_scan_id(record)] = (record, attempts)
                 failed[outcome.store] = None
             else:
                 if self._outages.delivered(store, now):
                     log.info("the store answers again", store=store)
-                outputs.append(Rejected(record, outcome.reason) if isinstance(outcome, Unusable) else outcome)
+                outputs.append(_output(record, outcome))
         self._postpone(failed)
         self._outages.forget_all_but({attempts.store for _, attempts in self._waiting.values()})
         return outputs
@@ -158,9 +174,17 @@ class Detection:
         )
 
 
+def _output(record: Received, outcome: ScanAnalysed | Unusable) -> Output:
+    return Rejected(record, outcome.reason, Cause.SCAN) if isinstance(outcome, Unusable) else outcome
+
+
 def _scan(record: Received) -> ScanPublished:
     assert isinstance(record.message, ScanPublished)
     return record.message
+
+
+def _bytes(record: Received) -> int:
+    return len(record.record.value or b"")
 
 
 def _scan_id(record: Received) -> str:

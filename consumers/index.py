@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import structlog
 
 from calibration.reference import Reference
-from consumers import stages
-from consumers.audit import Auditor
-from consumers.references import published_reference, reference_of
-from consumers.resume import batches, batches_since, is_usable, snapshot_folder
+from consumers.audit import Auditor, AuditProgress
+from consumers.embedders import check_most_are_of
+from consumers.erased import IndexErasure
+from consumers.references import last_published, reference_of, space_of_settings
+from consumers.repair import Repair, repair
+from consumers.resume import batches, batches_since, empty_snapshot_folder, is_usable, snapshot_folder, was_recreated
 from errors import Fatal, SnapshotRefused
 from index import snapshot
 from index.entries import Analysed, Withdrawn
 from index.face_index import FaceIndex
 from index.parameters import Parameters
-from schemas.codec import InvalidRecord
+from schemas.claims import refused_claims
 from schemas.faces import ScanAnalysed
 from schemas.neighbours import NeighboursFound
-from schemas.topics import FACES, Tombstone
-from settings import KafkaSettings, Settings
-from stream.groups import known_groups
+from schemas.topics import FACES, NEIGHBOURS, Tombstone, Topic, of_generation
+from settings import Settings
+from stream import stages
+from stream.continuity import Break
+from stream.erasures import Erasures
+from stream.generations import group_of as generation_group
+from stream.pace import Pace
 from stream.reading import read_until
 from stream.records import Output, Positions, Publication, Received, Rejected, RestoredStep, Unfinished
+from stream.shards import group_of, shards_known
 from stream.transform import transform
+from telemetry import metrics
 
 log = structlog.get_logger()
 
@@ -39,31 +47,54 @@ _MAX_RECORDS = 256
 _SPARE = 4
 
 
-def step(index: FaceIndex, batch: Sequence[Received]) -> list[Output]:
-    """Apply analyses and withdrawals to the index; its records of the neighbours of each new face."""
-    entries, rejected = index_entries(batch)
+def step(index: FaceIndex, batch: Sequence[Received], others: set[str] | None = None) -> list[Output]:
+    """Apply analyses and withdrawals to the index; its records of the neighbours of each new face.
+
+    Each embedder whose analyses are not compared is reported once; `others` holds those that were.
+    """
+    entries, rejected = index_entries(index, batch)
+    for entry in entries:
+        embedder = entry.scan.provenance.embedder if isinstance(entry, Analysed) and not index.compares(entry) else None
+        if embedder is not None and others is not None and embedder not in others:
+            others.add(embedder)
+            log.warning(
+                "analyses of another embedder: their faces have no neighbours until all scans are analysed with one",
+                embedder=embedder,
+                index=index.parameters.embedder,
+            )
     return [*rejected, *index.apply(entries)]
 
 
-def index_entries(batch: Iterable[Received]) -> tuple[list[Analysed | Withdrawn], list[Rejected]]:
-    """The records of `faces` as entries of the index, an analysis numbered by its offset; and the invalid records."""
-    entries: list[Analysed | Withdrawn] = []
-    rejected: list[Rejected] = []
+def index_entries(index: FaceIndex, batch: Iterable[Received]) -> tuple[list[Analysed | Withdrawn], list[Rejected]]:
+    """The records of `faces` as entries of the index, an analysis numbered by its offset; and the rejected ones.
+
+    Those have a face that another scan has, which a shard knows of its own faces, or embeddings of another length than
+    the embedder's.
+    """
+    read: list[tuple[Received, Analysed | Withdrawn]] = []
     for received in batch:
         message = received.message
-        try:
-            if isinstance(message, ScanAnalysed):
-                entries.append(Analysed(received.offset, message))
-            elif isinstance(message, Tombstone):
-                entries.append(Withdrawn(message.key))
-        except InvalidRecord as error:
-            rejected.append(Rejected(received, str(error)))
+        if isinstance(message, ScanAnalysed):
+            read.append((received, Analysed(received.offset, message)))
+        elif isinstance(message, Tombstone):
+            read.append((received, Withdrawn(message.key)))
+    claims = [(entry.scan_id, _face_ids(entry)) for _, entry in read]
+    refusals = refused_claims(claims, index.scans_of(face_id for _, face_ids in claims for face_id in face_ids))
+    refusals = [refusal or _misfit(index, entry) for (_, entry), refusal in zip(read, refusals, strict=True)]
+    entries = [entry for (_, entry), refusal in zip(read, refusals, strict=True) if refusal is None]
+    rejected = [Rejected(received, refusal) for (received, _), refusal in zip(read, refusals, strict=True) if refusal]
     return entries, rejected
 
 
-def group_of(shard: int, shards: int) -> str:
-    """The consumer group of a shard: each reads all of `faces`."""
-    return GROUP if shards == 1 else f"{GROUP}-{shard}-of-{shards}"
+def _misfit(index: FaceIndex, entry: Analysed | Withdrawn) -> str | None:
+    if not isinstance(entry, Analysed) or not entry.scan.faces or not index.compares(entry):
+        return None
+    length, wanted = entry.vectors.shape[1], index.parameters.dimension
+    return None if length == wanted else f"an embedding of its embedder has {wanted} numbers, these have {length}"
+
+
+def _face_ids(entry: Analysed | Withdrawn) -> list[str]:
+    return [face.face_id for face in entry.scan.faces] if isinstance(entry, Analysed) else []
 
 
 def parameters_of(settings: Settings, reference: Reference | None, shard: int = 0, shards: int = 1) -> Parameters:
@@ -73,12 +104,15 @@ def parameters_of(settings: Settings, reference: Reference | None, shard: int = 
     only with the faces that come later.
     """
     clustering = settings.clustering
+    space = space_of_settings(settings)
     return Parameters(
         eps_max=clustering.eps_max,
         shard=shard,
         shards=shards,
         reference=reference,
         most_neighbours=_SPARE * clustering.most_neighbours if clustering.shared_weight else None,
+        embedder=space.embedder,
+        dimension=space.dimension,
         **settings.index.model_dump(),
     )
 
@@ -90,26 +124,93 @@ def run(
     clock: Callable[[], datetime],
     shard: int = 0,
     shards: int = 1,
+    repaired: Callable[[Repair], None] | None = None,
+    generation: str | None = None,
+    max_rate: float | None = None,
+    faces: Topic = FACES,
 ) -> None:
-    """Run one shard until `stop` is set. Raises errors.Fatal."""
-    group = group_of(shard, shards)
-    _refuse_other_shards(settings, shards)
-    parameters = parameters_of(settings, reference_of(settings), shard, shards)
-    folder = snapshot_folder(settings, group, FACES)
+    """Run one shard until `stop` is set. Raises errors.Fatal.
 
-    with Auditor(settings.kafka) as auditor:
+    generation: the one that it is the index of; None: of all that have none of their own. max_rate: so many records a
+    second are taken at most. faces: the analyses that it reads. With `repaired`, which is called with what was repaired
+    at the start, until there is nothing more to read.
+    """
+    group = group_of(shard, shards) if generation is None else generation_group(GROUP, generation)
+    neighbours = of_generation(NEIGHBOURS, generation)
+    if generation is None:
+        _refuse_other_shards(settings, shards)
+    pace = Pace(max_rate, stop)
+    parameters = parameters_of(settings, reference_of(settings), shard, shards)
+    others: set[str] = set()
+    is_broken = threading.Event()
+    if was_recreated(settings, group, faces):
+        is_broken.set()
+    folder = snapshot_folder(settings, group, faces)
+
+    def start_over(_: Sequence[Break]) -> str:
+        is_broken.set()
+        empty_snapshot_folder(folder, settings.kafka, faces)
+        return f"the records of neighbours are compared with what is left, and corrected; {faces.way_back}"
+
+    with Auditor(settings.kafka, neighbours, faces) as auditor, Erasures(settings.kafka) as erasures:
 
         def restore_step(positions: Positions) -> RestoredStep:
             index = _restored(settings, parameters, folder, positions, clock())
+
+            def to_publish(unfinished: Unfinished | None) -> list[Publication]:
+                publications = _with_this_reference(settings, index, positions, unfinished, neighbours, faces)
+                is_first = not any(positions.values())
+                if repaired is None and unfinished is None and not is_broken.is_set() and not is_first:
+                    return publications
+                # At the first start there may be records too: Kafka drops offsets after a while.
+                will_follow = is_first and not is_broken.is_set()
+                differing = repair(settings.kafka, index, will_follow=will_follow, topic=neighbours, faces=faces)
+                is_broken.clear()
+                if differing:
+                    counts = {"published": len(differing.records), "withdrawn": len(differing.tombstones)}
+                    log.warning("neighbours repaired", **counts)
+                if repaired is not None:
+                    repaired(differing)
+                if not publications:
+                    return [differing.publication] if differing else []
+                # All records are among these.
+                return [replace(one, keyed=[*differing.tombstones, *one.keyed]) for one in publications]
+
+            def idle(metadata: str) -> tuple[Sequence[Output], str]:
+                if repaired is not None:
+                    stop.set()
+                    return (), metadata
+                outputs, metadata = auditor.audit_next(index, metadata)
+                _measure_audit(metadata)
+                return outputs, metadata
+
+            def measured_step(batch: Sequence[Received]) -> Sequence[Output]:
+                pace.take(len(batch))
+                outputs = step(index, batch, others)
+                metrics.indexed_faces.set(index.faces)
+                return outputs
+
+            metrics.indexed_faces.set(index.faces)
             return RestoredStep(
-                lambda batch: step(index, batch),
-                lambda unfinished: _with_this_reference(settings, index, positions, unfinished),
-                idle=lambda metadata: auditor.audit_next(index, metadata),
+                measured_step,
+                to_publish,
+                idle=idle,
+                only_at_the_end=repaired is not None,
+                erase=IndexErasure(settings.kafka, index, erasures, folder, neighbours, faces).next,
                 save=lambda positions: _save(index, folder, positions),
             )
 
         transform(
-            settings.kafka, group, member, [FACES], restore_step, max_records=_MAX_RECORDS, stop=stop, clock=clock
+            settings.kafka,
+            group,
+            member,
+            [faces],
+            restore_step,
+            max_records=_MAX_RECORDS,
+            stop=stop,
+            clock=clock,
+            generation=generation,
+            start_over=start_over,
         )
 
 
@@ -124,38 +225,44 @@ def _restored(
     usable = is_usable(restored, settings.kafka, positions, now)
     index, offset = (restored.index, restored.offset) if usable else (FaceIndex(parameters), 0)
     for batch in batches_since(settings.kafka, offset, positions):
-        index.apply(index_entries(batch)[0], search=False)
+        index.apply(index_entries(index, batch)[0], search=False)
     return index
 
 
 def _with_this_reference(
-    settings: Settings, index: FaceIndex, positions: Positions, unfinished: Unfinished | None
+    settings: Settings,
+    index: FaceIndex,
+    positions: Positions,
+    unfinished: Unfinished | None,
+    neighbours: Topic,
+    faces: Topic,
 ) -> list[Publication]:
-    """All records again, where those that are published have distances of another reference."""
+    """All records again, where those that are published have distances of another reference or embedder."""
     parameters = index.parameters
-    try:
-        published = published_reference(settings, parameters.shard)
-    except LookupError:
-        published = parameters.reference_name if not index.scans else None
-    if published == parameters.reference_name and unfinished is None:
+    last = last_published(settings, parameters.shard, neighbours)
+    nothing = None if index.scans else parameters.measure
+    published = nothing if last is None else last.measure
+    if published == parameters.measure and unfinished is None:
         return []
-    log.info("all neighbours are published again", reference=parameters.reference_name, before=published)
+    if last is not None and last.embedder != parameters.embedder_name and unfinished is None:
+        check_most_are_of(settings.kafka, space_of_settings(settings), faces)
+    log.info("all neighbours are published again", measure=parameters.measure, before=published)
     records: list[NeighboursFound] = []
     for batch in batches(read_until(settings.kafka, positions)):
-        entries = [entry for entry in index_entries(batch)[0] if isinstance(entry, Analysed)]
+        entries = [entry for entry in index_entries(index, batch)[0] if isinstance(entry, Analysed)]
         records += index.search(entries)
     return [Publication(records)]
+
+
+def _measure_audit(metadata: str) -> None:
+    progress = AuditProgress.from_metadata(metadata)
+    metrics.audited_scans.set(progress.scans)
+    metrics.audit_recall.set(progress.recall)
 
 
 def _save(index: FaceIndex, folder: Path, positions: Positions) -> None:
     (offset,) = positions.values()
     snapshot.save(index, folder, offset)
-
-
-def shards_known(kafka: KafkaSettings) -> int | None:
-    """The number of shards of which these topics were indexed; None before the first. Raises Fatal without a broker."""
-    matches = (re.fullmatch(rf"{GROUP}(?:-\d+-of-(\d+))?", group) for group in sorted(known_groups(kafka)))
-    return next((int(match[1] or 1) for match in matches if match), None)
 
 
 def _refuse_other_shards(settings: Settings, shards: int) -> None:

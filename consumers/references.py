@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
+from threading import Event
 
 import numpy as np
+import structlog
 
 from calibration.builtin import builtin_reference
 from calibration.reference import Reference
 from errors import Fatal
-from schemas.faces import EMBEDDING_DIMENSIONS
+from models.descriptions import DLIB_SPACE, Space, space_of
+from models.weights import WeightsError
+from schemas.codec import NewerRecord
 from schemas.neighbours import NeighboursFound
 from schemas.references import ReferenceDrawn
-from schemas.topics import NEIGHBOURS, REFERENCES
+from schemas.topics import NEIGHBOURS, REFERENCES, Topic
 from settings import KafkaSettings, Settings
-from stream.lag import lag_reader
-from stream.reading import read_to_end, read_until
+from stream.reading import end_of, read_to_end, read_until
 from stream.records import Received
+
+log = structlog.get_logger()
 
 BUILT_IN = "builtin"
 
@@ -25,6 +32,8 @@ BUILT_IN = "builtin"
 _LAST_RECORDS = 1000
 # With fewer faces a reference of their own may be worse than the built-in one (docs/clustering.md).
 _ENOUGH_FACES = 2_500
+_ASK_AGAIN_S = 1.0
+_REFERENCE_NAME = re.compile("[0-9a-f]{16}")
 
 
 def reference_of(settings: Settings) -> Reference | None:
@@ -32,82 +41,146 @@ def reference_of(settings: Settings) -> Reference | None:
     wanted = settings.clustering.reference
     if settings.clustering.distance == "euclidean":
         return None
-    if wanted == BUILT_IN:
+    space = space_of_settings(settings)
+    is_dlibs = space.published is None
+    if wanted == BUILT_IN and is_dlibs:
         return builtin_reference()
-    drawn = {event.name: event for event in _drawn(settings.kafka)}
-    if wanted is None:
+    drawn = {event.name: event for event in _drawn(settings.kafka) if event.embedder == space.published}
+    if wanted is None and (drawn or is_dlibs):
         return reference_from(next(reversed(drawn.values()))) if drawn else builtin_reference()
-    if wanted not in drawn:
-        known = ", ".join([BUILT_IN, *drawn])
-        raise Fatal(f"there is no reference {wanted!r}: there are {known}; draw one with `facestream calibrate`")
+    if wanted is None or wanted not in drawn:
+        known = ", ".join([*([BUILT_IN] if is_dlibs else []), *drawn]) or "none"
+        named = "no reference" if wanted is None else f"no reference {wanted!r}"
+        of_embedder = "" if is_dlibs else f" of the embedder {space.embedder}"
+        raise Fatal(
+            f"there is {named}{of_embedder}: there are {known}; draw one with `facestream calibrate`, or set "
+            "FACESTREAM_CLUSTERING__DISTANCE=euclidean"
+        )
     return reference_from(drawn[wanted])
+
+
+def space_of_settings(settings: Settings) -> Space:
+    """The space of the embedder that is set. Raises Fatal where its description cannot be used."""
+    try:
+        return space_of(settings.models.embedder, settings.models.embedder_path)
+    except WeightsError as error:
+        raise Fatal(str(error)) from error
 
 
 def should_calibrate(settings: Settings, faces: int) -> bool:
     """Whether an archive of so many faces has enough for a reference of its own, and none was drawn or chosen."""
     chosen = settings.clustering.distance == "euclidean" or settings.clustering.reference is not None
-    return faces >= _ENOUGH_FACES and not chosen and next(_drawn(settings.kafka), None) is None
+    if faces < _ENOUGH_FACES or chosen:
+        return False
+    published = space_of_settings(settings).published
+    return not any(event.embedder == published for event in _drawn(settings.kafka))
 
 
-def published_reference(settings: Settings, shard: int | None = None) -> str | None:
-    """The name of the reference of what the index published last (in this shard); None: Euclidean distances.
+def last_published(settings: Settings, shard: int | None = None, topic: Topic = NEIGHBOURS) -> NeighboursFound | None:
+    """What the index published last (in this shard); None where it has published nothing yet."""
+    ends = end_of(settings.kafka, topic)
+    starts = {partition: max(0, end - _LAST_RECORDS) for partition, end in ends.items()}
+    found: NeighboursFound | None = None
+    # At a record of a later version whoever follows the topic stops, after what comes before it.
+    with suppress(NewerRecord):
+        for it in read_until(settings.kafka, ends, starts):
+            if isinstance(it.message, NeighboursFound) and shard in (None, it.message.shard):
+                found = it.message
+    return found
 
-    Raises LookupError where it has published nothing yet.
+
+def published_distance(settings: Settings) -> str | None:
+    """The kind of the distances that the index published last, as settings call it; None before the first."""
+    last = last_published(settings)
+    return None if last is None else "euclidean" if last.reference is None else "calibrated"
+
+
+def published_measure(settings: Settings, shard: int | None = None, topic: Topic = NEIGHBOURS) -> str | None:
+    """What the distances of what the index published last (in this shard) are measured by, see NeighboursFound.
+
+    None before the first too.
     """
-    with lag_reader(settings.kafka) as reader:
-        end = reader.end(NEIGHBOURS)
-    partition = (NEIGHBOURS.name, 0)
-    start = max(0, end - _LAST_RECORDS)
-    messages = (it.message for it in read_until(settings.kafka, {partition: end}, {partition: start}))
-    names = [
-        message.reference
-        for message in messages
-        if isinstance(message, NeighboursFound) and shard in (None, message.shard)
-    ]
-    if not names:
-        raise LookupError("nothing was published")
-    return names[-1]
+    last = last_published(settings, shard, topic)
+    return None if last is None else last.measure
 
 
-def followed_reference(settings: Settings) -> str | None:
+def followed_reference(settings: Settings, topic: Topic = NEIGHBOURS) -> str | None:
     """The name of the reference that clusters are to be made with: that of the neighbours which the index publishes.
 
-    None where distances are Euclidean. Where the index has published no others yet, the one that it is to use.
+    None where distances are Euclidean. Where the index has published no others of this embedder yet, the one that it is
+    to use.
     """
     if settings.clustering.distance == "euclidean":
         return None
-    published = _published_or_none(settings)
-    if published is not None:
-        return published
+    last = last_published(settings, topic=topic)
+    if last is not None and last.reference is not None and last.embedder == space_of_settings(settings).published:
+        return last.reference
     reference = reference_of(settings)
     return None if reference is None else reference.name
 
 
 class FollowedReference:
-    """The reference of a clusterer, which stops when the index goes over to another one: its edges would be lost."""
+    """The reference of a clusterer, which stops when the index goes over to another one: its edges would be lost.
 
-    def __init__(self, settings: Settings) -> None:
-        self.name = followed_reference(settings)
+    So it does when the index goes over to another embedder.
+    """
+
+    def __init__(self, settings: Settings, topic: Topic = NEIGHBOURS) -> None:
+        """topic: the neighbours that the clusterer reads."""
+        self.name = followed_reference(settings, topic)
         self._settings = settings
-        self._seen = {self.name}
+        self._measure = space_of_settings(settings).published if self.name is None else self.name
+        self._topic = topic
+        self._seen = {self._measure}
 
     def check(self, batch: Iterable[Received]) -> None:
-        """Raises Fatal where the batch shows that the index uses another reference now. Older records do no harm."""
+        """Raises Fatal where the batch shows that the index uses another one now. Older records do no harm."""
         messages = (received.message for received in batch)
-        references = {message.reference for message in messages if isinstance(message, NeighboursFound)}
-        if references <= self._seen:
+        measures = {message.measure for message in messages if isinstance(message, NeighboursFound)}
+        if measures <= self._seen:
             return
-        published = _published_or_none(self._settings)
-        if published in references - {self.name}:
+        published = published_measure(self._settings, topic=self._topic)
+        if published in measures - {self._measure}:
             raise Fatal(
-                f"the index went over from {_named(self.name)} to {_named(published)}: start the clustering again, "
-                "with the same distance in its settings"
+                f"the index went over from {_named(self._measure)} to {_named(published)}: start the clustering again, "
+                "with the same distance and embedder in its settings"
             )
-        self._seen |= references
+        self._seen |= measures
 
 
-def event_of(reference: Reference, now: datetime) -> ReferenceDrawn:
-    """A reference as it is published."""
+def await_embedder(settings: Settings, stop: Event, topic: Topic = NEIGHBOURS) -> None:
+    """Wait until the index compares embeddings of the embedder that is set, or has published nothing; or for `stop`.
+
+    A clustering that began before would lose every edge, and publish all faces as strangers.
+    """
+    wanted = space_of_settings(settings)
+    is_reported = False
+    while not stop.is_set():
+        last = last_published(settings, topic=topic)
+        if last is None or last.embedder == wanted.published:
+            return
+        if not is_reported:
+            log.warning("waiting for the index to go over to the embedder", embedder=wanted.embedder)
+            is_reported = True
+        stop.wait(_ASK_AGAIN_S)
+
+
+def check_distance(settings: Settings, generation: str) -> None:
+    """Raise Fatal where the index of all publishes distances of another kind than this generation was built with.
+
+    No edge would count, and all its faces would be published as strangers.
+    """
+    published, own = published_distance(settings), settings.clustering.distance
+    if published not in (None, own):
+        raise Fatal(
+            f"the generation {generation} clusters by {own} distances, and the index publishes "
+            f"{published} ones now: set FACESTREAM_CLUSTERING__DISTANCE back, or make another generation live and "
+            "retire this one"
+        )
+
+
+def event_of(reference: Reference, now: datetime, space: Space = DLIB_SPACE) -> ReferenceDrawn:
+    """A reference of embeddings in `space` as it is published."""
     return ReferenceDrawn(
         name=reference.name,
         drawn_at=now,
@@ -117,30 +190,37 @@ def event_of(reference: Reference, now: datetime) -> ReferenceDrawn:
         slope=reference.slope,
         sampled=reference.sampled,
         archive_faces=reference.archive_faces,
+        embedder=space.published,
+        dimension=space.dimension,
+        unit=reference.unit,
     )
 
 
 def reference_from(event: ReferenceDrawn) -> Reference:
     """The published reference. Raises Fatal where it is not what its name says."""
-    banks = tuple(np.frombuffer(bank, dtype="<f4").reshape(-1, EMBEDDING_DIMENSIONS) for bank in event.banks)
-    reference = Reference(banks, event.level, event.largest_offset, event.slope, event.sampled, event.archive_faces)
+    reference = _reference_of(event)
     if reference.name != event.name:
         raise Fatal(f"the reference {event.name} in `references` is damaged: draw another one, `facestream calibrate`")
     return reference
 
 
-def _published_or_none(settings: Settings) -> str | None:
-    try:
-        return published_reference(settings)
-    except LookupError:
-        return None
+def _reference_of(event: ReferenceDrawn) -> Reference:
+    banks = tuple(np.frombuffer(bank, dtype="<f4").reshape(-1, event.dimension) for bank in event.banks)
+    numbers = (event.level, event.largest_offset, event.slope, event.sampled, event.archive_faces, event.unit)
+    return Reference(banks, *numbers)
 
 
-def _named(reference: str | None) -> str:
-    return "Euclidean distances" if reference is None else f"the reference {reference}"
+def _named(measure: str | None) -> str:
+    if measure is None:
+        return "Euclidean distances"
+    return f"the reference {measure}" if _REFERENCE_NAME.fullmatch(measure) else f"the embedder {measure}"
 
 
 def _drawn(kafka: KafkaSettings) -> Iterator[ReferenceDrawn]:
-    """All references, the one drawn last at the end."""
-    messages = (received.message for received in read_to_end(kafka, REFERENCES))
-    return (message for message in messages if isinstance(message, ReferenceDrawn))
+    """All references, the one drawn last at the end. One that is not what its name says is skipped."""
+    for received in read_to_end(kafka, REFERENCES):
+        if isinstance(received.message, ReferenceDrawn):
+            if _reference_of(received.message).name == received.message.name:
+                yield received.message
+            else:
+                log.warning("skipped", topic=received.topic, offset=received.offset, reason="not what its name says")

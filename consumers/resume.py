@@ -26,6 +26,12 @@ _BATCH = 1000
 _TOPIC_ID = "topic"
 
 
+def was_recreated(settings: Settings, group: str, topic: Topic) -> bool:
+    """Whether a group has snapshots of another topic of this name. `snapshot_folder` deletes them."""
+    id_file = settings.data / "snapshots" / group / _TOPIC_ID
+    return id_file.exists() and id_file.read_text() != topic_id(settings.kafka, topic)
+
+
 def snapshot_folder(settings: Settings, group: str, topic: Topic) -> Path:
     """The folder of a group's snapshots.
 
@@ -35,7 +41,10 @@ def snapshot_folder(settings: Settings, group: str, topic: Topic) -> Path:
     folder = settings.data / "snapshots" / group
     id_file, present_id = folder / _TOPIC_ID, topic_id(settings.kafka, topic)
     try:
-        if id_file.exists() and id_file.read_text() != present_id:
+        known_id = id_file.read_text() if id_file.exists() else None
+        if known_id == present_id:
+            return folder
+        if known_id is not None:
             log.warning("snapshots deleted", folder=str(folder), reason=f"they are of another topic {topic.name}")
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,6 +52,19 @@ def snapshot_folder(settings: Settings, group: str, topic: Topic) -> Path:
     except OSError as error:
         raise Fatal(f"the folder of snapshots {folder} cannot be used: {error.strerror}") from error
     return folder
+
+
+def empty_snapshot_folder(folder: Path, kafka: KafkaSettings, topic: Topic) -> None:
+    """Delete the snapshots of a topic that does not continue: they may hold what is not in it any more.
+
+    Raises errors.Fatal.
+    """
+    try:
+        shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        (folder / _TOPIC_ID).write_text(topic_id(kafka, topic))
+    except OSError as error:
+        raise Fatal(f"the folder of snapshots {folder} cannot be used: {error.strerror}") from error
 
 
 class Restored(Protocol):

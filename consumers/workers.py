@@ -15,12 +15,16 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
+
+import numpy as np
 
 from errors import Fatal
 from models.analyse import Engine, EngineParameters, analyse_scans, load_engine
+from models.embed_again import ScanWithFaces, embed_again, misfit
 from models.images import RgbImage, UnreadableImage
 from models.onnx_session import EngineError, NetworkFailed
+from models.profiling import DECODING, READING, REST, StageClock, timed
 from models.scan_image import scan_image
 from models.stores.errors import Cause, StoreUnavailable, UnavailableImage
 from models.stores.parameters import StoreParameters
@@ -31,11 +35,14 @@ from schemas import defaults
 from schemas.faces import ScanAnalysed
 from schemas.scans import ScanPublished
 from schemas.uris import without_credentials
+from telemetry import metrics
 
 # Tasks for each process in a batch, so that a process with small scans takes over work from one with large scans.
 _TASKS = 2
 # Failures after which the processes are restarted.
 _FAILURES = (BrokenProcessPool, NetworkFailed, MemoryError)
+# That of a scan without faces, where only these are looked at.
+_NO_PICTURE: RgbImage = np.zeros((1, 1, 3), dtype=np.uint8)
 # A fetch that failed after so many seconds is not repeated with the next scan of its store.
 _SLOW_S = 2.0
 
@@ -58,6 +65,16 @@ class Unreached:
 
 
 Outcome = ScanAnalysed | Unusable | Unreached
+
+AnyScan = TypeVar("AnyScan", bound=ScanPublished)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a worker process has done: an outcome for each scan, and the stage and the seconds of each part of it."""
+
+    outcomes: list[Outcome]
+    blocks: list[tuple[str, float]]
 
 
 class Workers:
@@ -88,15 +105,16 @@ class Workers:
         shares = _split(scans, self._processes * (1 if self._threads > 1 else _TASKS))
         try:
             futures = [self._pool.submit(_analyse_in_threads, share, self._threads) for share in shares]
-            return [outcome for future in futures for outcome in future.result()]
+            done = [future.result() for future in futures]
         except Exception as failure:  # noqa: BLE001 - whatever it is, each scan shows whether it is the cause
             self._recover(failure)
             return [self._analyse_alone(scan) for scan in scans]
+        return [outcome for one in done for outcome in _counted(one)]
 
     def _analyse_alone(self, scan: ScanPublished) -> Outcome:
         began = time.monotonic()
         try:
-            return self._pool.submit(_analyse, [scan]).result()[0]
+            return _counted(self._pool.submit(_analyse, [scan]).result())[0]
         except Exception as failure:  # noqa: BLE001 - an error that nobody foresaw is a dead letter as well
             self._recover(failure)
             reason = self._reason(failure, time.monotonic() - began)
@@ -148,6 +166,13 @@ class Workers:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _counted(done: Done) -> list[Outcome]:
+    """The outcomes, once the metrics of this process have what the worker process has measured."""
+    for stage, seconds in done.blocks:
+        metrics.stage_seconds.labels(stage).observe(seconds)
+    return done.outcomes
+
+
 def _split(scans: Sequence[ScanPublished], shares: int) -> list[Sequence[ScanPublished]]:
     """The scans in at most so many shares of one size, in their order."""
     size = math.ceil(len(scans) / shares)
@@ -186,33 +211,56 @@ def _loaded() -> Engine:
     return _engine
 
 
-def _analyse_in_threads(scans: Sequence[ScanPublished], threads: int) -> list[Outcome]:
+def _analyse_in_threads(scans: Sequence[ScanPublished], threads: int) -> Done:
     """An outcome for each scan. A thread takes as many scans at once as the detector computes together."""
     if threads == 1:
         return _analyse(scans)
     groups = _split(scans, max(threads, math.ceil(len(scans) / _loaded().detector.batch_size)))
     with ThreadPoolExecutor(threads) as pool:
-        return [outcome for outcomes in pool.map(_analyse, groups) for outcome in outcomes]
+        done = list(pool.map(_analyse, groups))
+    return Done([it for one in done for it in one.outcomes], [it for one in done for it in one.blocks])
 
 
-def _analyse(scans: Sequence[ScanPublished]) -> list[Outcome]:
-    """An outcome for each scan; all their faces are embedded together."""
-    engine = _loaded()
-    fetch = _PatientOnce(_stores)
+def _analyse(scans: Sequence[ScanPublished]) -> Done:
+    """An outcome for each scan; all their faces are embedded together.
+
+    Where all scans come with their faces, these alone are embedded again.
+    """
+    clock = StageClock()
+    engine = timed(_loaded(), clock)
+    patient = _PatientOnce(_stores)
     failed: dict[int, Unusable | Unreached] = {}
+    with_faces = [scan for scan in scans if isinstance(scan, ScanWithFaces)]
 
-    def readable() -> Iterator[tuple[ScanPublished, RgbImage]]:
+    def fetch(uri: str) -> bytes:
+        with clock.stage(READING):
+            return patient(uri)
+
+    def readable(scans: Sequence[AnyScan]) -> Iterator[tuple[AnyScan, RgbImage]]:
         for number, scan in enumerate(scans):
+            if isinstance(scan, ScanWithFaces) and (reason := misfit(engine, scan)):
+                failed[number] = Unusable(reason)
+                continue
+            if isinstance(scan, ScanWithFaces) and not scan.analysis.faces:
+                yield scan, _NO_PICTURE
+                continue
             try:
-                yield scan, scan_image(scan.uri, scan.sha256, scan.page, fetch, _deadline)
+                with clock.stage(DECODING):
+                    image = scan_image(scan.uri, scan.sha256, scan.page, fetch, _deadline)
             except (UnavailableImage, UnreadableImage) as error:
                 failed[number] = Unusable(str(error))
             except StoreUnavailable as error:
                 failed[number] = Unreached(error.store, error.reason, error.cause, error.tried)
+            else:
+                yield scan, image
 
-    # `analyse_scans` reads all of `readable` before it returns, so `failed` is complete here.
-    analysed = iter(analyse_scans(engine, readable()))
-    return [failed.get(number) or next(analysed) for number in range(len(scans))]
+    # Both read all of `readable` before they return, so `failed` is complete here.
+    with clock.stage(REST):
+        if len(with_faces) == len(scans):
+            analysed = iter(embed_again(engine, readable(with_faces)))
+        else:
+            analysed = iter(analyse_scans(engine, readable(scans)))
+    return Done([failed.get(number) or next(analysed) for number in range(len(scans))], clock.blocks)
 
 
 class _PatientOnce:

@@ -23,6 +23,7 @@ from schemas.decisions import (
     NameTakenBack,
     NotAFace,
     PairDecision,
+    PeopleMerged,
     PersonDecision,
 )
 
@@ -188,6 +189,15 @@ class Decisions:
         Their undos are left out.
         """
         return [self._by_id[decision_id] for decision_id in self._ids_about(label_id)]
+
+    def ever_merged_with(self, label_id: str) -> set[str]:
+        """The label ids that merges connect with this one, itself included, whether they hold or not."""
+        about_people = (self._by_id[decision_id] for decision_id in self._ids_about_people)
+        merges = [set(decision.label_ids) for decision in about_people if isinstance(decision, PeopleMerged)]
+        connected = {label_id}
+        while more := [merge for merge in merges if merge & connected and not merge <= connected]:
+            connected.update(*more)
+        return connected
 
     def person_of(self, label_id: str) -> str:
         """The label id of the person that a label id stands for: itself, or one that it was merged into."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from decisions.holding import Decisions
 from errors import UserError
-from schemas.decisions import Decision, DecisionUndone, PersonDecision
+from schemas.decisions import Decision, DecisionUndone
 
 _MIN_SHORT_ID = 8
 
@@ -39,15 +39,15 @@ def short_id(decisions: Decisions, decision_id: str) -> str:
 def timed_after_known(decisions: Decisions, decision: Decision) -> Decision:
     """The decision, later than all that it was made with knowledge of, even if the clock of another author is ahead.
 
-    Those are the decisions about the same faces and about the same people, and the one that it undoes. A decision about
-    a person alone is made with knowledge of what was decided about their faces. Its time is set a microsecond after the
-    latest of them where it is not later already.
+    Those are the decisions about the same faces and about the same people, with or without a face, also under label ids
+    that were ever merged with theirs, and the one that it undoes. Its time is set a microsecond after the latest of
+    them where it is not later already. So among what writers have published the order of the log decides what takes
+    effect, and clocks do not.
     """
     known = [earlier.decided_at for face_id in decision.face_ids for earlier in decisions.history(face_id)]
-    for label_id in decision.label_ids:
+    for label_id in set().union(*map(decisions.ever_merged_with, decision.label_ids)):
         known += [earlier.decided_at for earlier in decisions.history_of_person(label_id)]
-        if isinstance(decision, PersonDecision):
-            known += [earlier.decided_at for earlier in decisions.about_person(label_id)]
+        known += [earlier.decided_at for earlier in decisions.about_person(label_id)]
     if isinstance(decision, DecisionUndone):
         undone = decisions.get(decision.undone_decision_id)
         known += [undone.decided_at] if undone else []

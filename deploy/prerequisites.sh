@@ -1,7 +1,8 @@
 #!/bin/sh
 # Names in one line what this machine lacks, with the command that installs it. As root on Debian, runs that command.
 # PYTHON: the interpreter that .venv is made with. A broker that is configured needs no Java here. With the argument
-# `browser` it is about Chromium alone, which only tests need: outside of CI they are skipped without it.
+# `browser` it is about Chromium alone, with `tools` about what checks the contract with subscribers. Only tests need
+# these: outside of CI they are skipped without them.
 set -eu
 
 python=${PYTHON:-python3}
@@ -12,6 +13,11 @@ check() {
     missing='' packages=''
     if [ "$for" = browser ]; then
         command -v chromium >/dev/null || command -v chromium-browser >/dev/null || need Chromium chromium
+        return
+    fi
+    if [ "$for" = tools ]; then
+        command -v npm >/dev/null || need npm npm
+        command -v kcat >/dev/null || need kcat kcat
         return
     fi
     if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
@@ -46,6 +52,10 @@ if [ "$(id -u)" -eq 0 ] && [ -e /etc/debian_version ]; then
 fi
 if [ "$for" = browser ] && [ -z "${CI:-}" ]; then
     echo "facestream: no Chromium, so the tests of the desk are skipped. On Debian: sudo apt-get install chromium" >&2
+    exit 0
+fi
+if [ "$for" = tools ] && [ -z "${CI:-}" ]; then
+    echo "facestream: missing: $missing, so tests of the contract are skipped. On Debian: sudo apt-get install$packages" >&2
     exit 0
 fi
 echo "facestream: missing: $missing. On Debian: sudo apt-get install$packages" >&2

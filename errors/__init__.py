@@ -7,13 +7,17 @@ defined elsewhere has its module before its meaning.
     ├── UserError                       an option, a path, a manifest or a decision that a person gave cannot be used
     │   ├── Refusal                     decisions.refusals: something cannot be decided
     │   │   └── ConflictError           decisions.conflicts: a decision that contradicts earlier ones
-    │   └── DecidedMeanwhile            decisions.beliefs: somebody else decided before; the author has to look again
+    │   ├── DecidedMeanwhile            decisions.beliefs: somebody else decided before; the author has to look again
+    │   └── TruthProblem                evaluation.truth: a truth about faces that cannot be used
     ├── Fatal                           this process cannot continue
+    │   └── NewerRecord                 schemas.codec: a later version of an event than this program knows
     ├── Retriable                       a service is unavailable: the same is tried again
     │   └── StoreUnavailable            models.stores.errors: a scan's store does not deliver it now
     ├── InvalidRecord                   schemas.codec: a record that can never be used; it becomes a dead letter
+    ├── UnpackableBatch                 stream.search: a compressed batch of a topic that nobody here can read
     ├── SnapshotRefused                 a snapshot that is damaged, or was made with other parameters
     ├── LocalServiceError               local.errors: an embedded service is unavailable
+    │   └── KilledWhileStarting         local.errors: it was killed before it answered; another start may succeed
     ├── CatalogueError                  catalogue.errors: the database or the request cannot be used
     │   └── CatalogueUnavailable        catalogue.errors: PostgreSQL does not answer now
     ├── UnavailableImage                models.stores.errors: the image of a scan is not there, or must not be read
@@ -21,6 +25,8 @@ defined elsewhere has its module before its meaning.
     │   └── UnknownStore                models.stores.errors: uris of this scheme are not read
     ├── UnreadableImage                 models.pixels: the bytes are not an image that can be read
     ├── WeightsError                    models.weights: a weight file is missing, or is not the one that is expected
+    │   └── WrongOutputs                models.point_detector: a network's outputs are not those of its description
+    ├── WrongEmbedding                  models.described_embedder: a network's output is no embedding
     └── EngineError                     models.onnx_session: the networks cannot be loaded here
         └── NetworkFailed               models.onnx_session: a network failed while it computed
 

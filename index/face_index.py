@@ -20,11 +20,10 @@ from index.hnsw import Hnsw
 from index.parameters import Parameters, shard_of
 from index.rebuild import Rebuild
 from index.store import Store
-from schemas.faces import EMBEDDING_DIMENSIONS, Face
+from schemas.faces import Face
 from schemas.neighbours import FaceNeighbours, NeighboursFound, neighbours_key
 from schemas.topics import NEIGHBOURS, Tombstone
 
-_NO_VECTORS: Vectors = np.empty((0, EMBEDDING_DIMENSIONS), dtype=np.float32)
 _NO_SLOTS: Numbers = np.empty(0, dtype=np.int64)
 
 
@@ -39,7 +38,7 @@ class LiveScan(NamedTuple):
 class IndexState:
     """The state of an index between batches, without HNSW, which can be built from it.
 
-    vectors: float32, shape (slots, EMBEDDING_DIMENSIONS). face_ids: one a slot, None where it holds no face. scans: by
+    vectors: float32, shape (slots, dimension). face_ids: one a slot, None where it holds no face. scans: by
     scan id.
     """
 
@@ -54,13 +53,19 @@ class IndexState:
 
 
 class FaceIndex:
-    """One shard's live faces. Not safe to call from two threads at once. `close` ends a rebuild in the background."""
+    """One shard's live faces. Not safe to call from two threads at once.
+
+    A rebuild in the background ends with it: at `close`, or when the index is dropped, as after a failed commit.
+    """
 
     def __init__(self, parameters: Parameters) -> None:
         """An empty index."""
         self.parameters = parameters
-        self.store = Store(parameters.reference)
+        self.store = Store(parameters.reference, dimension=parameters.dimension)
+        self._no_vectors: Vectors = np.empty((0, parameters.dimension), dtype=np.float32)
         self.scans: dict[str, LiveScan] = {}
+        # The scan of each live face in this shard.
+        self._scan_of: dict[str, str] = {}
         self.hnsw: Hnsw | None = None
         self._rebuild: Rebuild | None = None
 
@@ -69,6 +74,12 @@ class FaceIndex:
         """The index of a state. Without its HNSW, that is built from the vectors with the next batch."""
         index = cls(parameters)
         index.scans = dict(state.scans)
+        index._scan_of = {
+            face_id: scan_id
+            for scan_id, live in index.scans.items()
+            for slot in live.slots
+            if (face_id := state.face_ids[slot]) is not None
+        }
         index.store = Store.restored(state.vectors, state.face_ids, index.scans.values(), parameters.reference)
         index.hnsw = hnsw
         index.store.free_all_but(hnsw.slots() if hnsw is not None else _NO_SLOTS)
@@ -123,9 +134,10 @@ class FaceIndex:
         `exactly`: compare all vectors also where HNSW would be searched.
         """
         analysed = [entry for entry in analysed if self.is_live(entry)]
-        faces = [face for entry in analysed for face in entry.scan.faces]
-        queries = np.concatenate([_NO_VECTORS, *(entry.vectors for entry in analysed)])
-        own_slots = self._own_slots(analysed)
+        compared = [entry for entry in analysed if self.compares(entry)]
+        faces = [face for entry in compared for face in entry.scan.faces]
+        queries = np.concatenate([self._no_vectors, *(entry.vectors for entry in compared if entry.scan.faces)])
+        own_slots = self._own_slots(compared)
         rows, slots, distances = self._within_eps_max(queries, own_slots, exactly)
         neighbours = iter(self._face_neighbours(faces, rows, slots, distances))
         return [
@@ -136,16 +148,27 @@ class FaceIndex:
                 shards=self.parameters.shards,
                 eps_max=self.parameters.eps_max,
                 published_at=entry.scan.published_at,
-                faces=tuple(self._nearest(next(neighbours), len(entry.scan.faces)) for _ in entry.scan.faces),
+                faces=tuple(self._nearest(next(neighbours), len(entry.scan.faces)) for _ in entry.scan.faces)
+                if self.compares(entry)
+                else tuple(map(_alone, entry.scan.faces)),
                 reference=self.parameters.reference_name,
+                embedder=self.parameters.embedder_name,
             )
             for entry in analysed
         ]
 
-    def is_live(self, entry: Analysed) -> bool:
-        """Whether this is the scan's latest analysis, of the entries applied so far."""
-        live = self.scans.get(entry.scan_id)
-        return live is not None and live.analysis == entry.analysis
+    def compares(self, entry: Analysed) -> bool:
+        """Whether the faces of this analysis are compared with others: its embedder is the one of this index."""
+        return self.parameters.embedder in (None, entry.scan.provenance.embedder)
+
+    def is_live(self, of: Analysed | NeighboursFound) -> bool:
+        """Whether this is of the scan's latest analysis, of the entries applied so far."""
+        live = self.scans.get(of.scan_id)
+        return live is not None and live.analysis == of.analysis
+
+    def scans_of(self, face_ids: Iterable[str]) -> dict[str, str]:
+        """The scan of each of these faces that this shard holds, by face id."""
+        return {face_id: self._scan_of[face_id] for face_id in face_ids if face_id in self._scan_of}
 
     def close(self) -> None:
         """End a rebuild in the background, if there is one. The index stays as it is."""
@@ -174,6 +197,8 @@ class FaceIndex:
         if live is None or not live.slots:
             return
         slots = np.array(live.slots, dtype=np.int64)
+        for face_id in self.store.face_ids[slots].tolist():
+            self._scan_of.pop(face_id, None)
         self.store.drop(slots)
         if self.hnsw is not None:
             self.hnsw.mark(slots)
@@ -181,13 +206,17 @@ class FaceIndex:
             self.store.free(slots)
 
     def _insert(self, analysed: Sequence[Analysed]) -> None:
-        vectors = [_NO_VECTORS]
+        vectors = [self._no_vectors]
         face_ids: list[str] = []
         analyses: list[int] = []
         counts = []
         for entry in analysed:
-            own = [self._is_own(face) for face in entry.scan.faces]
-            vectors.append(entry.vectors[np.array(own, dtype=bool)])
+            own = [self.compares(entry) and self._is_own(face) for face in entry.scan.faces]
+            self._scan_of.update(
+                (face.face_id, entry.scan_id) for face, is_own in zip(entry.scan.faces, own, strict=True) if is_own
+            )
+            if any(own):
+                vectors.append(entry.vectors[np.array(own, dtype=bool)])
             face_ids += [face.face_id for face, is_own in zip(entry.scan.faces, own, strict=True) if is_own]
             counts.append(sum(own))
             analyses += [entry.analysis] * counts[-1]
@@ -214,6 +243,7 @@ class FaceIndex:
         elif self.hnsw.marked > self.parameters.marked_share * self.hnsw.nodes:
             if self.faces > self.parameters.exact_below:
                 self._rebuild = Rebuild(self.store, self.parameters)
+                self._rebuild.end_with(self)
             else:
                 self.hnsw = None
                 self.store.free_all_but(_NO_SLOTS)
@@ -225,6 +255,19 @@ class FaceIndex:
         self.hnsw = self._rebuild.finish()
         self._rebuild = None
         self.store.free_all_but(self.hnsw.slots())
+
+    def drop_for_good(self) -> None:
+        """Let nothing hold the vectors of dropped faces any more: a graph with nodes of them is built again.
+
+        That takes minutes for a million faces.
+        """
+        self.finish_rebuild()
+        if self.hnsw is None or self.hnsw.marked == 0:
+            return
+        slots = self.store.live_slots()
+        self.hnsw = Hnsw(self.parameters, capacity=max(2 * len(slots), 1))
+        self.hnsw.add(self.store.vectors[slots], slots)
+        self.store.free_all_but(slots)
 
     def _tombstone(self, scan_id: str) -> Tombstone:
         return Tombstone(NEIGHBOURS, neighbours_key(scan_id, self.parameters.shard))
@@ -247,9 +290,12 @@ class FaceIndex:
         eps_max, reference = self.parameters.eps_max, self.parameters.reference
         offsets, limits = np.zeros(len(queries)), np.full(len(queries), eps_max)
         if reference is not None and len(queries):
-            offsets = reference.offsets(queries)
+            # Those of the faces that this shard holds are known.
+            others = own_slots < 0
+            offsets = self.store.offsets[own_slots]
+            offsets[others] = reference.offsets(queries[others])
             # No face is farther away that is near enough with the largest offset.
-            limits = np.maximum(eps_max + (offsets + reference.largest) / 2, 0.0)
+            limits = reference.unit * np.maximum(eps_max + (offsets + reference.largest) / 2, 0.0)
         # The rows to search exactly: all of them, or those that HNSW could not complete.
         left = np.arange(len(queries))
         rows = slots = _NO_SLOTS
@@ -264,7 +310,7 @@ class FaceIndex:
         rows, slots = rows[other], slots[other]
         distances = exact.distances(queries, rows, self.store.vectors, slots)
         if reference is not None:
-            distances = calibrated(distances, offsets[rows], self.store.offsets[slots])
+            distances = calibrated(distances / reference.unit, offsets[rows], self.store.offsets[slots])
         near = distances <= eps_max
         return rows[near], slots[near], distances[near]
 
@@ -308,3 +354,9 @@ class FaceIndex:
             )
             start = end
         return found
+
+
+def _alone(face: Face) -> FaceNeighbours:
+    return FaceNeighbours(
+        face_id=face.face_id, score=face.score, quality=face.quality, neighbours=(), analyses=(), distances=()
+    )

@@ -9,6 +9,8 @@ done: see rebuild.py).
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import hnswlib
@@ -16,7 +18,6 @@ import numpy as np
 
 from index.exact import Distances, Numbers, Vectors
 from index.parameters import Parameters
-from schemas.faces import EMBEDDING_DIMENSIONS
 
 # A search for k of n faces visits many times k nodes all over memory. From this share of n on an exact search, a matrix
 # product over all of them, is no slower.
@@ -38,7 +39,7 @@ class Hnsw:
     def __init__(self, parameters: Parameters, capacity: int) -> None:
         """An empty graph with an initial capacity of `capacity` nodes."""
         self._parameters = parameters
-        self._hnsw = hnswlib.Index("l2", EMBEDDING_DIMENSIONS)
+        self._hnsw = hnswlib.Index("l2", parameters.dimension)
         self._hnsw.init_index(
             max_elements=capacity,
             M=parameters.m,
@@ -52,14 +53,20 @@ class Hnsw:
         """A saved graph in which `live` nodes can be found. RuntimeError when the file is not hnswlib's."""
         graph = cls.__new__(cls)
         graph._parameters = parameters
-        graph._hnsw = hnswlib.Index("l2", EMBEDDING_DIMENSIONS)
+        graph._hnsw = hnswlib.Index("l2", parameters.dimension)
         graph._hnsw.load_index(str(path))
         graph.marked = graph.nodes - live
         return graph
 
     def save(self, path: Path) -> None:
-        """Write to `path`, not atomically."""
-        self._hnsw.save_index(str(path))
+        """Write to `path`, not atomically. Raises OSError where it cannot be written."""
+        try:
+            self._hnsw.save_index(str(path))
+        except RuntimeError as error:
+            raise OSError(errno.EIO, f"{path}: {error}") from error
+        # hnswlib does not look whether the disk has taken what it wrote.
+        if path.stat().st_size != self._hnsw.index_file_size():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
     @property
     def nodes(self) -> int:
@@ -76,7 +83,7 @@ class Hnsw:
         return self.nodes - self.marked
 
     def add(self, vectors: Vectors, slots: Numbers, threads: int | None = None) -> None:
-        """Insert faces: float32, shape (n, EMBEDDING_DIMENSIONS), and their slots. Grows by doubling."""
+        """Insert faces: float32, shape (n, dimension), and their slots. Grows by doubling."""
         capacity = int(self._hnsw.max_elements)
         needed = self.nodes + len(slots)
         if needed > capacity:
@@ -101,7 +108,7 @@ class Hnsw:
         find k.
         """
         # A node may be moved away from the query by the perturbation of each coordinate, and its distance be rounded.
-        squared_limits = (limits + _PERTURBATION * EMBEDDING_DIMENSIONS**0.5) ** 2 * (1 + _SLACK)
+        squared_limits = (limits + _PERTURBATION * self._parameters.dimension**0.5) ** 2 * (1 + _SLACK)
         rows_found: list[Numbers] = []
         slots_found: list[Numbers] = []
         rows = np.arange(len(queries))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from calibration.reference import Reference
 from schemas import defaults
+from schemas.base import DLIB_EMBEDDER, EMBEDDING_DIMENSIONS
 
 # With some 70 bytes a neighbour, 9 MB of the 32 MB that a record may have.
 LARGEST_RECORD = 2**17
@@ -28,6 +29,8 @@ class Parameters:
     shard, shards: this index holds the faces of shard `shard` of `shards`.
     threads: for inserting and searching in HNSW; -1 is one a core. With more than one the graph depends on the
         threads' timing. That is accepted: what was found is published, and the audit corrects what was missed.
+    embedder, dimension: only embeddings of this embedder and length are compared; of other analyses the faces have no
+        neighbours. None: whoever made them (for tests and measurements).
     marked_share: HNSW is rebuilt in the background when more than this share of its nodes is marked deleted.
     """
 
@@ -43,6 +46,8 @@ class Parameters:
     marked_share: float = 0.25
     reference: Reference | None = None
     most_neighbours: int | None = None
+    embedder: str | None = None
+    dimension: int = EMBEDDING_DIMENSIONS
 
     def __post_init__(self) -> None:
         """Raises ValueError for a shard that does not exist, and for an eps_max of 0 or less."""
@@ -55,6 +60,16 @@ class Parameters:
     def reference_name(self) -> str | None:
         """The name of the reference."""
         return None if self.reference is None else self.reference.name
+
+    @property
+    def embedder_name(self) -> str | None:
+        """The embedder as records of `neighbours` name it: None for dlib's published one."""
+        return None if self.embedder == DLIB_EMBEDDER else self.embedder
+
+    @property
+    def measure(self) -> str | None:
+        """What distances are measured by, see NeighboursFound."""
+        return self.embedder_name if self.reference is None else self.reference_name
 
     def most_published(self, faces: int) -> int | None:
         """How many neighbours a face on a scan with so many faces may have in its record; None: all."""

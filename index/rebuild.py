@@ -12,6 +12,7 @@ The thread reads rows of the store that do not change: no slot is freed before t
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import deque
 
 import numpy as np
@@ -63,6 +64,10 @@ class Rebuild:
         """Stop the thread and wait for it; the new graph is discarded."""
         self._stop.set()
         self._thread.join()
+
+    def end_with(self, index: object) -> None:
+        """Stop the thread when nobody has the index any more that it builds for. Until then it holds the store."""
+        weakref.finalize(index, self._stop.set)
 
     def _run(self) -> None:
         try:

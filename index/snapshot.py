@@ -37,6 +37,8 @@ _CONTENT, _CHECKSUM = "said", "sha256"
 # published again, and eps_max may change too.
 _MUST_AGREE = ("shard", "shards", "eps_max")
 _REFERENCE = "reference_name"
+# A snapshot holds vectors of one embedder. Those of another embedder are skipped: `faces` has what is needed.
+_EMBEDDER = "embedder_name"
 # Where one of these differs, the graph is rebuilt from the vectors with the next batch.
 _OF_GRAPH = ("m", "ef_construction", "seed")
 
@@ -57,19 +59,12 @@ def save(index: FaceIndex, folder: Path, offset: int) -> Path:
     older snapshots are then unchanged.
     """
     temporary = folder / _TEMPORARY
-    if temporary.exists():
-        shutil.rmtree(temporary)
-    temporary.mkdir(parents=True)
-    state = index.state()
-    np.save(temporary / _VECTORS, state.vectors)
-    ids = {"face_ids": state.face_ids, "scans": state.scans}
-    (temporary / _IDS).write_text(json.dumps(ids, separators=(",", ":")), encoding="utf-8")
-    if index.hnsw is not None:
-        index.hnsw.save(temporary / _GRAPH)
-    _write_manifest(temporary, offset, index.parameters)
-    for path in temporary.iterdir():
-        _flush_to_disk(path)
-    _flush_to_disk(temporary)
+    try:
+        _write(index, temporary, offset)
+    except OSError:
+        # On a full disk its space is needed.
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
     target = folder / f"{_PREFIX}{offset:020d}"
     if target.exists():  # of the same offset: its state is the same, and it may be damaged
         shutil.rmtree(target)
@@ -80,11 +75,34 @@ def save(index: FaceIndex, folder: Path, offset: int) -> Path:
     return target
 
 
+def delete_all_but(path: Path) -> None:
+    """Delete the other snapshots in the folder of this one. Raises OSError."""
+    for other in (*_newest_first(path.parent), path.parent / _TEMPORARY):
+        if other != path and other.exists():
+            shutil.rmtree(other)
+
+
+def _write(index: FaceIndex, folder: Path, offset: int) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    state = index.state()
+    np.save(folder / _VECTORS, state.vectors)
+    ids = {"face_ids": state.face_ids, "scans": state.scans}
+    (folder / _IDS).write_text(json.dumps(ids, separators=(",", ":")), encoding="utf-8")
+    if index.hnsw is not None:
+        index.hnsw.save(folder / _GRAPH)
+    _write_manifest(folder, offset, index.parameters)
+    for path in folder.iterdir():
+        _flush_to_disk(path)
+    _flush_to_disk(folder)
+
+
 def load(folder: Path, parameters: Parameters) -> Restored:
     """The index of the newest undamaged snapshot in `folder`; an empty one at offset 0 where there is none.
 
-    Damaged ones are skipped and reported in the result. Raises SnapshotRefused for one of another shard or eps_max:
-    that is a mistake in how the index was started.
+    Damaged ones, and those of another embedder, are skipped and reported in the result. Raises SnapshotRefused for one
+    of another shard or eps_max: that is a mistake in how the index was started.
     """
     damaged: list[SnapshotRefused] = []
     for path in _newest_first(folder):
@@ -92,6 +110,9 @@ def load(folder: Path, parameters: Parameters) -> Restored:
             manifest = _read_manifest(path)
         except SnapshotRefused as refused:
             damaged.append(refused)
+            continue
+        if manifest["parameters"].get(_EMBEDDER) != parameters.embedder_name:
+            damaged.append(SnapshotRefused(f"the snapshot {path} is not used: it is of another embedder"))
             continue
         _check_parameters(path, manifest["parameters"], parameters)
         try:
@@ -118,7 +139,9 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path, f"{_MANIFEST} cannot be read ({error!r})") from error
     if content["format"] != _FORMAT:
-        raise _damaged(path, f"its format is {content['format']}, this version reads {_FORMAT}")
+        raise SnapshotRefused(
+            f"the snapshot {path} is not used: its format is {content['format']}, this version reads {_FORMAT}"
+        )
     return content
 
 
@@ -163,7 +186,7 @@ def _newest_first(folder: Path) -> list[Path]:
 
 
 def _parameters(parameters: Parameters) -> dict[str, Any]:
-    return {name: getattr(parameters, name) for name in (*_MUST_AGREE, _REFERENCE, *_OF_GRAPH)}
+    return {name: getattr(parameters, name) for name in (*_MUST_AGREE, _REFERENCE, _EMBEDDER, *_OF_GRAPH)}
 
 
 def _damaged(path: Path, why: str) -> SnapshotRefused:

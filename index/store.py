@@ -19,13 +19,18 @@ _Scalar = TypeVar("_Scalar", bound=np.generic)
 class Store:
     """Columns that grow by doubling. A slot is live, dropped (may still be a node of HNSW), or free for a new face."""
 
-    def __init__(self, reference: Reference | None = None, capacity: int = _FIRST_CAPACITY) -> None:
+    def __init__(
+        self,
+        reference: Reference | None = None,
+        capacity: int = _FIRST_CAPACITY,
+        dimension: int = EMBEDDING_DIMENSIONS,
+    ) -> None:
         """An empty store with `capacity` slots, for distances that are calibrated with the reference, if there is one.
 
         offsets: of each face, by the reference; zeros without one.
         """
         self._reference = reference
-        self.vectors: Vectors = np.empty((capacity, EMBEDDING_DIMENSIONS), dtype=np.float32)
+        self.vectors: Vectors = np.empty((capacity, dimension), dtype=np.float32)
         self.offsets: Distances = np.zeros(capacity, dtype=np.float64)
         self.analyses: Numbers = np.empty(capacity, dtype=np.int64)
         self.face_ids: npt.NDArray[np.object_] = np.empty(capacity, dtype=np.object_)
@@ -35,7 +40,7 @@ class Store:
         self._free: Numbers = np.empty(0, dtype=np.int64)
 
     def put(self, vectors: Vectors, face_ids: Sequence[str], analyses: Sequence[int]) -> Numbers:
-        """Add n faces: vectors are float32, shape (n, EMBEDDING_DIMENSIONS). Returns their slots: int64, shape (n,)."""
+        """Add n faces: vectors are float32, shape (n, dimension). Returns their slots: int64, shape (n,)."""
         count = len(face_ids)
         reused, self._free = self._free[:count], self._free[count:]
         fresh = count - len(reused)
@@ -52,8 +57,9 @@ class Store:
         return slots
 
     def drop(self, slots: Numbers) -> None:
-        """Remove faces. Their slots stay occupied until they are freed."""
+        """Remove faces, with their vectors. Their slots stay occupied until they are freed."""
         self.live[slots] = False
+        self.vectors[slots] = 0
         self.face_ids[slots] = None
         self.faces -= len(slots)
 
@@ -86,7 +92,7 @@ class Store:
 
         No slot is free: see `free_all_but`.
         """
-        store = cls(reference, capacity=max(len(vectors), 1))
+        store = cls(reference, max(len(vectors), 1), vectors.shape[1])
         store.used = len(vectors)
         store.vectors[: store.used] = vectors
         store.face_ids[: store.used] = face_ids

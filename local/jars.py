@@ -37,7 +37,7 @@ def jars(pom: Path = DEPLOY / "pom.xml", cache: Path | None = None) -> Path:
 
     Several processes may call this at once: each resolves into a folder of its own, and the first to finish renames
     its folder to the final one.
-    Raises LocalServiceError if the pom or Maven is missing, or Maven fails.
+    Raises LocalServiceError if the pom or Maven is missing, Maven fails, or the cache cannot be written.
     """
     if not pom.is_file():
         raise LocalServiceError(
@@ -48,10 +48,16 @@ def jars(pom: Path = DEPLOY / "pom.xml", cache: Path | None = None) -> Path:
     version = re.search(rb"<kafka.version>(.+?)</kafka.version>", text)
     name = f"kafka-{version[1].decode() if version else 'unknown'}-{hashlib.sha256(text).hexdigest()[:12]}"
     folder = (cache or platformdirs.user_cache_path("facestream")) / name
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=folder.parent) as temporary:
-            _rename(_resolve(pom, Path(temporary)), folder)
+    try:
+        if not folder.is_dir():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=folder.parent) as temporary:
+                _rename(_resolve(pom, Path(temporary)), folder)
+    except OSError as error:
+        raise LocalServiceError(
+            f"{folder.parent}, which the embedded Kafka is fetched into, cannot be used ({error.strerror}): "
+            "name another folder in XDG_CACHE_HOME"
+        ) from error
     return folder
 
 

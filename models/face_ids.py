@@ -8,15 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from models.descriptions import DLIB_SPACE, Space
 from models.protocols import Detection
-from schemas import defaults
 from schemas.scans import Box, KeptFace, ScanPublished
 
 # A detection that overlaps a kept face by this intersection over union or more is at the same place.
 _SAME_PLACE_IOU = 0.5
-# Up to this Euclidean distance of their embeddings, the faces at one place of two pictures are one face. It is the
-# distance within which the clustering takes two faces for one person, unless it is set otherwise.
-_SAME_FACE_DISTANCE = defaults.EPS
 
 
 def face_ids(
@@ -24,12 +21,12 @@ def face_ids(
     detections: Sequence[Detection],
     boxes: Sequence[Box],
     embeddings: Sequence[npt.NDArray[np.float32]] = (),
-    embedder: str | None = None,
+    space: Space = DLIB_SPACE,
 ) -> list[str]:
     """The id of each detection, in their order.
 
     `boxes` are the same detections, relative to the scan. `embeddings` are theirs (float32, shape (dimensions,) each),
-    by the network with the sha256 `embedder`.
+    in `space`.
 
     A detection takes the id of a kept face (`scan.keep`) whose box it overlaps. Where the scan's picture is another one
     than that on which the kept face was found, their embeddings must agree as well. Kept faces that the latest analysis
@@ -37,7 +34,7 @@ def face_ids(
     once. Every other id is a digest of the scan's id and the rectangle in pixels, so that analysing the same scan twice
     yields the same ids. A new id is never equal to a kept one, used or not.
     """
-    kept = _kept_ids(scan, boxes, embeddings, embedder)
+    kept = _kept_ids(scan, boxes, embeddings, space)
     taken = {face.face_id for face in scan.keep}
     ids = []
     for number, detection in enumerate(detections):
@@ -48,7 +45,7 @@ def face_ids(
 
 
 def _kept_ids(
-    scan: ScanPublished, boxes: Sequence[Box], embeddings: Sequence[npt.NDArray[np.float32]], embedder: str | None
+    scan: ScanPublished, boxes: Sequence[Box], embeddings: Sequence[npt.NDArray[np.float32]], space: Space
 ) -> dict[int, str]:
     """The kept id by the number of the box that takes it: greedy matching, live faces first, by descending overlap."""
     overlaps: list[tuple[bool, float, str, int]] = []
@@ -57,7 +54,7 @@ def _kept_ids(
         for number, box in enumerate(boxes):
             overlap = box.overlap(face.box)
             if overlap >= _SAME_PLACE_IOU and (
-                same_picture or (embeddings and _agree(face, embeddings[number], embedder))
+                same_picture or (embeddings and _agree(face, embeddings[number], space))
             ):
                 overlaps.append((not face.live, -overlap, face.face_id, number))
     kept: dict[int, str] = {}
@@ -67,14 +64,15 @@ def _kept_ids(
     return kept
 
 
-def _agree(face: KeptFace, embedding: npt.NDArray[np.float32], embedder: str | None) -> bool:
-    """Whether a kept face and a detection look alike. Embeddings of different networks cannot be compared."""
-    if face.embedding is None or face.embedder is None or face.embedder != embedder:
+def _agree(face: KeptFace, embedding: npt.NDArray[np.float32], space: Space) -> bool:
+    """Whether a kept face and a detection look alike: the clustering would take them for one person, unless it is set
+    otherwise. Embeddings of different networks cannot be compared."""
+    if face.embedding is None or face.embedder != space.embedder:
         return False
     kept = np.frombuffer(face.embedding, dtype="<f4")
     if kept.shape != embedding.shape:
         return False
-    return float(np.linalg.norm(kept - embedding)) <= _SAME_FACE_DISTANCE
+    return float(np.linalg.norm(kept - embedding)) <= space.eps
 
 
 def _new_id(scan_id: str, face: Detection, taken: set[str]) -> str:

@@ -54,4 +54,5 @@ def scaled_up(face: Detection, searched: RgbImage, image: RgbImage) -> Detection
         round(face.right * width / columns),
         round(face.bottom * height / rows),
         face.score,
+        tuple(((x + 0.5) * width / columns - 0.5, (y + 0.5) * height / rows - 0.5) for x, y in face.landmarks),
     )

@@ -83,7 +83,7 @@ class _Scan:
         (found,) = self.detector.detect([turned(small, turn, negative=self.negative)], 0 if size >= _FACE_SIZE else 1)
         for other in found:
             shown = scaled_up(on_scan(other, turn, small.shape[1], small.shape[0]), small, section)
-            moved = Detection(shown.left + left, shown.top + top, shown.right + left, shown.bottom + top, shown.score)
+            moved = shown.moved(left, top)
             if overlap(moved, face) >= _SAME_FACE:
                 return moved
         return None
@@ -171,9 +171,7 @@ def _small_faces(scan: _Scan, known: Sequence[Detection]) -> list[Detection]:
         (faces,) = scan.detector.detect([small], doublings)
         for face in (scaled_up(face, small, tile) for face in faces):
             if max(face.right - face.left, face.bottom - face.top) <= largest:
-                found.append(
-                    Detection(face.left + left, face.top + top, face.right + left, face.bottom + top, face.score)
-                )
+                found.append(face.moved(left, top))
     kept: list[Detection] = []
     for face in sorted(found, key=lambda face: (-face.score, face.left, face.top)):
         if all(overlap(face, other) < _SAME_FACE for other in (*known, *kept)):

@@ -31,7 +31,10 @@ def points_on_scan(points: npt.NDArray[np.float64], turn: int, width: int, heigh
 def on_scan(face: Detection, turn: int, width: int, height: int) -> Detection:
     """A face of the turned image as one of the scan, which has this width and height."""
     corners = np.array([(face.left, face.top), (face.right, face.bottom)], dtype=np.float64)
-    return _spanning(points_on_scan(corners, turn, width, height), face.score)
+    landmarks = np.array(face.landmarks, dtype=np.float64).reshape(-1, 2)
+    return _spanning(
+        points_on_scan(corners, turn, width, height), face.score, points_on_scan(landmarks, turn, width, height)
+    )
 
 
 def on_turned(face: Detection, turn: int, width: int, height: int) -> Detection:
@@ -52,12 +55,12 @@ def align_turned(
     left, top = max(0, face.left - across), max(0, face.top - down)
     section = image[top : min(height, face.bottom + down + 1), left : min(width, face.right + across + 1)]
     rows, columns = section.shape[:2]
-    inside = Detection(face.left - left, face.top - top, face.right - left, face.bottom - top, face.score)
-    upright = on_turned(inside, turn, columns, rows)
+    upright = on_turned(face.moved(-left, -top), turn, columns, rows)
     points, chip = predictor.align(turned(section, turn, negative=negative), upright)
     return points_on_scan(points, turn, columns, rows) + np.array([left, top], dtype=np.float64), chip
 
 
-def _spanning(corners: npt.NDArray[np.float64], score: float) -> Detection:
+def _spanning(corners: npt.NDArray[np.float64], score: float, landmarks: npt.NDArray[np.float64]) -> Detection:
     (left, top), (right, bottom) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
-    return Detection(round(left), round(top), round(right), round(bottom), score)
+    points = tuple((x, y) for x, y in landmarks.tolist())
+    return Detection(round(left), round(top), round(right), round(bottom), score, points)

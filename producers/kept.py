@@ -17,8 +17,11 @@ def with_faces(
     scans: Mapping[str, ScanPublished],
     earlier: Mapping[str, ScanPublished],
     folder: Path | None = None,
+    analysed_otherwise: str | None = None,
 ) -> Iterator[ScanPublished]:
     """These scans, by scan id, with the faces to keep, as `faces` has them now.
+
+    analysed_otherwise: without those whose latest analysis is by this embedder.
 
     `earlier` has the same scans as they were published before. Their analyses are found by an index in the data folder
     `folder`; without one, all of `faces` is read.
@@ -26,6 +29,8 @@ def with_faces(
     with TopicIndex(kafka, FACES, Remembered(ScanAnalysed, {}), folder) as index:
         analyses = index.latest(scans)
     for scan_id, scan in scans.items():
+        if scan_id in analyses and analyses[scan_id].provenance.embedder == analysed_otherwise:
+            continue
         live = _live(analyses[scan_id], earlier) if scan_id in analyses else ()
         ids = {face.face_id for face in live}
         # What the last analysis was to keep but did not find may be found by the next.

@@ -17,6 +17,7 @@ from producers.topic_index import Remembered, TopicIndex
 from schemas.scans import ScanPublished
 from schemas.topics import SCANS
 from settings import KafkaSettings
+from stream.records import Received
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,10 @@ class KnownScans(AbstractContextManager["KnownScans"]):
     def latest(self, scan_ids: Collection[str]) -> dict[str, ScanPublished]:
         """These scans as they were published last, by id, read from the topic as it is now."""
         return self._index.latest(scan_ids) if self._index else {}
+
+    def record(self, scan_id: str) -> Received | None:
+        """The record of a scan as it was published last; None where it is not there."""
+        return self._index.records([scan_id]).get(scan_id) if self._index else None
 
     def _ids(self, condition: str, value: str, changed: Collection[str]) -> tuple[str, ...]:
         return tuple(sorted({*(scan_id for scan_id, _ in self._indexed(condition, value)), *changed}))

@@ -1,12 +1,10 @@
 """Reading a manifest: which scans to publish and what is known of them, as CSV or as JSON lines.
 
-It owns the columns and their checks. `producers.files` gives scans their ids.
+It owns the columns and their checks; `producers.row_files` reads the file, `producers.files` gives scans their ids.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +13,9 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from errors import UserError
+from producers.row_files import CSV, JSON_LINES, read_rows
 
-_CSV = ".csv"
-_JSON_LINES = (".jsonl", ".ndjson")
-SUFFIXES = (_CSV, *_JSON_LINES)
+SUFFIXES = (CSV, *JSON_LINES)
 """The file name extensions of manifests."""
 
 
@@ -57,55 +54,11 @@ def read_manifest(path: Path) -> Iterator[tuple[int, Row]]:
 
     Raises UserError with file, line and reason at the first row that cannot be used.
     """
-    read = _csv if path.suffix.lower() == _CSV else _json_lines
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = path.read_bytes().count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}, line {line}: not UTF-8; save the manifest as UTF-8") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    for line, cells in read(path, text):
-        filled = {name: value for name, value in cells.items() if value not in ("", None)}
+    for line, cells in read_rows(path, needed=("uri",)):
         try:
-            yield line, Row.model_validate(filled)
+            yield line, Row.model_validate(cells)
         except ValidationError as error:
             raise UserError(f"{path}, line {line}: {_problem(error)}") from error
-
-
-def _csv(path: Path, text: str) -> Iterator[tuple[int, dict[str, object]]]:
-    reader = csv.reader(io.StringIO(text), strict=True)
-    try:
-        columns = next(reader, [])
-        if "uri" not in columns:
-            raise UserError(f"{path}, line 1: no column uri; the columns are: {', '.join(columns) or 'none'}")
-        if len(set(columns)) < len(columns):
-            raise UserError(f"{path}, line 1: two columns have the same name; they are: {', '.join(columns)}")
-        for cells in reader:
-            if not cells:
-                continue
-            if len(cells) != len(columns):
-                raise UserError(f"{path}, line {reader.line_num}: {len(cells)} cells, the header has {len(columns)}")
-            yield reader.line_num, dict(zip(columns, cells, strict=True))
-    except csv.Error as error:
-        raise UserError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
-
-
-def _json_lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, object]]]:
-    # Not splitlines(): it also splits at characters that JSON allows in a text.
-    for line, content in enumerate(text.split("\n"), start=1):
-        if not content.strip():
-            continue
-        try:
-            cells = json.loads(content)
-            json.dumps(cells, ensure_ascii=False).encode()
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}, line {line}: not JSON ({error.msg}, column {error.colno})") from error
-        except UnicodeEncodeError as error:
-            raise UserError(f"{path}, line {line}: holds half a character, which is not text ({error})") from error
-        if not isinstance(cells, dict):
-            raise UserError(f'{path}, line {line}: not a JSON object, such as {{"uri": "page1.jpg"}}')
-        yield line, cells
 
 
 def _problem(error: ValidationError) -> str:

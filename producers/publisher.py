@@ -13,9 +13,12 @@ from kafka.errors import KafkaError
 from errors import Fatal
 from schemas.base import Event
 from schemas.codec import encode
-from schemas.topics import Tombstone, topic_of
+from schemas.topics import Tombstone, of_generation, topic_of
 from settings import KafkaSettings
 from stream import clients
+from stream.growth import Growth
+from stream.records import scan_of
+from telemetry.tracing import Tracer
 
 _CLOSE_S = 5.0
 
@@ -36,6 +39,8 @@ class Publisher:
         self._failures: list[BaseException] = []
         self._unconfirmed = 0
         self._producer = clients.producer(kafka)
+        self._growth = Growth(self._producer)
+        self._tracer = Tracer("feed")
 
     def __enter__(self) -> Self:
         return self
@@ -51,16 +56,26 @@ class Publisher:
 
     def close(self) -> None:
         """Close the connection, whether or not the broker has confirmed everything."""
-        self._producer.close(timeout=_CLOSE_S)
+        clients.close_producer(self._producer, _CLOSE_S)
+        self._tracer.close()
 
-    def send(self, message: Event | Tombstone) -> None:
-        """Send an event or a tombstone, without waiting for the confirmation."""
+    def send(self, message: Event | Tombstone, generation: str | None = None) -> None:
+        """Send an event or a tombstone, to the topic of a generation if one is given, and wait for no confirmation.
+
+        Raises errors.Fatal too where the topic was given more partitions since the first one.
+        """
         self._check()
         self._unconfirmed += 1
         topic = message.topic if isinstance(message, Tombstone) else topic_of(message)
+        topic = of_generation(topic, generation)
         record = encode(message, event_id=str(uuid4()), time=self._now())
         try:
-            sent = self._producer.send(topic.name, key=record.key, value=record.value, headers=list(record.headers))
+            self._growth.check(topic.name)
+            # Of what is about a scan; a reference, say, is about none.
+            scan_id = scan_of(message)
+            begun = () if scan_id is None else self._tracer.begin("publish", scan_id)
+            headers = [*record.headers, *begun]
+            sent = self._producer.send(topic.name, key=record.key, value=record.value, headers=headers)
         except KafkaError as error:
             raise self._unconfirmed_error(error) from error
         sent.add_errback(self._failures.append)

@@ -88,6 +88,12 @@ class TopicIndex(AbstractContextManager["TopicIndex[EventType]"], Generic[EventT
 
     def latest(self, keys: Collection[str]) -> dict[str, EventType]:
         """The latest events of these keys, read from the topic as it is now. Keys that it lacks are left out."""
+        kind = self._remembered.kind
+        records = self.records(keys).items()
+        return {key: one.message for key, one in records if isinstance(one.message, kind)}
+
+    def records(self, keys: Collection[str]) -> dict[str, Received]:
+        """The same with their records."""
         for is_wrong in (False, False, True, False):
             if is_wrong:
                 # Compaction deletes what was superseded meanwhile. What is still missing then is nowhere.
@@ -95,14 +101,14 @@ class TopicIndex(AbstractContextManager["TopicIndex[EventType]"], Generic[EventT
                 self._clear()
             self.follow()
             positions = self._positions_of(keys)
-            events = {
-                received.message.key: received.message
+            found = {
+                received.message.key: received
                 for received in records_at(self._kafka, self._topic.name, positions.keys())
                 if isinstance(received.message, self._remembered.kind)
                 and positions[received.partition, received.offset] == received.message.key
             }
-            if len(events) == len(positions):
-                return events
+            if len(found) == len(positions):
+                return found
         raise Fatal(f"records of the topic {self._topic.name} vanish while they are read: try it again")
 
     def rows(self, condition: str, *values: str) -> list[tuple[Any, ...]]:
@@ -125,6 +131,15 @@ class TopicIndex(AbstractContextManager["TopicIndex[EventType]"], Generic[EventT
         while portion := self.rows(condition, *ends, *after):
             yield from portion
             after = (portion[-1][number], portion[-1][0])
+
+    def offsets(self) -> Iterator[tuple[Any, ...]]:
+        """Key, offset and remembered columns of all keys of a topic of one partition, by key."""
+        columns = ", ".join(("key", '"offset"', *self._remembered.columns))
+        query = f"SELECT {columns} FROM records WHERE key > ? ORDER BY key LIMIT {_ROWS_AT_ONCE}"
+        after = ""
+        while portion := self._fetched(query, after):
+            yield from portion
+            after = portion[-1][0]
 
     def _positions_of(self, keys: Collection[str]) -> dict[tuple[int, int], str]:
         query = 'SELECT partition, "offset" FROM records WHERE key = ?'

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from schemas.base import Event, Value
+from schemas.base import Event, Id, Offset, Value, first_fault
 
 
 class Role(StrEnum):
@@ -21,7 +21,7 @@ class Role(StrEnum):
 class Suggestion(Value):
     """A person that a face may be, with the probability."""
 
-    label_id: str
+    label_id: Id
     probability: float = Field(ge=0, le=1)
 
 
@@ -34,14 +34,14 @@ class FaceAssigned(Event):
 
     type: ClassVar[str] = "facestream.face.assigned.v1"
 
-    face_id: str
-    scan_id: str
-    analysis: int
-    cluster_id: str | None
+    face_id: Id
+    scan_id: Id
+    analysis: Offset
+    cluster_id: Id | None
     role: Role
-    hard_label: str | None = None
+    hard_label: Id | None = None
     soft_label: Suggestion | None = None
-    distribution: tuple[Suggestion, ...] = ()
+    distribution: Annotated[tuple[Suggestion, ...], first_fault, Field(max_length=100_000)] = ()
 
     @property
     def key(self) -> str:
@@ -71,11 +71,11 @@ class ClusterChanged(Event):
 
     type: ClassVar[str] = "facestream.cluster.changed.v1"
 
-    cluster_id: str
+    cluster_id: Id
     change: Change
-    size: int = Field(ge=0)
-    successor: str | None = None
-    parts: tuple[str, ...] = ()
+    size: Offset
+    successor: Id | None = None
+    parts: Annotated[tuple[Id, ...], first_fault] = ()
 
     @property
     def key(self) -> str:

@@ -11,16 +11,16 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from schemas.base import Event, Time
+from schemas.base import Event, Id, NewId, Text, Time
 
 
 class Decision(Event):
     """A decision: its author, its time, and a note with the reason, if the author gave one."""
 
-    decision_id: str = Field(min_length=1)
-    author: str = Field(min_length=1)
+    decision_id: NewId
+    author: Text = Field(min_length=1)
     decided_at: Time
-    note: str | None = None
+    note: Text | None = None
 
     @property
     def key(self) -> str:
@@ -51,7 +51,7 @@ class Decision(Event):
 class FaceDecision(Decision):
     """A decision about one face."""
 
-    face_id: str = Field(min_length=1)
+    face_id: Id
 
     @property
     def face_ids(self) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ class FaceDecision(Decision):
 class _FaceAndPerson(FaceDecision):
     """A decision about one face and one person. label_id: identifies the person."""
 
-    label_id: str = Field(min_length=1)
+    label_id: Id
 
     @property
     def label_ids(self) -> tuple[str, ...]:
@@ -78,8 +78,8 @@ class FaceNamed(_FaceAndPerson):
 
     type: ClassVar[str] = "facestream.face.named.v1"
 
-    name: str = Field(min_length=1)
-    authority: str | None = None
+    name: Text = Field(min_length=1)
+    authority: Text | None = None
 
 
 class NameTakenBack(FaceDecision):
@@ -111,8 +111,8 @@ class NotAFace(FaceDecision):
 class PairDecision(Decision):
     """A decision about two different faces, in any order."""
 
-    face_id: str = Field(min_length=1)
-    other_face_id: str = Field(min_length=1)
+    face_id: Id
+    other_face_id: Id
 
     @model_validator(mode="after")
     def _faces_are_two(self) -> Self:
@@ -141,7 +141,7 @@ class FacesSeparated(PairDecision):
 class PersonDecision(Decision):
     """A decision about a person, without any face."""
 
-    label_id: str = Field(min_length=1)
+    label_id: Id
 
     @property
     def label_ids(self) -> tuple[str, ...]:
@@ -157,8 +157,8 @@ class PersonRenamed(PersonDecision):
 
     type: ClassVar[str] = "facestream.person.renamed.v1"
 
-    name: str = Field(min_length=1)
-    authority: str | None = None
+    name: Text = Field(min_length=1)
+    authority: Text | None = None
 
 
 class PersonRemoved(PersonDecision):
@@ -172,7 +172,7 @@ class PeopleMerged(PersonDecision):
 
     type: ClassVar[str] = "facestream.people.merged.v1"
 
-    other_label_id: str = Field(min_length=1)
+    other_label_id: Id
 
     @model_validator(mode="after")
     def _people_are_two(self) -> Self:
@@ -191,4 +191,4 @@ class DecisionUndone(Decision):
 
     type: ClassVar[str] = "facestream.decision.undone.v1"
 
-    undone_decision_id: str = Field(min_length=1)
+    undone_decision_id: Id

@@ -18,7 +18,7 @@ SHARED_WEIGHT = 0.0
 MOST_NEIGHBOURS = 64
 
 # The same by calibrated distance: 0.5 is where the nearest 0.2 % of strangers are.
-CALIBRATED_EPS = 0.405
+CALIBRATED_EPS = 0.418
 CALIBRATED_EPS_MAX = 0.46
 CALIBRATED_SHARED_WEIGHT = 0.14
 
@@ -32,6 +32,8 @@ SEED = 100
 # The face engines.
 ENGINE: Literal["onnx"] = "onnx"
 PROVIDER: Literal["auto"] = "auto"
+# The detector and the embedder: dlib's own.
+MODEL = "dlib"
 UPSAMPLE = 1
 MAX_SIZE = 2000
 THRESHOLD = 0.0
@@ -48,6 +50,9 @@ MIN_FACE_PX = 0
 
 # The seconds that a picture may take to be decoded.
 DECODE_DEADLINE_S = 300.0
+
+# Within so many hours a compacted topic loses what was deleted or superseded.
+ERASED_WITHIN_H = 24.0
 
 # What the desk's pictures, cut out of scans, may take on disk.
 CROPS_BYTES = 2_000_000_000

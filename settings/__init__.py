@@ -1,7 +1,12 @@
-"""The settings, read from the environment (`FACESTREAM_…`, two underscores between a group and its field)."""
+"""The settings, read from the environment (`FACESTREAM_…`, two underscores between a group and its field).
+
+Passwords and the like may be files instead, of the same names, in the folder that FACESTREAM_SECRETS names. What the
+environment has comes first.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 from ipaddress import ip_address
 from pathlib import Path
@@ -9,9 +14,18 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
+from errors import UserError
 from schemas import defaults
+
+SECRETS = "FACESTREAM_SECRETS"
+"""The environment variable with the folder that has settings as files."""
 
 
 class Group(BaseModel):
@@ -32,7 +46,12 @@ class KafkaSettings(Group):
     ssl_certfile: Path | None = None
     ssl_keyfile: Path | None = None
     ssl_password: SecretStr | None = None
-    replication_factor: int = Field(default=1, ge=1)
+    # Replicas of each topic that is created; without it, as many as the broker makes by default.
+    replication_factor: int | None = Field(default=None, ge=1)
+    # So many dead letters in a minute stop a consumer, where they are most of the records that it read.
+    most_dead_letters: int = Field(default=1_000, ge=1)
+    # Within so many hours a compacted topic loses what was deleted or superseded (docs/privacy.md).
+    erased_within_h: float = Field(default=defaults.ERASED_WITHIN_H, ge=0.01, le=10_000)
 
     @model_validator(mode="after")
     def _sasl_is_complete(self) -> KafkaSettings:
@@ -45,7 +64,8 @@ class KafkaSettings(Group):
 class DatabaseSettings(Group):
     """A PostgreSQL (with the pgvector extension) to use instead of the embedded one."""
 
-    url: str | None = None
+    # It may hold a password, so it is not part of what is shown of the settings.
+    url: str | None = Field(default=None, repr=False)
 
 
 class ModelSettings(Group):
@@ -60,8 +80,8 @@ class ModelSettings(Group):
     processes: int | None = Field(default=None, ge=1)
     upsample: int = Field(default=defaults.UPSAMPLE, ge=0, le=3)
     # Longer side in pixels; larger scans are scaled down for detection.
-    max_size: int = Field(default=defaults.MAX_SIZE, ge=80)
-    threshold: float = defaults.THRESHOLD
+    max_size: int = Field(default=defaults.MAX_SIZE, ge=80, lt=2**31)
+    threshold: float = Field(default=defaults.THRESHOLD, ge=-1_000, le=1_000)
     # Embeddings are averaged over this many slightly moved versions of each face; 0 uses the face as it is.
     jitter: int = Field(default=defaults.JITTER, ge=0, le=100)
     # Whether faces are looked for in the other three turns of a scan: where upright none is found, or always.
@@ -69,9 +89,13 @@ class ModelSettings(Group):
     # Whether a scan without faces is searched as a negative too.
     negatives: bool = defaults.NEGATIVES
     # The smallest face wanted, in pixels of the scan; large scans are searched in tiles for it. 0: what the above find.
-    min_face_px: int = Field(default=defaults.MIN_FACE_PX, ge=0)
+    min_face_px: int = Field(default=defaults.MIN_FACE_PX, ge=0, lt=2**31)
     # Seconds that a picture may take to be decoded, before its process is ended and the scan becomes a dead letter.
     decode_deadline_s: float = Field(default=defaults.DECODE_DEADLINE_S, gt=0)
+    # dlib, a preset of models/presets, or a TOML file that describes a network; docs/models.md. The paths are those of
+    # the networks' files: dlib's kinds, or ONNX where a description is set.
+    detector: str = defaults.MODEL
+    embedder: str = defaults.MODEL
     detector_path: Path | None = None
     landmarks_path: Path | None = None
     embedder_path: Path | None = None
@@ -124,25 +148,28 @@ class IndexSettings(Group):
 
 
 class ClusteringSettings(Group):
-    """DBSCAN's parameters. The defaults of eps, eps_max and shared_weight depend on the distance."""
+    """DBSCAN's parameters. The defaults of eps, eps_max and shared_weight depend on the distance.
+
+    Bounds are those of a generation's parameters, which these are published as.
+    """
 
     # Between embeddings: euclidean, or calibrated with a reference of the archive's own faces.
     distance: Literal["euclidean", "calibrated"] = defaults.DISTANCE
     # The reference's name, or builtin. Default: the one that was drawn last; where none was, the built-in one.
     reference: str | None = None
     eps: float = Field(default=defaults.EPS, gt=0)
-    eps_max: float = Field(default=defaults.EPS_MAX, gt=0)
-    min_samples: int = Field(default=defaults.MIN_SAMPLES, ge=1)
+    eps_max: float = Field(default=defaults.EPS_MAX, gt=0, le=1_000)
+    min_samples: int = Field(default=defaults.MIN_SAMPLES, ge=1, lt=2**31)
     # A face below one of these is never core, but may be border. Units as in `schemas.faces`.
-    min_size_px: float | None = None
-    min_score: float | None = None
-    min_sharpness: float | None = None
+    min_size_px: float | None = Field(default=None, ge=-1e9, le=1e9)
+    min_score: float | None = Field(default=None, ge=-1e9, le=1e9)
+    min_sharpness: float | None = Field(default=None, ge=-1e9, le=1e9)
     # Two faces of one scan are neighbours only up to this distance.
-    same_scan_eps: float | None = Field(default=None, ge=0)
+    same_scan_eps: float | None = Field(default=None, ge=0, le=1_000)
     # How much nearer than eps two faces must be that share no neighbours within eps_max; 0: no evidence from them.
-    shared_weight: float = Field(default=defaults.SHARED_WEIGHT, ge=0)
+    shared_weight: float = Field(default=defaults.SHARED_WEIGHT, ge=0, le=1_000)
     # How many neighbours a face has at most, where shared neighbours count.
-    most_neighbours: int = Field(default=defaults.MOST_NEIGHBOURS, ge=1)
+    most_neighbours: int = Field(default=defaults.MOST_NEIGHBOURS, ge=1, lt=2**31)
 
     @model_validator(mode="before")
     @classmethod
@@ -155,11 +182,6 @@ class ClusteringSettings(Group):
                 **values,
             }
         return values
-
-    @property
-    def largest_euclidean(self) -> float:
-        """How far from a face others are looked for by Euclidean distance."""
-        return self.eps_max if self.distance == "euclidean" else defaults.EPS_MAX
 
     @model_validator(mode="after")
     def _eps_max_is_largest(self) -> ClusteringSettings:
@@ -234,6 +256,14 @@ class DeskSettings(Group):
         return bool(self.oidc_issuer or self.proxy_header)
 
 
+class MetricsSettings(Group):
+    """Where a process serves /metrics, /livez and /readyz. docs/metrics.md describes them."""
+
+    host: str = "127.0.0.1"
+    # Without it they are not served. `run` and `watch` give their consumers the ports after it.
+    port: int | None = Field(default=None, ge=0, le=65535)
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host name or address is this machine alone."""
     try:
@@ -242,10 +272,29 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-class Settings(BaseSettings):
-    """All settings. Raises pydantic.ValidationError naming what is wrong."""
+class FromEnvironment(BaseSettings):
+    """What is read from the environment, and from files."""
 
     model_config = SettingsConfigDict(env_prefix="FACESTREAM_", env_nested_delimiter="__", frozen=True, extra="ignore")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment, then files. Raises UserError where these cannot be read."""
+        folder = os.environ.get(SECRETS)
+        if not folder:
+            return init_settings, env_settings
+        return init_settings, env_settings, _files(Path(folder), file_secret_settings)
+
+
+class Settings(FromEnvironment):
+    """All settings. Raises pydantic.ValidationError naming what is wrong."""
 
     data: Path = Path("data")
     kafka: KafkaSettings = KafkaSettings()
@@ -255,3 +304,20 @@ class Settings(BaseSettings):
     index: IndexSettings = IndexSettings()
     clustering: ClusteringSettings = ClusteringSettings()
     desk: DeskSettings = DeskSettings()
+    metrics: MetricsSettings = MetricsSettings()
+
+
+def _files(folder: Path, source: PydanticBaseSettingsSource) -> PydanticBaseSettingsSource:
+    try:
+        # Kubernetes has folders beside the files, whose names begin with dots.
+        for path in folder.iterdir():
+            if path.is_file():
+                path.read_bytes()
+        return NestedSecretsSettingsSource(
+            source,
+            secrets_dir=folder,
+            secrets_prefix="FACESTREAM_",
+            secrets_nested_delimiter="__",
+        )
+    except OSError as error:
+        raise UserError(f"{SECRETS}: {error.filename or folder} cannot be read: {error.strerror}") from error

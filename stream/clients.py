@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from errors import Fatal
 from settings import KafkaSettings
+from stream import batches
 from stream.connection_errors import connection_error
 
 MAX_RECORD_BYTES = 32 * 1024 * 1024
 """The largest record: the neighbours of a scan full of the most photographed people of an archive."""
 
+FETCH_BYTES = 4 * 1024 * 1024
+"""What a consumer gets of a partition at once, and so has in one batch; where the next record is larger, that alone.
+
+It bounds what a step takes into memory, what it publishes in one transaction, and how long that takes: a scan of a
+thousand faces has a megabyte, and ten times that of neighbours.
+"""
+
 # A request costs kafka-python and the broker as much as many records. A flush or a commit does not wait for `linger`.
 _BATCH_BYTES = 1024 * 1024
 _LINGER_MS = 50
+
+# While a broker is away, clients try again after this at most. By default they would wait for up to half a minute, also
+# after it is back.
+_RECONNECT_WITHIN_MS = 1_000
 
 patiently = retry(
     retry=retry_if_exception(lambda error: isinstance(error, KafkaError) and error.retriable),
@@ -28,19 +42,27 @@ patiently = retry(
 """Retries questions about groups: a broker that has just started first creates or loads their topic."""
 
 
+class NoAnswer(KafkaTimeoutError):  # type: ignore[misc]
+    """A call of a transactional producer was given up, and so is the producer."""
+
+
 def consumer(kafka: KafkaSettings, **options: Any) -> KafkaConsumer:  # noqa: ANN401
     """A consumer that reads committed records, from the beginning where no offset is known.
 
-    Raises Fatal if the broker does not answer.
+    It skips batches that cannot be read, see `stream.batches`. Raises Fatal if the broker does not answer.
     """
+    batches.install()
     return _connect(
         KafkaConsumer,
         kafka,
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
         enable_auto_commit=False,
         allow_auto_create_topics=False,
-        **{"max_partition_fetch_bytes": MAX_RECORD_BYTES, **options},
+        **{
+            "isolation_level": "read_committed",
+            "auto_offset_reset": "earliest",
+            "max_partition_fetch_bytes": FETCH_BYTES,
+            **options,
+        },
     )
 
 
@@ -64,12 +86,60 @@ def admin(kafka: KafkaSettings) -> KafkaAdminClient:
     return _connect(KafkaAdminClient, kafka)
 
 
+def close_producer(producer: KafkaProducer, within_s: float) -> None:
+    """Close a producer, also where its broker is gone: what it has not sent by then is given up without a word."""
+    try:
+        producer.close(timeout=within_s)
+    except KafkaError:
+        # It stays open then, and would raise again when it is collected.
+        producer._sender.initiate_close()
+        producer._sender.force_close()
+        producer._closed = True
+
+
+def bounded(call: Callable[[], None], within_s: float) -> None:
+    """Make a call of a transactional producer, which itself may wait for ever for an answer that was lost.
+
+    Raises what the call raises, and NoAnswer after `within_s`; the producer is of no use any more then.
+    """
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001 - raised by the caller
+            errors.append(error)
+
+    # A daemon: one that waits for ever does not keep the process from ending.
+    thread = threading.Thread(target=run, name="transaction", daemon=True)
+    thread.start()
+    thread.join(within_s)
+    if errors:
+        raise errors[0]
+    if thread.is_alive():
+        raise NoAnswer(f"no answer within {within_s:.0f} s")
+
+
+def is_answering(kafka: KafkaSettings, within_s: float) -> bool:
+    """Whether the broker answers a new client at once."""
+    try:
+        _connect(KafkaAdminClient, kafka, bootstrap_timeout_ms=int(within_s * 1000)).close()
+    except Fatal:
+        return False
+    return True
+
+
 def _connect(client: Any, kafka: KafkaSettings, **options: Any) -> Any:  # noqa: ANN401
     if kafka.bootstrap_servers is None:
         raise Fatal("no Kafka broker is configured: set FACESTREAM_KAFKA__BOOTSTRAP_SERVERS")
     with connection_error() as why:
         try:
-            return client(bootstrap_servers=kafka.bootstrap_servers.split(","), **_security(kafka), **options)
+            return client(
+                bootstrap_servers=kafka.bootstrap_servers.split(","),
+                reconnect_backoff_max_ms=_RECONNECT_WITHIN_MS,
+                **_security(kafka),
+                **options,
+            )
         except KafkaError as error:
             cause = str(why.last or error).replace("\n", " ")
             # A broker that speaks TLS answers one that does not with an alert, which reads as a length.

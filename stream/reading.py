@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from datetime import datetime
 from functools import cache
 from types import TracebackType
 from typing import Any, TypeVar
@@ -14,12 +15,13 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaTimeoutError
 
 from schemas.base import Event
-from schemas.codec import InvalidRecord, decode
+from schemas.codec import InvalidRecord, NewerRecord, decode
 from schemas.dead_letters import decode_dead_letter
 from schemas.topics import DEAD_LETTERS, Record, Tombstone, Topic, topic_named
 from settings import KafkaSettings
 from stream import clients
-from stream.records import Consumed, Positions, Received, Rejected
+from stream.batches import Unreadable
+from stream.records import Cause, Consumed, Positions, Received, Rejected
 
 log = structlog.get_logger()
 
@@ -30,27 +32,37 @@ _topic_named = cache(topic_named)
 
 _MOST_AT_ONCE = 2000
 _LONGEST_SILENCE_S = 30.0
+# A poll that finds nothing but the marker of a transaction takes all of this.
+_POLL_MS = 100
 
 # Long enough to receive what the broker has sent already.
 _NO_WAIT_MS = 10
 
 
 def decode_record(consumed: Any) -> Received | Rejected:  # noqa: ANN401
-    """A record as kafka-python returns it, decoded; Rejected with the reason where that is not possible."""
+    """A record as kafka-python returns it, decoded; Rejected with the reason where that is not possible.
+
+    Raises NewerRecord, which names its place, for a later version of an event than this program knows.
+    """
     record = Record(consumed.key, consumed.value, tuple(consumed.headers))
     position = (consumed.topic, consumed.partition, consumed.offset, record)
+    if isinstance(consumed.headers, Unreadable):
+        return Rejected(Consumed(*position), consumed.headers.reason, Cause.INVALID)
     topic = _topic_named(consumed.topic)
     try:
         message = decode_dead_letter(record) if topic is DEAD_LETTERS else decode(topic, record)
     except InvalidRecord as error:
-        return Rejected(Consumed(*position), str(error))
+        return Rejected(Consumed(*position), str(error), Cause.INVALID)
+    except NewerRecord as error:
+        raise NewerRecord(f"{consumed.topic} {consumed.partition}/{consumed.offset}: {error}") from error
     return Received(*position, message)
 
 
 def read_to_end(kafka: KafkaSettings, topic: Topic) -> Iterator[Received]:
     """All committed records of a topic from its beginning to its present end, in the order of each partition.
 
-    Records that cannot be decoded are skipped: the consumer that processes them sends them to `dead-letters`.
+    Records that cannot be decoded are skipped: the consumer that processes them sends them to `dead-letters`. Raises
+    NewerRecord.
     """
     return _decoded(_to_end(kafka, topic))
 
@@ -58,15 +70,50 @@ def read_to_end(kafka: KafkaSettings, topic: Topic) -> Iterator[Received]:
 def read_until(kafka: KafkaSettings, positions: Positions, start: Positions | None = None) -> Iterator[Received]:
     """All committed records before these positions, from the beginning or from `start` on.
 
-    Records that cannot be decoded are skipped.
+    Records that cannot be decoded are skipped. Raises NewerRecord.
     """
+    yield from _decoded(undecoded_until(kafka, positions, start))
+
+
+def undecoded_until(kafka: KafkaSettings, positions: Positions, start: Positions | None = None) -> Iterator[Any]:
+    """The same records as kafka-python returns them, whether they can be decoded or not."""
     reader = clients.consumer(kafka)
     begins = {TopicPartition(*partition): offset for partition, offset in (start or {}).items()}
     ends = {TopicPartition(*partition): offset for partition, offset in positions.items()}
     try:
-        yield from _decoded(_read(reader, ends, begins))
+        yield from read_before(reader, ends, begins)
     finally:
         reader.close()
+
+
+def read_before(
+    reader: KafkaConsumer, ends: Mapping[TopicPartition, int], begins: Mapping[TopicPartition, int] | None = None
+) -> Iterator[Any]:
+    """The records before these ends that a reader sees, as kafka-python returns them.
+
+    Raises kafka.errors.KafkaTimeoutError where the broker sends nothing for a while: the topic was recreated meanwhile.
+    """
+    reader.assign(list(ends))
+    reader.seek_to_beginning(*ends)
+    for partition, begin in (begins or {}).items():
+        reader.seek(partition, begin)
+    unfinished = {partition for partition, end in ends.items() if reader.position(partition) < end}
+    reached: list[int] = []
+    silent_polls = 0
+    while unfinished:
+        polled = reader.poll(timeout_ms=_POLL_MS, max_records=2000)
+        for partition, batch in polled.items():
+            yield from (consumed for consumed in batch if consumed.offset < ends[partition])
+        # Markers of transactions move the positions too.
+        before, reached = reached, [reader.position(partition) for partition in ends]
+        # Polls are counted, because the caller may take long between two of them.
+        silent_polls = 0 if polled or reached != before else silent_polls + 1
+        if silent_polls * _POLL_MS > _LONGEST_SILENCE_S * 1000:
+            raise KafkaTimeoutError(f"no records for {_LONGEST_SILENCE_S:.0f} seconds")
+        # Compare positions, not the offsets of records: the last offsets may be markers of transactions.
+        finished = {partition for partition in unfinished if reader.position(partition) >= ends[partition]}
+        unfinished -= finished
+        reader.pause(*finished)
 
 
 def latest(entries: Iterable[tuple[str, Kept | None]]) -> dict[str, Kept]:
@@ -143,7 +190,7 @@ class Log(AbstractContextManager["Log"]):
         records: list[Received] = []
         heard_at = time.monotonic()
         while offset < end:
-            received, position = self._poll(offset, _MOST_AT_ONCE, timeout_ms=500)
+            received, position = self._poll(offset, _MOST_AT_ONCE, timeout_ms=_POLL_MS)
             records += received
             if position > offset:
                 heard_at = time.monotonic()
@@ -159,7 +206,7 @@ class Log(AbstractContextManager["Log"]):
         wanted = {offset for offset in offsets if offset < end}
         unread = sorted(wanted)
         while unread:
-            received, position = self._poll(unread[0], len(unread), timeout_ms=500)
+            received, position = self._poll(unread[0], len(unread), timeout_ms=_POLL_MS)
             records += [record for record in received if record.offset in wanted]
             unread = [offset for offset in unread if offset >= position]
         return records
@@ -187,29 +234,51 @@ def partitions_of(reader: KafkaConsumer, topic: Topic) -> list[TopicPartition]:
     return [TopicPartition(topic.name, number) for number in sorted(reader.partitions_for_topic(topic.name) or ())]
 
 
-def _to_end(kafka: KafkaSettings, topic: Topic) -> Iterator[Any]:
-    reader = clients.consumer(kafka)
+def end_of(kafka: KafkaSettings, topic: Topic, *, with_open: bool = False) -> Positions:
+    """The end of each partition of a topic: after its last record before any transaction that is open.
+
+    with_open: after its last record.
+    """
+    reader = clients.consumer(kafka, isolation_level="read_uncommitted" if with_open else "read_committed")
     try:
-        partitions = partitions_of(reader, topic)
-        yield from _read(reader, reader.end_offsets(partitions), {})
+        return as_positions(reader.end_offsets(partitions_of(reader, topic)))
     finally:
         reader.close()
 
 
-def _read(reader: KafkaConsumer, ends: dict[TopicPartition, int], begins: dict[TopicPartition, int]) -> Iterator[Any]:
-    """Records as kafka-python returns them."""
-    reader.assign(list(ends))
-    reader.seek_to_beginning(*ends)
-    for partition, begin in begins.items():
-        reader.seek(partition, begin)
-    unfinished = {partition for partition, end in ends.items() if reader.position(partition) < end}
-    while unfinished:
-        for partition, batch in reader.poll(timeout_ms=500, max_records=2000).items():
-            yield from (consumed for consumed in batch if consumed.offset < ends[partition])
-        # Compare positions, not the offsets of records: the last offsets may be markers of transactions.
-        finished = {partition for partition in unfinished if reader.position(partition) >= ends[partition]}
-        unfinished -= finished
-        reader.pause(*finished)
+def beginning_of(kafka: KafkaSettings, topic: Topic) -> Positions:
+    """The beginning of each partition of a topic: its first record, if it has any."""
+    reader = clients.consumer(kafka)
+    try:
+        return as_positions(reader.beginning_offsets(partitions_of(reader, topic)))
+    finally:
+        reader.close()
+
+
+def offset_at(kafka: KafkaSettings, topic: Topic, time: datetime) -> int | None:
+    """The first offset of a topic of one partition with a record of `time` or later; None where there is none."""
+    reader = clients.consumer(kafka)
+    try:
+        # The client takes no moment before 1970, when there was nothing either.
+        since_ms = max(0, int(time.timestamp() * 1000))
+        (found,) = reader.offsets_for_times({TopicPartition(topic.name, 0): since_ms}).values()
+        return None if found is None else int(found.offset)
+    finally:
+        reader.close()
+
+
+def as_positions(offsets: Mapping[TopicPartition, int]) -> Positions:
+    """Offsets as kafka-python gives them."""
+    return {(partition.topic, partition.partition): int(offset) for partition, offset in offsets.items()}
+
+
+def _to_end(kafka: KafkaSettings, topic: Topic) -> Iterator[Any]:
+    reader = clients.consumer(kafka)
+    try:
+        partitions = partitions_of(reader, topic)
+        yield from read_before(reader, reader.end_offsets(partitions))
+    finally:
+        reader.close()
 
 
 def _decoded(records: Iterable[Any]) -> Iterator[Received]:
@@ -218,7 +287,7 @@ def _decoded(records: Iterable[Any]) -> Iterator[Received]:
         if isinstance(decoded, Received):
             yield decoded
         else:
-            log.warning("skipped", topic=consumed.topic, offset=consumed.offset, reason=decoded.reason)
+            log.warning("skipped", topic=consumed.topic, partition=consumed.partition, offset=consumed.offset)
 
 
 def _seen(records: Iterable[tuple[str, Any]], see: Callable[[str, Record], None]) -> Iterator[tuple[str, Any]]:
@@ -230,6 +299,6 @@ def _seen(records: Iterable[tuple[str, Any]], see: Callable[[str, Record], None]
 def _with_text_keys(records: Iterable[Any]) -> Iterator[tuple[str, Any]]:
     for consumed in records:
         try:
-            yield consumed.key.decode(), consumed
+            yield (consumed.key or b"").decode(), consumed
         except UnicodeDecodeError:
             log.warning("skipped", topic=consumed.topic, offset=consumed.offset, reason="the key is not UTF-8")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from schemas.base import Event
-from schemas.dead_letters import DeadLetter
-from schemas.topics import Record, Tombstone
+from schemas.dead_letters import DeadLetter, Settled
+from schemas.topics import FACES, SCANS, Record, Tombstone, generation_of
 
 Positions = Mapping[tuple[str, int], int]
 """(topic name, partition) to the offset of the next record to read."""
@@ -28,18 +29,44 @@ class Consumed:
 class Received(Consumed):
     """A record that was read and decoded."""
 
-    message: Event | Tombstone | DeadLetter
+    message: Event | Tombstone | DeadLetter | Settled
+
+
+class Cause(StrEnum):
+    """Why a record became a dead letter, in a word. The reason itself is in the dead letter."""
+
+    INVALID = "invalid"
+    """It is not an event of its topic."""
+    SCAN = "scan"
+    """Its scan cannot be fetched or read."""
+    REFUSED = "refused"
+    """A consumer or the database cannot use what it says."""
+    FAILED = "failed"
+    """A step failed on it, which nobody foresaw."""
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """A record that can never be used, and why. The loop publishes it unchanged to `dead-letters`."""
+    """A record that can never be used, and why. The loop publishes it unchanged to `dead-letters`.
+
+    cause: the kind of reason, for who counts them.
+    """
 
     consumed: Consumed
     reason: str
+    cause: Cause = Cause.REFUSED
 
 
 Output = Event | Tombstone | Rejected
+
+
+def scan_of(message: object) -> str | None:
+    """The id of the scan that an event is of, or a tombstone of `scans` or `faces`; None where it is of none."""
+    if isinstance(message, Tombstone):
+        return message.key if generation_of(message.topic.name)[0] in (SCANS.name, FACES.name) else None
+    scan_id = getattr(message, "scan_id", None)
+    return scan_id if isinstance(scan_id, str) else None
+
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -107,7 +134,9 @@ It may raise Retriable or Fatal, as long as it has changed no state by then.
 """
 
 Idle = Callable[[str], tuple[Sequence[Output], str]]
-"""Called whenever there is nothing to read, with the checkpoint metadata of the last commit ("" at first).
+"""Called whenever there is nothing to read, and now and then in a steady stream.
+
+With the checkpoint metadata of the last commit ("" at first).
 
 Returns outputs, and the checkpoint metadata to commit together with them. No outputs and the same metadata mean that it
 has nothing to do. Checkpoint metadata is committed beside the offsets of the group and is at most 4 KB (the broker's
@@ -120,13 +149,16 @@ class RestoredStep:
     """A step whose state stands for all records before its positions.
 
     reconcile: compares the state with what is published, and returns what to publish before the first record. Of an
-    unfinished publication, the first one that it returns is the rest. idle: see `Idle`. save: writes the state to disk
-    as that of these positions. hold: the positions to commit instead of those that were read, where a record before
-    them is not done with.
+    unfinished publication, the first one that it returns is the rest. idle: see `Idle`. only_at_the_end: it is never
+    called where there is something to read. save: writes the state to disk as that of these positions. erase: called
+    with the committed positions when `idle` may be; does what an erasure asks for, and returns what to publish of that.
+    hold: the positions to commit instead of those that were read, where a record before them is not done with.
     """
 
     step: Step
     reconcile: Callable[[Unfinished | None], Sequence[Publication]] = lambda _: ()
     idle: Idle = lambda metadata: ((), metadata)
+    only_at_the_end: bool = False
     save: Callable[[Positions], None] | None = None
+    erase: Callable[[Positions], Sequence[Output]] = lambda _: ()
     hold: Callable[[Positions], Positions] = lambda positions: positions

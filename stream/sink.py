@@ -2,6 +2,9 @@
 
 The order of a commit: the store takes rows and offsets in one transaction of its own; after that the offsets are
 committed to Kafka too, so that the lag of every consumer can be read in one way. On a start the store's offsets count.
+
+Where a topic does not continue at the store's offsets (stream/continuity.py), the store drops what it has of the
+topic, and all that is left of it is read again: the store is a view of it.
 """
 
 from __future__ import annotations
@@ -9,18 +12,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 import structlog
 from kafka import KafkaProducer
-from kafka.errors import CommitFailedError
+from kafka.errors import CommitFailedError, MessageSizeTooLargeError
 
 from errors import Retriable
-from schemas.topics import DEAD_LETTERS, Topic
+from schemas.topics import DEAD_LETTERS, Record, Topic, topic_named
 from settings import KafkaSettings
 from stream import clients
-from stream.dead_letters import dead_letter_record
+from stream.continuity import Break, Checkpoints, Kind
+from stream.dead_letters import FEW_BYTES, dead_letter_record, place_of
 from stream.failures import kafka_errors_are_fatal
+from stream.flood import FloodGuard
+from stream.measuring import Measures
 from stream.member import Batch, Member
 from stream.records import Positions, Received, Rejected
 
@@ -32,13 +39,29 @@ _GATHER_S = 0.3
 
 
 class Sink(Protocol):
-    """A store. Both calls raise Retriable while it is away."""
+    """A store. All calls raise Retriable while it is away."""
 
-    def positions(self) -> Positions:
-        """The offsets to read next, as the store has them."""
+    def checkpoints(self) -> Checkpoints:
+        """What the store has of each partition."""
 
-    def write(self, received: Sequence[Received], positions: Positions) -> None:
-        """Take records and the offsets after them, in one transaction."""
+    def write(
+        self, received: Sequence[Received], since: Positions, checkpoints: Checkpoints
+    ) -> Sequence[Rejected] | None:
+        """Take records and what is read with them. Returns those that it refuses.
+
+        None where it has taken nothing, because the store has not read up to `since`, as this member has left it:
+        another member has made it drop a topic meanwhile.
+        """
+
+    def tend(self) -> None:
+        """Do work of its own, if there is any: before the first write after `checkpoints`, and when little is read."""
+
+    def drop(self, topic: str, had: Checkpoints, beginning: Checkpoints, why: str) -> None:
+        """Drop what came from a topic, and that it was read further than `beginning`, which has all its partitions.
+
+        Does nothing where the store has another state of the topic than `had`: another member has done it. Raises
+        Fatal, with the reason `why`, where nobody else may have what would be dropped.
+        """
 
 
 def drain(
@@ -56,59 +79,115 @@ def drain(
     """Write topics into a sink until `stop` is set.
 
     A record that cannot be decoded becomes a dead letter if its topic is among `reports`; records of the other topics
-    are reported by the consumers that process them. Raises Fatal.
+    are reported by the consumers that process them. One that the sink refuses becomes a dead letter too. Raises Fatal.
     """
     producer = clients.producer(kafka)
+    positions: Positions = {}
     member = Member(kafka, group, member_name, topics, stop)
     reported = {topic.name for topic in reports}
+    flood = FloodGuard(group, kafka.most_dead_letters)
+    measures = Measures(group)
     try:
         with kafka_errors_are_fatal(kafka, group, member_name):
             while not stop.is_set():
                 try:
                     if member.reassigned:
-                        _take_assignment(member, sink)
+                        measures.restoring()
+                        positions = _take_assignment(member, sink, group)
+                        measures.restored(takes_part=bool(positions))
                     batch = member.poll(max_records)
                     if member.reassigned:
                         continue
+                    measures.look(member)
                     rejected = [one for one in batch.rejected if one.consumed.topic in reported]
+                    flood.check(len(batch.received) + len(batch.rejected), rejected)
                     _publish_dead_letters(producer, rejected, group, clock)
-                    _write(member, sink, batch)
+                    measures.steps(batch.received)
+                    positions, refused = _write(member, sink, batch, positions)
+                    flood.check(0, refused)
+                    _publish_dead_letters(producer, refused, group, clock)
+                    measures.rejected([*rejected, *refused])
+                    if batch.positions and not member.reassigned:
+                        measures.stepped()
+                        measures.read(batch)
                     if len(batch.received) < _FEW:
+                        if member.assigned:
+                            member.work(sink.tend)
                         stop.wait(_GATHER_S)
                 except Retriable:
                     # Only `stop` ends the waiting for a retriable error; the store has taken nothing of the batch.
                     log.warning("stopped while waiting to try again", consumer=group)
     finally:
         member.close()
-        producer.close(timeout=5)
+        clients.close_producer(producer, within_s=5)
+        measures.close()
 
 
-def _take_assignment(member: Member, sink: Sink) -> None:
-    assigned = member.take_assignment()
-    stored = member.work(sink.positions)
+def _take_assignment(member: Member, sink: Sink, group: str) -> Positions:
+    """Begin to read where the store has read up to; the positions."""
+    member.take_assignment()
+    stored = member.work(sink.checkpoints)
+    positions, breaks = member.continue_from(stored)
+    for one in breaks:
+        if not _only_expired(one):
+            beginning = member.topics.checkpoints(member.topics.beginnings(one.topic))
+            had = {partition: checkpoint for partition, checkpoint in stored.items() if partition[0] == one.topic}
+            member.work(partial(sink.drop, one.topic, had, beginning, one.line))
+            positions = {**positions, **{it: begin.offset for it, begin in beginning.items() if it in positions}}
+        log.warning(f"{one.line}: {_consequence(one)}", consumer=group)
     if not member.reassigned:
-        member.seek({partition: stored.get(partition, 0) for partition in assigned})
+        member.seek(positions)
+    if positions:
+        member.work(sink.tend)
+    return positions
+
+
+def _only_expired(one: Break) -> bool:
+    """Whether only the retention of a log came first: what is older is in the store, and nowhere else."""
+    return one.kind is Kind.DELETED and topic_named(one.topic).retention is not None
+
+
+def _consequence(one: Break) -> str:
+    if _only_expired(one):
+        return "these are missing here; run this consumer more often than the topic's retention"
+    return f"all that is left of it is read again; {topic_named(one.topic).way_back}"
 
 
 def _publish_dead_letters(
     producer: KafkaProducer, rejected: Sequence[Rejected], group: str, clock: Callable[[], datetime]
 ) -> None:
+    # Before the offsets: a process that ends in between publishes them a second time, and loses none. Those that the
+    # sink has refused it has itself as well.
     for one in rejected:
-        record = dead_letter_record(one, group, clock())
-        producer.send(DEAD_LETTERS.name, value=record.value, key=record.key, headers=list(record.headers))
-    if rejected:
-        # Before the offsets: a process that ends in between publishes them a second time, and loses none.
-        producer.flush()
+        log.warning("dead letter", **place_of(one))
+        try:
+            _send(producer, dead_letter_record(one, group, clock()))
+        except MessageSizeTooLargeError:
+            _send(producer, dead_letter_record(one, group, clock(), FEW_BYTES))
 
 
-def _write(member: Member, sink: Sink, batch: Batch) -> None:
+def _send(producer: KafkaProducer, record: Record) -> None:
+    headers = list(record.headers)
+    producer.send(DEAD_LETTERS.name, value=record.value, key=record.key, headers=headers).get()
+
+
+def _write(member: Member, sink: Sink, batch: Batch, since: Positions) -> tuple[Positions, Sequence[Rejected]]:
+    """Write a batch where the store has read up to `since`; what it has read up to now, and what it has refused."""
+    # An empty batch may still have moved the positions, over markers of transactions.
+    positions = batch.positions or member.positions()
+    refused: Sequence[Rejected] = ()
     if batch.positions:
-        member.work(lambda: sink.write(batch.received, batch.positions))
+        checkpoints = member.topics.checkpoints(positions)
+        taken = member.work(lambda: sink.write(batch.received, since, checkpoints))
+        if taken is None:
+            member.invalidate()
+        else:
+            refused = taken
     if member.reassigned:
-        return
+        return since, refused
     try:
-        # An empty batch may still have moved the positions, over markers of transactions.
-        member.commit(batch.positions or member.positions())
+        member.commit(positions)
     except CommitFailedError:
         # A rebalance came in between. The store has the offsets; the next owner reads them there.
         member.invalidate()
+    return {**since, **batch.positions}, refused

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,34 +12,66 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import TopicAlreadyExistsError
 
-from errors import Fatal
 from schemas.topics import TOPICS, Topic
 from settings import KafkaSettings
 from stream import clients
 from stream.records import Positions
+from stream.topic_states import apply, check, topic_states, wanted_config
+
+_DEFAULT = -1
+_LOOK_AGAIN_S = 0.1
 
 
-def ensure_topics(kafka: KafkaSettings, topics: Iterable[Topic] = TOPICS) -> None:
-    """Create the topics that are missing. Raises Fatal where one exists with another configuration than it needs."""
+def ensure_topics(kafka: KafkaSettings, topics: Iterable[Topic] = TOPICS) -> list[str]:
+    """Create the topics that are missing. Returns what of others is configured otherwise than wanted, a line for each.
+
+    Raises Fatal where one exists that cannot be used as it is.
+    """
     wanted = {topic.name: topic for topic in topics}
     admin = clients.admin(kafka)
     try:
-        present = set(admin.list_topics()) & wanted.keys()
-        _create(admin, [wanted[name] for name in wanted.keys() - present], kafka.replication_factor)
-        for name in sorted(present):
-            _check(admin, wanted[name])
+        missing = wanted.keys() - set(admin.list_topics())
+        _create(admin, [wanted[name] for name in sorted(missing)], kafka)
+        states = topic_states(admin, wanted.values(), kafka.erased_within_h)
+        # How many replicas a new topic has is known only now, where the broker decides that.
+        new = [state for state in states if state.topic.name in missing and state.differing]
+        if new:
+            apply(admin, new)
+            states = topic_states(admin, wanted.values(), kafka.erased_within_h)
+        for state in states:
+            check(kafka, state)
+        return [line for state in states for line in state.lines]
+    finally:
+        admin.close()
+
+
+def delete_topics(kafka: KafkaSettings, names: Collection[str]) -> None:
+    """Delete those of these topics that are there, and return when they are gone."""
+    admin = clients.admin(kafka)
+    try:
+        there = sorted(set(names) & set(admin.list_topics()))
+        if there:
+            admin.delete_topics(there)
+        while set(there) & set(admin.list_topics()):
+            time.sleep(_LOOK_AGAIN_S)
+    finally:
+        admin.close()
+
+
+def topic_ids(kafka: KafkaSettings, names: Collection[str]) -> dict[str, str]:
+    """The ids that Kafka gave these topics, by name. One that was deleted and recreated, or is another broker's, has
+    another id. Those that are not there are left out."""
+    admin = clients.admin(kafka)
+    try:
+        described = admin.describe_topics(sorted(names))
+        return {str(one["name"]): str(one["topic_id"]) for one in described if one["partitions"]}
     finally:
         admin.close()
 
 
 def topic_id(kafka: KafkaSettings, topic: Topic) -> str:
-    """The id that Kafka gave a topic. A topic that was deleted and recreated, or of another broker, has another id."""
-    admin = clients.admin(kafka)
-    try:
-        (description,) = admin.describe_topics([topic.name])
-        return str(description["topic_id"])
-    finally:
-        admin.close()
+    """The id of one topic, which is there."""
+    return topic_ids(kafka, [topic.name])[topic.name]
 
 
 @dataclass(frozen=True)
@@ -90,26 +123,17 @@ def _configs(admin: KafkaAdminClient, topic: str, names: Iterable[str]) -> Mappi
     return configs
 
 
-def _create(admin: KafkaAdminClient, topics: list[Topic], replication_factor: int) -> None:
+def _create(admin: KafkaAdminClient, topics: list[Topic], kafka: KafkaSettings) -> None:
+    replication_factor = kafka.replication_factor
     for topic in topics:
         definition = {
             "num_partitions": topic.partitions,
-            "replication_factor": replication_factor,
-            "configs": {**topic.config, "max.message.bytes": str(clients.MAX_RECORD_BYTES)},
+            # The broker's default.
+            "replication_factor": _DEFAULT if replication_factor is None else replication_factor,
+            "configs": wanted_config(topic, replication_factor or 0, kafka.erased_within_h),
         }
         try:
             admin.create_topics({topic.name: definition}, wait_for_metadata=True)
         except TopicAlreadyExistsError:
             # Another Facestream process created it meanwhile, with the same configuration.
             admin.wait_for_topics([topic.name])
-
-
-def _check(admin: KafkaAdminClient, topic: Topic) -> None:
-    (description,) = admin.describe_topics([topic.name])
-    partitions = len(description["partitions"])
-    # More partitions than wanted are accepted, except where one partition is what gives all records one order.
-    if partitions < topic.partitions or (topic.partitions == 1 and partitions != 1):
-        raise Fatal(f"topic {topic.name} has {partitions} partitions, it must have {topic.partitions}")
-    policy = _configs(admin, topic.name, ["cleanup.policy"])["cleanup.policy"]["value"]
-    if policy != topic.config["cleanup.policy"]:
-        raise Fatal(f"topic {topic.name} has cleanup.policy={policy}, it must be {topic.config['cleanup.policy']}")

@@ -29,27 +29,27 @@ from typing import Any
 from uuid import uuid4
 
 import structlog
-from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 
-from errors import Fatal, Retriable
-from schemas.codec import encode
-from schemas.topics import DEAD_LETTERS, Record, Tombstone, Topic, of_generation, topic_of
+from errors import FacestreamError, Fatal, Retriable
+from schemas.topics import Checkpoint, Topic
 from settings import KafkaSettings
 from stream import clients
 from stream.chunks import chunks
-from stream.dead_letters import dead_letter_record
+from stream.continuity import Break
+from stream.dead_letters import FEW_BYTES
 from stream.failures import is_fenced, kafka_errors_are_fatal
-from stream.member import Batch, Member, as_offsets
-from stream.records import Headers, Output, Positions, Publication, Rejected, RestoredStep, Unfinished
+from stream.flood import FloodGuard
+from stream.isolation import Isolation
+from stream.measuring import Measures
+from stream.member import Batch, Member
+from stream.records import Headers, Output, Positions, Publication, Received, Rejected, RestoredStep, Unfinished
+from stream.transactions import Transactions
 
 log = structlog.get_logger()
 
 # Logged when what is published is what the restored state says, and records are read next.
 TAKING_PART = "taking part"
-
-# How long the open transaction of a killed process that is not restarted may hold up readers.
-_TRANSACTION_TIMEOUT_MS = 30_000
 
 # Snapshots are written so often, but take no more than this share of the time: a snapshot is of everything, so it takes
 # the longer the larger the archive is, and the consumer stands still meanwhile.
@@ -58,6 +58,9 @@ _SAVING_SHARE = 0.05
 
 # How long to wait for a record before calling `idle`, and between two calls of it that both found work.
 _WAIT_MS, _BUSY_WAIT_MS = 200, 10
+
+# Where there is always more to read, `idle` gets this share of the time.
+_IDLE_SHARE = 0.05
 
 # A publication may be of all of an archive: so many outputs in one transaction, which takes about a second.
 CHUNK_OUTPUTS = 10_000
@@ -74,25 +77,32 @@ def transform(
     stop: threading.Event,
     clock: Callable[[], datetime],
     generation: str | None = None,
+    start_over: Callable[[Sequence[Break]], str] = lambda _: "what is left of it is read",
 ) -> None:
     """Run a step over topics until `stop` is set; the current transaction is then completed.
 
     Of a publication that takes several transactions the rest is left to the next start.
     `restore_step` is called whenever partitions are assigned or revoked: it returns a step whose state stands for all
     records before the positions it is called with. Each batch has at most `max_records` records. Outputs are published
-    to the topics of the clustering `generation`; `dead-letters` is the same for all generations. Raises Fatal.
+    to the topics of the clustering `generation`; `dead-letters` is the same for all generations. `start_over` is called
+    before `restore_step` where the topics do not continue where they were read up to (stream/continuity.py): what was
+    kept of them is to be thrown away. It returns what happens now and what a person has to do, for the log. Raises
+    Fatal.
     """
-    producer = clients.producer(
-        kafka, transactional_id=f"{group}-{member_name}", transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS
-    )
+    measures = Measures(group)
+    transactions = Transactions(kafka, group, member_name, generation, clock, measures.headers_of)
     member = Member(kafka, group, member_name, topics, stop)
     try:
         with kafka_errors_are_fatal(kafka, group, member_name):
-            producer.init_transactions()
-            _Loop(group, member, producer, restore_step, max_records, stop, clock, generation).run()
+            transactions.begin(stop)
+            flood = FloodGuard(group, kafka.most_dead_letters)
+            measures.writes_to(generation)
+            loop = _Loop(group, member, transactions, restore_step, max_records, stop, start_over, flood, measures)
+            loop.run()
     finally:
         member.close()
-        producer.close(timeout=5)
+        transactions.close()
+        measures.close()
 
 
 class _Loop:
@@ -100,25 +110,30 @@ class _Loop:
         self,
         group: str,
         member: Member,
-        producer: KafkaProducer,
+        transactions: Transactions,
         restore_step: Callable[[Positions], RestoredStep],
         max_records: int,
         stop: threading.Event,
-        clock: Callable[[], datetime],
-        generation: str | None,
+        start_over: Callable[[Sequence[Break]], str],
+        flood: FloodGuard,
+        measures: Measures,
     ) -> None:
         self._group = group
-        self._generation = generation
+        self._start_over = start_over
+        self._flood = flood
+        self._measures = measures
+        self._isolation = Isolation(group, max_records)
         self._member = member
-        self._producer = producer
+        self._transactions = transactions
         self._restore_step = restore_step
-        self._max_records = max_records
         self._stop = stop
-        self._clock = clock
         self._restored = _STANDBY
         self._committed: Positions = {}
         self._metadata = ""
         self._has_idle_work = False
+        self._idle_at = 0.0
+        # The records that the present outputs were made of.
+        self._in_work: Sequence[Received] = ()
         self._saved: Positions = {}
         self._save_at = time.monotonic() + _SAVE_EVERY_S
 
@@ -128,15 +143,16 @@ class _Loop:
                 if self._member.reassigned:
                     self._restore()
                 wait_ms = _BUSY_WAIT_MS if self._has_idle_work else _WAIT_MS
-                batch = self._member.poll(self._max_records, timeout_ms=wait_ms)
+                batch = self._member.poll(self._isolation.most_records, timeout_ms=wait_ms)
                 # Records of partitions that were revoked meanwhile are another member's now.
                 if self._member.reassigned:
                     continue
+                self._measures.look(self._member)
                 if batch.positions:
                     self._process(batch)
                 else:
                     self._commit_markers()
-                self._has_idle_work = not batch.positions and self._idle()
+                self._has_idle_work = self._has_time(batch) and self._work_of_its_own()
                 if time.monotonic() > self._save_at:
                     self._save()
             except Retriable:
@@ -147,16 +163,31 @@ class _Loop:
     def _restore(self) -> None:
         """Restore the step at the committed offsets of the partitions that are assigned now.
 
-        Where a publication is unfinished, at the end of its batch; what is left of it is published first.
+        Where a publication is unfinished, at the end of its batch; what is left of it is published first. Where the
+        topics do not continue at the committed offsets, at the nearest ones; the state is then made of what they hold.
         """
-        committed = self._member.take_assignment()
+        self._measures.restoring()
+        checkpoints = self._member.take_assignment()
         group_metadata = self._member.group_metadata
         unfinished = Unfinished.from_metadata(self._member.metadata)
-        positions = {**committed, **unfinished.positions} if unfinished and committed else committed
-        self._restored, self._committed, self._saved = _STANDBY, committed, positions
-        self._metadata = unfinished.metadata if unfinished else self._member.metadata
+        read = {partition: one.offset for partition, one in checkpoints.items()}
+        ends = {**read, **unfinished.positions} if unfinished else read
+        had = {one: replace(checkpoints.get(one, Checkpoint(0)), offset=offset) for one, offset in ends.items()}
+        self._restored = _STANDBY
+        positions, breaks = self._member.continue_from(had)
+        if self._member.reassigned:
+            return
+        committed = positions if breaks else {**positions, **read}
+        unfinished = None if breaks else unfinished
+        self._committed, self._saved = committed, positions
+        metadata = "" if breaks else self._member.metadata
+        self._metadata = unfinished.metadata if unfinished else metadata
+        if breaks:
+            now = self._member.work(lambda: self._start_over(breaks))
+            log.warning(f"{'; '.join(one.line for one in breaks)}: {now}", consumer=self._group)
         if not committed:
             log.info("standing by", consumer=self._group)
+            self._measures.restored(takes_part=False)
             return
         restored, publications = self._member.work(lambda: self._reconciled(positions, unfinished))
         if self._member.reassigned:
@@ -169,27 +200,53 @@ class _Loop:
             log.info("publishing what is not published yet", consumer=self._group)
             self._publish(publication, positions, group_metadata, unfinished)
             unfinished = None
+        if breaks and not self._member.reassigned:
+            self._commit((), positions, group_metadata)
         # Whoever waits for all to be done waits for this line too: a lag of 0 says nothing of what a start publishes.
         if not self._member.reassigned:
             log.info(TAKING_PART, consumer=self._group, partitions=sorted(positions))
+            self._measures.restored(takes_part=True)
 
     def _reconciled(
         self, positions: Positions, unfinished: Unfinished | None
     ) -> tuple[RestoredStep, Sequence[Publication]]:
-        restored = self._restore_step(positions)
-        return restored, restored.reconcile(unfinished)
+        try:
+            restored = self._restore_step(positions)
+            return restored, restored.reconcile(unfinished)
+        except (FacestreamError, KafkaError, OSError):
+            raise
+        except Exception as error:
+            raise Fatal(f"{self._group} cannot restore its state ({type(error).__name__}: {error})") from error
 
     def _process(self, batch: Batch) -> None:
         group_metadata = self._member.group_metadata
-        outputs = self._member.work(lambda: self._restored.step(batch.received)) if batch.received else ()
+        received, failing = self._isolation.without_failing(batch.received)
+        self._measures.steps(received)
+        try:
+            outputs = self._member.work(lambda: self._restored.step(received)) if received else ()
+        except (FacestreamError, KafkaError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not come again with every start
+            # The step may have changed a part of its state, so that is restored.
+            self._isolation.failed(received, error)
+            self._member.invalidate()
+            return
         if self._member.reassigned:
             return
+        self._measures.stepped()
+        rejected = [*batch.rejected, *failing]
+        self._flood.check(len(batch.received) + len(batch.rejected), [*rejected, *_rejected_in(outputs)])
+        self._in_work = received
         if isinstance(outputs, Publication):
-            publication = replace(outputs, rejected=[*batch.rejected, *outputs.rejected])
+            publication = replace(outputs, rejected=[*rejected, *outputs.rejected])
             self._publish(publication, batch.positions, group_metadata)
         else:
             positions = self._restored.hold(batch.positions)
-            self._commit([(output, ()) for output in (*batch.rejected, *outputs)], positions, group_metadata)
+            self._commit([(output, ()) for output in (*rejected, *outputs)], positions, group_metadata)
+        self._in_work = ()
+        self._isolation.passed()
+        if not self._member.reassigned:
+            self._measures.read(batch)
 
     def _publish(
         self,
@@ -216,6 +273,29 @@ class _Loop:
             if self._member.reassigned:
                 return
 
+    def _has_time(self, batch: Batch) -> bool:
+        """Whether nothing was left to read, or the step has had no time for work of its own for long.
+
+        In a steady stream every poll has records: to wait for one without any would be to wait for ever.
+        """
+        if self._member.reassigned:
+            # The state may be half of a step, or ahead of the commits: it is restored first.
+            return False
+        is_due = not self._restored.only_at_the_end and time.monotonic() > self._idle_at
+        return not batch.positions or is_due
+
+    def _work_of_its_own(self) -> bool:
+        """Let the step do what an erasure asks for, or `idle`; whether there was anything to do."""
+        if self._erase():
+            # It ends by itself, and somebody waits for it.
+            self._idle_at = 0.0
+            return True
+        began = time.monotonic()
+        had_work = self._idle()
+        ended = time.monotonic()
+        self._idle_at = ended + (ended - began) * (1 / _IDLE_SHARE - 1)
+        return had_work
+
     def _idle(self) -> bool:
         """Let the step do work of its own; whether it had any."""
         group_metadata = self._member.group_metadata
@@ -227,12 +307,35 @@ class _Loop:
             return True
         return False
 
+    def _erase(self) -> bool:
+        """Let the step do what an erasure asks for; whether it published anything."""
+        if not self._committed or self._member.reassigned:
+            return False
+        group_metadata, committed = self._member.group_metadata, self._committed
+        try:
+            outputs = self._member.work(lambda: self._restored.erase(committed))
+        except OSError as error:
+            # A full disk, say. It is tried again.
+            log.warning("not erased yet", consumer=self._group, reason=error.strerror or str(error))
+            return False
+        if outputs and not self._member.reassigned:
+            self._commit([(output, ()) for output in outputs], {}, group_metadata)
+        return bool(outputs)
+
     def _save(self) -> None:
-        """Save the state if it has changed. Its positions are committed, so a restart may begin there."""
+        """Save the state if it has changed. Its positions are committed, so a restart may begin there.
+
+        Where that is not possible the consumer goes on, and tries again when the next one is due.
+        """
         save, committed, started = self._restored.save, self._committed, time.monotonic()
         if save is not None and committed != self._saved and not self._member.reassigned:
-            self._member.work(lambda: save(committed))
-            self._saved = committed
+            try:
+                self._member.work(lambda: save(committed))
+                self._saved = committed
+                self._measures.saved(time.monotonic() - started)
+            except OSError as error:
+                # A full disk, say. It only makes the next start slower, which reads more of the topic.
+                log.warning("no snapshot is saved", consumer=self._group, reason=error.strerror or str(error))
         ended = time.monotonic()
         self._save_at = ended + seconds_until_next_snapshot(ended - started)
 
@@ -251,26 +354,45 @@ class _Loop:
         metadata = self._metadata if metadata is None else metadata
         # All offsets are sent, also where none has moved: they make the broker check the group metadata.
         committed = {**self._committed, **positions}
+        started = time.monotonic()
+        beside = uncommitted.as_metadata() if uncommitted else metadata
+        offsets = self._member.topics.as_offsets(committed, beside)
         try:
-            self._producer.begin_transaction()
-            transaction, now = uuid4().hex, self._clock()
-            for number, (output, headers) in enumerate(outputs):
-                topic, record = self._record(output, f"{transaction}-{number}", now)
-                self._producer.send(topic, value=record.value, key=record.key, headers=[*record.headers, *headers])
-            beside = uncommitted.as_metadata() if uncommitted else metadata
-            self._producer.send_offsets_to_transaction(as_offsets(committed, beside), group_metadata)
-            self._producer.commit_transaction()
+            topics = self._transactions.commit(outputs, offsets, group_metadata)
         except MessageSizeTooLargeError as error:
-            raise Fatal(f"{self._group} made a record that is larger than the topic takes ({error})") from error
+            self._make_smaller(outputs, error)
+            self._abort()
+        except clients.NoAnswer:
+            # To abort would be refused: by then the broker has ended the transaction, which looks like another member.
+            raise
         except KafkaError as error:
             if is_fenced(error):
+                if self._transactions.is_overdue:
+                    line = f"{self._group}: the broker has ended a transaction that took too long, and is asked again"
+                    raise Fatal(line) from error
                 raise
             log.warning("commit failed, starting again from the last one", consumer=self._group, reason=str(error))
-            self._producer.abort_transaction()
-            self._member.invalidate()
+            self._abort()
         else:
             self._committed = committed
             self._metadata = metadata
+            rejected = (output for output, _ in outputs if isinstance(output, Rejected))
+            self._measures.committed(topics, rejected, time.monotonic() - started)
+
+    def _abort(self) -> None:
+        """Abort the transaction; the state is restored at the last commit."""
+        self._transactions.abort()
+        self._member.invalidate()
+
+    def _make_smaller(self, outputs: Sequence[tuple[Output, Headers]], error: MessageSizeTooLargeError) -> None:
+        """Let the same records be published again so that the topics take them. Raises Fatal where that cannot be."""
+        has_letters = any(isinstance(output, Rejected) for output, _ in outputs)
+        if has_letters and self._transactions.most_letter_bytes > FEW_BYTES:
+            self._transactions.most_letter_bytes = FEW_BYTES
+        elif self._in_work:
+            self._isolation.failed(self._in_work, error)
+        else:
+            raise Fatal(f"{self._group} made a record that is larger than the topic takes ({error})") from error
 
     def _commit_markers(self) -> None:
         """Commit the offsets after markers of transactions, which are no records: a lag of 0 then means all is done.
@@ -284,19 +406,16 @@ class _Loop:
         if moved and not self._member.reassigned:
             self._commit((), moved, self._member.group_metadata)
 
-    def _record(self, output: Output, event_id: str, time: datetime) -> tuple[str, Record]:
-        """The name of the topic that an output is published to, and its record."""
-        if isinstance(output, Rejected):
-            log.warning("dead letter", topic=output.consumed.topic, offset=output.consumed.offset, reason=output.reason)
-            return DEAD_LETTERS.name, dead_letter_record(output, self._group, time)
-        topic = output.topic if isinstance(output, Tombstone) else topic_of(output)
-        topic = of_generation(topic, self._generation)
-        return topic.name, encode(output, event_id=event_id, time=time, source=f"facestream/{self._group}")
-
 
 def seconds_until_next_snapshot(seconds: float) -> float:
     """How long to wait after a snapshot that took so many seconds."""
     return max(_SAVE_EVERY_S, seconds * (1 / _SAVING_SHARE - 1))
+
+
+def _rejected_in(outputs: Sequence[Output] | Publication) -> Sequence[Rejected]:
+    if isinstance(outputs, Publication):
+        return outputs.rejected
+    return [output for output in outputs if isinstance(output, Rejected)]
 
 
 def _refuse(_: Sequence[object]) -> Sequence[Output]:

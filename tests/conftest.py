@@ -19,9 +19,15 @@ from tests.leftovers import Leftovers
 pytest.register_assert_rewrite("tests.builders")
 
 from tests.builders.database import database_server, empty_database  # noqa: E402
-from tests.builders.kafka import broker  # noqa: E402
+from tests.builders.forked import forking  # noqa: E402
+from tests.builders.kafka import broker, empty  # noqa: E402
 
 _SHARED_DATA = Path(__file__).parents[1].resolve().parent / "shared" / "data"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`pytest tests/models --provider cuda` runs the tests of the networks where a GPU is."""
+    parser.addoption("--provider", default="cpu", help="where ONNX Runtime computes in tests of the networks")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,8 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
 # What a test starts or needs whose fixtures, or theirs, are among these.
 _BY_FIXTURES = {
     "browser": {"browser"},
-    "broker": {"kafka", "settings", "secured", "start", "sample_run"},
-    "database": {"server", "start", "sample_run"},
+    "broker": {"running_broker", "secured", "sample_run"},
+    "database": {"server", "sample_run"},
     "weights": {"detector_weights", "embedder_weights", "onnx_engine", "dlib_engine", "two", "start", "sample_run"},
     "data": {"shared_data"},
     "process": {"start", "sample_run"},
@@ -50,11 +56,16 @@ _BY_FIXTURES = {
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what a test needs. Where it needs it without such a fixture, it says so itself."""
+    by_file: dict[Path, set[str]] = {}
     for item in items:
         used = set(getattr(item, "fixturenames", ()))
+        by_file.setdefault(item.path, set()).update(used)
         for marker, fixtures in _BY_FIXTURES.items():
             if used & fixtures:
                 item.add_marker(marker)
+    for path, used in by_file.items():
+        if used >= {"kafka", "empty_kafka"}:
+            raise pytest.UsageError(f"{path}: empty_kafka would empty the broker that other tests share by kafka")
 
 
 def _end(number: int, _: FrameType | None) -> None:
@@ -70,6 +81,12 @@ def logging_of_its_own() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _forking() -> Iterator[None]:
+    with forking():
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real photographs and embeddings that lies beside the checkout; skips where it is absent."""
@@ -78,11 +95,25 @@ def shared_data() -> Path:
     return _SHARED_DATA
 
 
-@pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSettings]:
-    """A broker of one test module's own."""
+@pytest.fixture(scope="session")
+def running_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSettings]:
+    """One broker for all: a start takes seconds. Tests use the fixtures that empty it."""
     with broker(tmp_path_factory.mktemp("kafka")) as settings:
         yield settings
+
+
+@pytest.fixture(scope="module")
+def kafka(running_broker: KafkaSettings) -> KafkaSettings:
+    """A broker that is empty before the first test of a module."""
+    empty(running_broker)
+    return running_broker
+
+
+@pytest.fixture
+def empty_kafka(running_broker: KafkaSettings) -> KafkaSettings:
+    """A broker that is empty before each test, for tests that read whole topics. Not in a module that uses `kafka`."""
+    empty(running_broker)
+    return running_broker
 
 
 @pytest.fixture(scope="session")

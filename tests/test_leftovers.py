@@ -46,7 +46,7 @@ def test_tests_that_are_interrupted_leave_no_process_and_no_folder(
     interrupt: Callable[[subprocess.Popen[str]], None], temporary: Path
 ) -> None:
     """One system is started by a test itself, one by a command; either may be up before the other."""
-    files = [_TESTS / "e2e" / name for name in ("test_bad_scans.py", "test_sample.py")]
+    files = [_TESTS / "e2e" / name for name in ("test_hostile.py", "test_sample.py")]
     with session_of(temporary, "-n", "2", *map(str, files)) as tests:
         deadline = time.monotonic() + 120
         while not detectors(temporary):
@@ -62,6 +62,8 @@ def test_tests_that_are_interrupted_leave_no_process_and_no_folder(
 
 _LEAVES = """
 import subprocess, sys
+from tests import leftovers
+leftovers._END_WITHIN_S = 1.0
 def test_leaves_a_process_behind():
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
 """

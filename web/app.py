@@ -27,6 +27,7 @@ from web.pages.lists import history_page, orphans_page, search_page
 from web.pages.next import next_page
 from web.pages.people import clusters_that_may_be, options, people_page, person_page, questions
 from web.pages.public import public_routes
+from web.pages.status import board, status_page
 from web.problems import HANDLERS
 from web.render import STATIC, texts
 from web.strings import LANGUAGES
@@ -76,6 +77,8 @@ def _routes() -> list[BaseRoute]:
         Route("/history", history_page),
         Route("/orphans", orphans_page),
         Route("/search", search_page),
+        Route("/operate/status", status_page),
+        Route("/operate/board", board),
         Route("/decisions", decide, methods=["POST"]),
         Route("/events", events),
         Route("/language/{language}", _language),

@@ -17,12 +17,15 @@ from psycopg_pool import ConnectionPool
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from catalogue import own_vectors, reader
 from catalogue.connection import connection_pool
 from decisions.identities import Person
 from errors import FacestreamError
+from models.descriptions import eps_max_of
 from producers.decisions import DecisionWriter
 from settings import Settings
 from web.access_users import User
+from web.board import Board
 from web.kept import Kept
 
 log = structlog.get_logger()
@@ -47,11 +50,18 @@ class Desk:
     def __init__(self, settings: Settings, now: Callable[[], datetime]) -> None:
         """Connect to PostgreSQL and Kafka. Raises FacestreamError where one of them does not answer."""
         self.settings = settings
+        clustering, networks = settings.clustering, settings.models
+        self._radius = (
+            clustering.eps_max
+            if clustering.distance == "euclidean"
+            else eps_max_of(networks.embedder, networks.embedder_path)
+        )
         self.now = now
         self.pool: ConnectionPool = connection_pool(settings.database, _CONNECTIONS)
         self.writer = DecisionWriter(settings.kafka, now)
         self.ending = threading.Event()
         self.kept = Kept()
+        self.board = Board(settings.kafka, lambda: self.read(reader.counts), now)
         self._follower = threading.Thread(target=self._follow, name="labels", daemon=True)
 
     def __enter__(self) -> Self:
@@ -65,6 +75,7 @@ class Desk:
         self.ending.set()
         self._follower.join()
         self.kept.close()
+        self.board.close()
         self.writer.__exit__(kind, error, traceback)
         self.pool.close()
 
@@ -76,6 +87,11 @@ class Desk:
     async def ask(self, query: Callable[[Connection], Result]) -> Result:
         """The same from a coroutine, which others run beside."""
         return await run_in_threadpool(self.read, query)
+
+    def radius(self, connection: Connection) -> float:
+        """How far from a face others are looked for, by Euclidean distance, which is the catalogue's."""
+        of_live = own_vectors.radius(connection)
+        return self._radius if of_live is None else of_live
 
     def people(self) -> Mapping[str, Person]:
         """Everybody who is named now, by label id."""

@@ -74,7 +74,7 @@ class Kept:
             self._read(key, read)
         except Error as error:
             # Whoever asks next, after `oldest_s`, is the one to be answered with it.
-            log.warning("not read again", reason=str(error).strip().partition("\n")[0])
+            log.warning("not read again", reason=type(error).__name__)
         finally:
             with self._lock:
                 entry = self._entries.get(key)

@@ -92,7 +92,7 @@ async def _events(desk: Desk, watched: _Watched, t: Words) -> AsyncIterator[Serv
             now = await run_in_threadpool(_progress, desk, t)
             news = await run_in_threadpool(watched.news, desk, t)
         except (Error, PoolTimeout) as error:
-            log.warning("no live events", reason=str(error).strip().partition("\n")[0])
+            log.warning("no live events", reason=type(error).__name__)
             return
         if now != progress:
             progress = now

@@ -25,6 +25,9 @@ class NotThere(HTTPException):
 
 def not_there(request: Request, error: Exception) -> Response:
     """The page for an address that leads nowhere, and for other refusals by their status."""
+    if _is_for_a_part(request):
+        # The page around it says so itself once it is shown again.
+        return Response(status_code=204)
     t = texts(request)
     status = error.status_code if isinstance(error, HTTPException) else 404
     return page(request, "message", t.text("not-found"), status, why=t.text("not-found-why"))
@@ -44,7 +47,17 @@ def unavailable(request: Request, error: Exception) -> Response:
     log.error("not answered", path=path, kind=type(error).__name__, place=place(error))
     if request.method == "POST":
         return fragment(request, "answer", 503, text=t.text("sent-again"), undo=False)
+    if _is_for_a_part(request):
+        answer = fragment(request, "answer", 503, text=t.text("unavailable-why"), undo=False)
+        answer.headers.update({"HX-Retarget": "#answer", "HX-Reswap": "innerHTML", "HX-Reselect": "unset"})
+        return answer
     return page(request, "message", t.text("unavailable"), 503, why=t.text("unavailable-why"))
+
+
+def _is_for_a_part(request: Request) -> bool:
+    """Whether what was asked for is a part of the page that is shown, where a page would be one within the other."""
+    headers = request.headers
+    return request.method == "GET" and "hx-request" in headers and headers.get("hx-target") != "part"
 
 
 HANDLERS = {

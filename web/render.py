@@ -20,7 +20,7 @@ from starlette.responses import HTMLResponse
 from web.access_checks import PUBLIC
 from web.crops_routes import crop_url, scan_url
 from web.desk import desk_of, user_of
-from web.strings import Words, language_of, words
+from web.strings import Words, figure, language_of, words
 
 STATIC = Path(__file__).with_name("static")
 """The folder of the style sheet, the scripts and htmx."""
@@ -38,7 +38,10 @@ def _environment() -> Environment:
     environment.filters |= {
         "path": _path,
         "minute": minute,
+        "second": second,
         "percent": percent,
+        "figure": figure,
+        "rate": rate,
         "person_name": lambda label_id, name: name(label_id),
     }
     environment.globals |= {
@@ -101,6 +104,18 @@ def _path(identifier: str) -> str:
 def minute(time: datetime) -> str:
     """A time for people, in the local time zone."""
     return f"{time.astimezone():%Y-%m-%d %H:%M}"
+
+
+def second(time: datetime) -> str:
+    """A time for people to the second, in the local time zone."""
+    return f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def rate(per_s: float | None) -> str:
+    """So many a second, for people; a dash where it is not known."""
+    if per_s is None:
+        return "-"
+    return figure(round(per_s)) if abs(per_s) >= 10 or per_s == 0 else f"{per_s:.1f}"
 
 
 def percent(probability: float) -> str:

@@ -29,7 +29,12 @@ class Words:
     def count(self, key: str, count: int) -> str:
         """The text of this key for a number. Raises KeyError for an unknown one."""
         one, several = self._counts[key]
-        return (one if count == 1 else several).format(count=f"{count:,}".replace(",", "\u202f"))
+        return (one if count == 1 else several).format(count=figure(count))
+
+
+def figure(number: int) -> str:
+    """A number for people: thousands are apart."""
+    return f"{number:,}".replace(",", "\u202f")
 
 
 @cache

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from scipy.spatial.distance import cdist
 
 from index.entries import Analysed, Withdrawn
+from schemas.base import DLIB_EMBEDDER
 from schemas.faces import Face, Provenance, Quality, ScanAnalysed
 from schemas.neighbours import NeighboursFound
 from schemas.scans import Box
@@ -27,10 +28,16 @@ Log = list[Analysed | Withdrawn]
 
 _RANDOM_SCANS = 9
 _GRID = 0.25  # its spacing: faces lie on it, so that distances tie and faces coincide
-_PROVENANCE = Provenance(engine="dlib", detector="a", landmarks="b", embedder="c", upsample=1, max_size=2000)
+_PROVENANCE = Provenance(engine="dlib", detector="a", landmarks="b", embedder=DLIB_EMBEDDER, upsample=1, max_size=2000)
 
 
-def analysed(analysis: int, scan_id: str, vectors: Vectors, face_ids: Sequence[str] | None = None) -> Analysed:
+def analysed(
+    analysis: int,
+    scan_id: str,
+    vectors: Vectors,
+    face_ids: Sequence[str] | None = None,
+    embedder: str = DLIB_EMBEDDER,
+) -> Analysed:
     """An analysis of a scan with a face for each vector, `scan_id/0` and on if not named."""
     face_ids = face_ids or [f"{scan_id}/{number}" for number in range(len(vectors))]
     return Analysed(
@@ -41,7 +48,7 @@ def analysed(analysis: int, scan_id: str, vectors: Vectors, face_ids: Sequence[s
             published_at=datetime(1918, 2, 24, tzinfo=UTC),
             width=600,
             height=400,
-            provenance=_PROVENANCE,
+            provenance=_PROVENANCE.model_copy(update={"embedder": embedder}),
             faces=tuple(
                 Face(
                     face_id=face_id,
@@ -57,7 +64,7 @@ def analysed(analysis: int, scan_id: str, vectors: Vectors, face_ids: Sequence[s
     )
 
 
-def one_face_scan(number: int, vector: np.ndarray) -> ScanAnalysed:
+def one_face_scan(number: int, vector: np.ndarray, embedder: str = DLIB_EMBEDDER) -> ScanAnalysed:
     """Scan `scan-0007` with a face `face-0007`, published so many seconds after noon."""
     face = Face(
         face_id=f"face-{number:04}",
@@ -73,14 +80,14 @@ def one_face_scan(number: int, vector: np.ndarray) -> ScanAnalysed:
         published_at=NOON + timedelta(seconds=number),
         width=250,
         height=250,
-        provenance=_PROVENANCE,
+        provenance=_PROVENANCE.model_copy(update={"embedder": embedder}),
         faces=(face,),
     )
 
 
-def one_face_scans(vectors: np.ndarray, first: int = 0) -> list[ScanAnalysed]:
+def one_face_scans(vectors: np.ndarray, first: int = 0, embedder: str = DLIB_EMBEDDER) -> list[ScanAnalysed]:
     """A scan for each embedding, numbered from `first` on."""
-    return [one_face_scan(number, vector) for number, vector in enumerate(vectors, first)]
+    return [one_face_scan(number, vector, embedder) for number, vector in enumerate(vectors, first)]
 
 
 def people(faces: int, a_person: int, seed: int = 0) -> Vectors:

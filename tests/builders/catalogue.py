@@ -12,20 +12,23 @@ from psycopg.rows import class_row
 
 from catalogue import reader
 from catalogue.writer import CONSUMER, write
-from schemas.base import Event
+from schemas.base import DLIB_EMBEDDER, Event
 from schemas.clusters import Change, ClusterChanged, FaceAssigned, Role, Suggestion
-from schemas.dead_letters import DeadLetter
+from schemas.dead_letters import DeadLetter, Settled
 from schemas.faces import Face, Provenance, Quality, ScanAnalysed
 from schemas.scans import Box, ScanPublished
 from schemas.topics import Record, Tombstone
 
 PUBLISHED_AT = datetime(1918, 2, 24, tzinfo=UTC)
 SHA256 = "0" * 64
-PROVENANCE = Provenance(engine="dlib", detector="a", landmarks="b", embedder="c", upsample=1, max_size=2000)
+PROVENANCE = Provenance(engine="dlib", detector="a", landmarks="b", embedder=DLIB_EMBEDDER, upsample=1, max_size=2000)
 
 
 WriteMessages = Callable[..., None]
 """Writes messages of a topic to the catalogue of the test."""
+
+
+NO_BYTES = Record(None, None)
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,12 @@ class StreamRecord:
     topic: str
     partition: int
     offset: int
-    message: Event | Tombstone | DeadLetter
+    message: Event | Tombstone | DeadLetter | Settled
+    record: Record = NO_BYTES
 
 
 def in_order(
-    topic: str, *messages: Event | Tombstone | DeadLetter, partition: int = 0, start: int = 0
+    topic: str, *messages: Event | Tombstone | DeadLetter | Settled, partition: int = 0, start: int = 0
 ) -> list[StreamRecord]:
     """The records of these messages, in a topic from the offset `start` on."""
     return [StreamRecord(topic, partition, start + offset, message) for offset, message in enumerate(messages)]
@@ -50,7 +54,7 @@ def offsets_after(records: Sequence[StreamRecord]) -> dict[tuple[str, int], int]
     return {(it.topic, it.partition): it.offset + 1 for it in records}
 
 
-def write_messages(connection: Connection, topic: str, *messages: Event | Tombstone | DeadLetter) -> None:
+def write_messages(connection: Connection, topic: str, *messages: Event | Tombstone | DeadLetter | Settled) -> None:
     """Write messages to the catalogue, after those that were written before."""
     records = in_order(topic, *messages, start=reader.offsets(connection, CONSUMER).get((topic, 0), 0))
     write(connection, records, offsets_after(records))

@@ -12,13 +12,13 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from consumers import catalogue, cluster, index
-from consumers.stages import CATALOGUE, CLUSTER, INDEX, STAGES
 from decisions.actions import Name
 from producers.decisions import DecisionWriter
-from schemas.base import Event
+from schemas.base import DLIB_EMBEDDER, Event
 from schemas.faces import Face, Provenance, Quality, ScanAnalysed
 from schemas.scans import Box, ScanPublished
 from settings import DatabaseSettings, KafkaSettings, Settings
+from stream.stages import CATALOGUE, CLUSTER, INDEX, STAGES
 from tests.builders.access import free_port
 from tests.builders.clock import NOON, now
 from tests.builders.kafka import publish, running, wait_until_done
@@ -26,7 +26,7 @@ from web.serve import served
 
 STAGES_WITHOUT_DETECT = {name: STAGES[name] for name in (INDEX, CLUSTER, CATALOGUE)}
 
-_PROVENANCE = Provenance(engine="dlib", detector="a", landmarks="b", embedder="c", upsample=1, max_size=2000)
+_PROVENANCE = Provenance(engine="dlib", detector="a", landmarks="b", embedder=DLIB_EMBEDDER, upsample=1, max_size=2000)
 _BOX = Box(left=0.3, top=0.2, right=0.7, bottom=0.8)
 
 USER = "Ann"

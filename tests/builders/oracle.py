@@ -94,15 +94,15 @@ def _near(distances: npt.NDArray[np.float64], ids: list[str], parameters: Parame
         set(sorted(js, key=lambda j: (distances[i, j], ids[j]))[: parameters.most_neighbours])
         for i, js in enumerate(others)
     ]
-    mutual = [{j for j in js if i in nearest[j]} for i, js in enumerate(nearest)]
     roots = np.zeros(distances.shape, dtype=np.int64)
-    for i, js in enumerate(mutual):
+    for i, js in enumerate(nearest):
         for j in js:
             roots[i, j] = 1 + round(np.sqrt(parameters.reach - distances[i, j]) * 2**16)
     sums = (roots**2).sum(axis=1)
-    shares = np.minimum((roots @ roots + roots**2) / np.maximum(np.minimum.outer(sums, sums), 1), 1.0)
+    weighted = 0.9 * np.minimum.outer(sums, sums) + 0.1 * np.maximum.outer(sums, sums)
+    shares = np.minimum((roots @ roots.T + roots**2) / np.maximum(weighted, 1), 1.0)
     near: npt.NDArray[np.bool_] = distances <= parameters.eps - parameters.shared_weight * (1 - shares)
-    near &= roots > 0
+    near &= (roots > 0) & (roots.T > 0)
     np.fill_diagonal(near, val=True)
     return near
 

@@ -11,7 +11,8 @@ from schemas.clusters import FaceAssigned
 from schemas.topics import ASSIGNMENTS, FACES, NEIGHBOURS, Tombstone, of_generation
 from settings import Settings
 from stream.lag import lag_reader
-from stream.reading import read_to_end
+from stream.reading import end_of, read_to_end
+from stream.shards import group_of
 from tests.builders.clock import wait_until
 from tests.builders.kafka import Stages
 
@@ -44,14 +45,14 @@ def dbscan_clusters(vectors: np.ndarray, eps: float) -> dict[str, str | None]:
 def audited(settings: Settings, shard: int = 0, shards: int = 1) -> AuditProgress:
     """How far the audit of a shard has come, and what it found."""
     with lag_reader(settings.kafka) as reader:
-        return AuditProgress.from_metadata(reader.checkpoint_metadata(index.group_of(shard, shards), FACES))
+        return AuditProgress.from_metadata(reader.checkpoint_metadata(group_of(shard, shards), FACES))
 
 
 def wait_for_audit(settings: Settings, shards: int = 1, within_s: float = 60) -> None:
     """Wait until every shard has audited all that was written to `neighbours`."""
-    with lag_reader(settings.kafka) as reader:
-        wait_until(
-            lambda: min(audited(settings, shard, shards).offset for shard in range(shards)) >= reader.end(NEIGHBOURS),
-            "the audit does not come to its end",
-            within_s,
-        )
+
+    def is_audited() -> bool:
+        (end,) = end_of(settings.kafka, NEIGHBOURS).values()
+        return min(audited(settings, shard, shards).offset for shard in range(shards)) >= end
+
+    wait_until(is_audited, "the audit does not come to its end", within_s)

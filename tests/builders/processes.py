@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import random
 import re
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from cli.supervisor import as_environment
@@ -20,12 +19,13 @@ from schemas.clusters import Change, ClusterChanged, FaceAssigned
 from schemas.faces import ScanAnalysed
 from schemas.neighbours import NeighboursFound
 from schemas.topics import ASSIGNMENTS, CLUSTERS, FACES, NEIGHBOURS, Tombstone
-from settings import Settings
+from settings import KafkaSettings, Settings
 from stream.reading import read_to_end
 from stream.transform import TAKING_PART
 from tests.builders.analyses import one_face_scan, people
 from tests.builders.clock import NOON, wait_until
-from tests.builders.kafka import broker, publish, running, wait_until_done
+from tests.builders.forked import fork
+from tests.builders.kafka import empty, publish, running, wait_until_done
 from tests.builders.pipeline import INDEX_AND_CLUSTER, wait_for_audit
 from tests.builders.references import reference
 
@@ -56,14 +56,13 @@ class Consumers:
     """Consumers as processes of the command, each with its own log."""
 
     settings: Settings
-    processes: dict[tuple[str, str], subprocess.Popen[bytes]] = field(default_factory=dict)
+    processes: dict[tuple[str, str], ForkServerProcess] = field(default_factory=dict)
 
     def start(self, name: str, member: str = "0", *options: str) -> None:
-        command = [sys.executable, "-m", "cli.main", name, "--member", member, *options]
-        with self.log(name, member).open("w") as log:
-            self.processes[name, member] = subprocess.Popen(
-                command, env=os.environ | as_environment(self.settings), stdout=log, stderr=log
-            )
+        log = self.log(name, member)
+        log.write_text("")
+        arguments = [name, "--member", member, *options]
+        self.processes[name, member] = fork("cli.main", arguments, os.environ | as_environment(self.settings), log)
 
     def log(self, name: str, member: str) -> Path:
         return self.settings.data / f"{name}-{member}.log"
@@ -73,15 +72,14 @@ class Consumers:
 
     def wait_until_taking_part(self, name: str, member: str = "0", within_s: float = 60) -> None:
         def takes_part() -> bool:
-            if self.processes[name, member].poll() is not None:
-                raise ChildProcessError(self.log(name, member).read_text())
+            self._check_running(name, member)
             return self.is_taking_part(name, member)
 
         wait_until(takes_part, f"{name} {member} does not take part", within_s, every_s=0.02)
 
     def owner(self, name: str, within_s: float = 60) -> str:
         """The one member that takes part, once all others have logged that they stand by."""
-        wait_until(lambda: self._owner(name), lambda: f"{name}: {self._roles(name)}", within_s)
+        wait_until(lambda: self._owner(name), lambda: f"{name}: {self._logs(name)}", within_s)
         return str(self._owner(name))
 
     def _owner(self, name: str) -> str | None:
@@ -90,23 +88,39 @@ class Consumers:
         return owners[0] if len(owners) == 1 and all(roles.values()) else None
 
     def _roles(self, name: str) -> dict[str, str | None]:
+        for of, member in self.processes:
+            self._check_running(of, member)
         return {member: self._role(name, member) for of, member in self.processes if of == name}
+
+    def _logs(self, name: str) -> dict[str, str]:
+        return {member: self.log(name, member).read_text() for of, member in self.processes if of == name}
+
+    def _check_running(self, name: str, member: str) -> None:
+        if self.processes[name, member].exitcode is not None:
+            raise ChildProcessError(self.log(name, member).read_text())
 
     def _role(self, name: str, member: str) -> str | None:
         roles = re.findall(f"{TAKING_PART}|standing by", self.log(name, member).read_text())
         return roles[-1] if roles else None
 
+    def keep(self) -> None:
+        """Start again what has ended, as a supervisor does."""
+        for (name, member), process in list(self.processes.items()):
+            if process.exitcode is not None:
+                self.start(name, member)
+
     def kill(self, name: str, member: str = "0") -> None:
         process = self.processes[name, member]
         process.kill()
-        process.wait()
+        process.join()
         del self.processes[name, member]
 
     def stop(self) -> None:
         for process in self.processes.values():
             process.terminate()
         for process in self.processes.values():
-            process.wait(timeout=30)
+            process.join(timeout=30)
+            assert process.exitcode is not None, "it does not stop"
 
 
 @contextmanager
@@ -118,14 +132,14 @@ def consumers(settings: Settings) -> Iterator[Consumers]:
         started.stop()
 
 
-@contextmanager
-def archive_with_a_poor_index(data: Path, distance: str = "euclidean") -> Iterator[Settings]:
-    """A broker and a data folder of their own. For calibrated distances there is a reference on it."""
-    with broker(data / "kafka") as kafka:
-        publish(kafka, [event_of(reference(people(320, 1, seed=91), people(320, 1, seed=92), level=-0.02), NOON)])
-        yield Settings.model_validate(
-            {"data": data, "kafka": kafka.model_dump(), "index": POOR, "clustering": {"distance": distance}}
-        )
+def archive_with_a_poor_index(data: Path, kafka: KafkaSettings, distance: str = "euclidean") -> Settings:
+    """An empty broker and a data folder. For calibrated distances there is a reference on the broker."""
+    empty(kafka)
+    publish(kafka, [event_of(reference(people(320, 1, seed=91), people(320, 1, seed=92), level=-0.02), NOON)])
+    data.mkdir()
+    return Settings.model_validate(
+        {"data": data, "kafka": kafka.model_dump(), "index": POOR, "clustering": {"distance": distance}}
+    )
 
 
 def assert_nothing_repeated(settings: Settings) -> dict[str, FaceAssigned]:
@@ -167,13 +181,13 @@ def assert_ended_as(settings: Settings, undisturbed: dict[str, FaceAssigned]) ->
 
 
 def undisturbed_run(
-    data: Path, messages: Sequence[ScanAnalysed | Tombstone], distance: str = "euclidean"
+    data: Path, kafka: KafkaSettings, messages: Sequence[ScanAnalysed | Tombstone], distance: str = "euclidean"
 ) -> dict[str, FaceAssigned]:
     """The assignments that these messages come to when nothing interferes."""
-    with archive_with_a_poor_index(data, distance) as settings:
-        publish(settings.kafka, messages)
-        with running(settings, index.run, cluster.run):
-            wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
-            wait_for_audit(settings)
-            wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
-        return assert_nothing_repeated(settings)
+    settings = archive_with_a_poor_index(data, kafka, distance)
+    publish(settings.kafka, messages)
+    with running(settings, index.run, cluster.run):
+        wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
+        wait_for_audit(settings)
+        wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
+    return assert_nothing_repeated(settings)

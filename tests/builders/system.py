@@ -11,12 +11,12 @@ from typing import Any
 
 from catalogue.connection import connect
 from cli.supervisor import Supervisor
-from consumers.stages import STAGES
-from local.services import services
+from local.services import kept_services
 from producers.feed import Feed
 from producers.files import Source, scans_of
 from settings import Settings
 from stream.lag import LagReader, lag_reader
+from stream.stages import STAGES
 from stream.topics import ensure_topics
 from tests.builders.clock import now
 from tests.builders.stores import fetch_anywhere
@@ -27,7 +27,7 @@ UPSAMPLE = 0
 
 @dataclass(frozen=True)
 class Running:
-    """Services and consumers that are up."""
+    """Consumers that are up, and their services."""
 
     settings: Settings
     supervisor: Supervisor
@@ -60,9 +60,10 @@ StartSystem = Callable[[], AbstractContextManager[Running]]
 
 @contextmanager
 def whole_system(data: Path) -> Iterator[Running]:
-    """Services and consumers on this folder."""
+    """Consumers on this folder, and those services that the environment does not name."""
     settings = Settings.model_validate({"data": data, "models": {"upsample": UPSAMPLE}, "stores": {"roots": ["/"]}})
-    with services(settings, command="pytest") as running:
+    with kept_services(settings, command="pytest") as opened:
+        running = opened.settings
         ensure_topics(running.kafka)
-        with Supervisor(running) as supervisor, lag_reader(running.kafka) as lags:
+        with Supervisor(running, opened.keeper) as supervisor, lag_reader(running.kafka) as lags:
             yield Running(running, supervisor, lags)

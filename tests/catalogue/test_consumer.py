@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from functools import partial
 
 import pytest
 from psycopg import Connection
 
-from catalogue import decisions, reader
+from catalogue import dead_letters, decisions, reader, vector_index, writer
 from consumers import catalogue
 from errors import Fatal, Retriable
-from schemas.topics import ASSIGNMENTS, FACES, SCANS, Record, Tombstone
+from schemas.topics import ASSIGNMENTS, FACES, LABELS, SCANS, Checkpoint, Record, Tombstone
 from settings import DatabaseSettings, KafkaSettings, Settings
-from tests.builders.catalogue import analysed, assigned, face, published
-from tests.builders.clock import wait_until
+from stream.lag import lag_reader
+from stream.reading import end_of
+from tests.builders.catalogue import StreamRecord, analysed, assigned, face, published
+from tests.builders.clock import now, wait_until
 from tests.builders.decisions import named, undone
-from tests.builders.kafka import Stages, publish, publish_record, running, wait_until_done
+from tests.builders.kafka import Stages, publish, publish_record, recreate, running, wait_until_done
 
 STAGES: Stages = {catalogue.GROUP: catalogue.TOPICS}
 
@@ -66,7 +70,7 @@ def test_all_topics_reach_the_tables_over_restarts_and_lost_connections(
     (cluster,) = reader.clusters(connection)
     assert (cluster.size, cluster.scans) == (299, 299)
     assert [it.label_id for it in decisions.people(connection)] == ["grace"]
-    (letter,) = reader.dead_letters(connection)
+    (letter,) = dead_letters.stored(connection)
     assert (letter.topic, letter.key, letter.consumer) == ("assignments", "x", "catalogue")
 
 
@@ -77,17 +81,17 @@ def test_a_new_database_is_filled_from_the_beginning_whatever_was_committed_to_k
     with running(settings, catalogue.run):
         wait_until_done(settings.kafka, STAGES)
     filled = reader.scan(connection, "again")
-    connection.execute("TRUNCATE scans, analyses, faces, assignments, dead_letters, offsets, row_counts")
+    connection.execute("TRUNCATE scans, analyses, faces, all_assignments, dead_letters, offsets, row_counts")
     with running(settings, catalogue.run):
         wait_until(lambda: reader.scan(connection, "again") == filled, "the scan does not come back")
 
 
 def test_an_unavailable_database_is_waited_for() -> None:
-    with catalogue.CatalogueSink(DatabaseSettings(url="postgresql://postgres@127.0.0.1:1/x")) as sink:
+    with catalogue.CatalogueSink(DatabaseSettings(url="postgresql://postgres@127.0.0.1:1/x"), dict, now) as sink:
         with pytest.raises(Retriable, match=r"the catalogue is away: PostgreSQL at 127\.0\.0\.1:1 does not answer"):
-            sink.positions()
+            sink.checkpoints()
         with pytest.raises(Retriable):
-            sink.write([], {("scans", 0): 1})
+            sink.write([], {}, {("scans", 0): Checkpoint(1)})
 
 
 def test_a_database_that_cannot_hold_a_catalogue_stops_the_consumer(
@@ -95,7 +99,129 @@ def test_a_database_that_cannot_hold_a_catalogue_stops_the_consumer(
 ) -> None:
     connection.execute("UPDATE catalogue_version SET version = 99")
     with (
-        catalogue.CatalogueSink(database) as sink,
+        catalogue.CatalogueSink(database, dict, now) as sink,
         pytest.raises(Fatal, match=r"the catalogue cannot be written: the database .* holds a catalogue of version 99"),
     ):
-        sink.positions()
+        sink.checkpoints()
+
+
+def fill(settings: Settings, prefix: str, number: int) -> None:
+    scans = [f"{prefix}{number}" for number in range(number)]
+    publish(settings.kafka, [published(scan_id) for scan_id in scans])
+    publish(settings.kafka, [analysed(scan_id, face(f"f{scan_id}")) for scan_id in scans])
+    publish(settings.kafka, [assigned(f"f{scan_id}", scan_id, f"f{prefix}0") for scan_id in scans])
+
+
+def scan_ids(connection: Connection) -> set[str]:
+    return {scan_id for (scan_id,) in connection.execute("SELECT scan_id FROM scans")}
+
+
+@pytest.mark.parametrize("while_it_runs", [True, False])
+def test_all_scans_of_a_topic_that_is_recreated_arrive_and_those_before_are_gone(
+    settings: Settings, connection: Connection, *, while_it_runs: bool
+) -> None:
+    recreate(settings.kafka, SCANS, FACES, ASSIGNMENTS)
+    with running(settings, catalogue.run):
+        fill(settings, "before", 30)
+        wait_until_done(settings.kafka, STAGES)
+        assert len(scan_ids(connection)) == 30
+        if while_it_runs:
+            recreate(settings.kafka, SCANS)
+            publish(settings.kafka, [published(f"new{number}") for number in range(20)])
+            wait_until(lambda: len(scan_ids(connection)) == 20, "scans do not arrive", 60)
+            wait_until_done(settings.kafka, STAGES)
+    if not while_it_runs:
+        recreate(settings.kafka, SCANS)
+        publish(settings.kafka, [published(f"new{number}") for number in range(20)])
+        with lag_reader(settings.kafka) as lags:
+            assert lags.lags(STAGES) == {catalogue.GROUP: 20}
+        with running(settings, catalogue.run):
+            wait_until_done(settings.kafka, STAGES)
+            wait_until(lambda: len(scan_ids(connection)) == 20, "scans do not arrive", 60)
+    assert scan_ids(connection) == {f"new{number}" for number in range(20)}
+    counts = reader.counts(connection)
+    assert (counts.scans, counts.analysed, counts.faces, counts.clusters) == (20, 0, 30, 1)
+
+
+def test_rows_of_records_that_a_topic_has_lost_are_gone(
+    settings: Settings, connection: Connection, capfd: pytest.CaptureFixture[str]
+) -> None:
+    recreate(settings.kafka, SCANS, FACES, ASSIGNMENTS)
+    fill(settings, "kept", 10)
+    with running(settings, catalogue.run):
+        wait_until_done(settings.kafka, STAGES)
+    connection.execute("INSERT INTO analyses SELECT 'lost', 99, sha256, 1, 1, provenance FROM analyses LIMIT 1")
+    connection.execute("UPDATE offsets SET next_offset = 100 WHERE topic = 'faces'")
+    with running(settings, catalogue.run):
+        wait_until(lambda: connection.execute("SELECT FROM analyses").rowcount == 10, "the row is still there")
+        publish(settings.kafka, [analysed("kept0", face("again"))])
+        wait_until(lambda: connection.execute("SELECT FROM faces WHERE face_id = 'again'").rowcount == 1, "not read")
+    out = capfd.readouterr().out
+    assert "the topic faces has lost records that were read (partition 0 ends at 10, read up to 100)" in out
+    assert "have all scans analysed again (facestream reanalyse --all)" in out
+
+
+def test_decisions_are_kept_where_their_topic_has_lost_them(settings: Settings, connection: Connection) -> None:
+    publish(settings.kafka, [named(1, "f", "grace")])
+    with running(settings, catalogue.run):
+        wait_until_done(settings.kafka, STAGES)
+    recreate(settings.kafka, LABELS)
+    line = (
+        "the topic labels was deleted and recreated since it was read, and the database may have the only copy of some "
+        "decisions: restore the topic from a backup; or, to go on .* delete them from the database"
+    )
+    with pytest.raises(Fatal, match=line), running(settings, catalogue.run) as (run,):
+        run.result(timeout=60)
+    assert connection.execute("SELECT FROM decisions WHERE decision_id = '001'").rowcount == 1
+    # Those that nobody has lost are no reason to stop.
+    connection.execute("TRUNCATE decisions")
+    with running(settings, catalogue.run):
+        wait_until_done(settings.kafka, STAGES)
+
+
+def test_a_member_writes_nothing_behind_what_another_has_made_the_tables_drop(connection: Connection) -> None:
+    def write(offset: int, since: Mapping[tuple[str, int], int]) -> bool:
+        record = StreamRecord("scans", 1, offset, published(f"s{offset}"))
+        refused = writer.write_since(connection, [record], since, {("scans", 1): Checkpoint(offset + 1, "old")})
+        return refused is not None
+
+    assert write(4, {("scans", 1): 4})
+    had = reader.checkpoints(connection, "catalogue")
+    assert had == {("scans", 1): Checkpoint(5, "old")}
+    beginning = {("scans", number): Checkpoint(0, "new") for number in range(2)}
+    writer.drop(connection, "scans", {}, beginning)
+    assert scan_ids(connection) == {"s4"}, "somebody else was here"
+    writer.drop(connection, "scans", had, beginning)
+    assert reader.checkpoints(connection, "catalogue") == beginning
+    assert not write(5, {("scans", 1): 5})
+    assert scan_ids(connection) == set()
+    assert write(0, {("scans", 1): 0})
+
+
+def has_vector_index(connection: Connection) -> bool:
+    return connection.execute("SELECT to_regclass('faces_near') IS NOT NULL").fetchone() == (True,)
+
+
+def test_a_large_refill_leaves_the_vector_index_out_and_a_killed_one_is_finished_by_the_next_start(
+    settings: Settings, connection: Connection, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(vector_index, "_MANY", 50)
+    prefix = "refill"
+    fill(settings, prefix, 60)
+    read = reader.offsets(connection, catalogue.GROUP)
+    # As if the process had been killed while it reads: the index is left out, and little is read.
+    with catalogue.CatalogueSink(settings.database, partial(end_of, settings.kafka, FACES), now) as sink:
+        assert sink.checkpoints().keys() == read.keys() == set()
+        assert has_vector_index(connection)
+        for _ in range(2):
+            sink.tend()
+            assert not has_vector_index(connection)
+    with running(settings, catalogue.run):
+        wait_until(lambda: has_vector_index(connection), "the index is not built")
+        assert reader.counts(connection).faces >= 60
+    assert reader.similar(connection, f"f{prefix}1", 3)
+    assert "the vector index is left out" in capfd.readouterr().out
+    # A start that has little to read leaves it as it is, and builds it where it is missing.
+    connection.execute("DROP INDEX faces_near")
+    with running(settings, catalogue.run):
+        wait_until(lambda: has_vector_index(connection), "the index is not built")

@@ -97,10 +97,10 @@ def test_a_decision_is_a_row_with_author_time_and_note_and_its_tombstone_takes_i
 
 
 def test_a_decision_with_an_id_that_no_index_holds_is_a_dead_letter_and_skipped(connection: Connection) -> None:
-    write_messages(connection, "labels", named(1, "f", "x" * 2000), named(2, "f", "grace"))
+    write_messages(connection, "labels", named(1, "f", "ö" * 1000), named(2, "f", "grace"))
     assert holding(connection) == {"002"}
     assert connection.execute("SELECT reason FROM dead_letters").fetchall() == [
-        (f"an id of more than 1300 bytes: {'x' * 60}…",)
+        (f"an id of more than 1300 bytes: {'ö' * 60}…",)
     ]
 
 

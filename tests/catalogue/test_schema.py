@@ -14,7 +14,6 @@ from catalogue.connection import connect
 from catalogue.errors import CatalogueError, CatalogueUnavailable
 from catalogue.reader import counts
 from settings import DatabaseSettings
-from tests.builders.catalogue import analysed, face, write_messages
 
 
 @pytest.fixture
@@ -49,34 +48,6 @@ def test_a_database_that_holds_something_else_is_refused_and_left_as_it_is(
     with pytest.raises(CatalogueError, match=r'already holds something else.*"faces".*a database of its own'):
         connect(database)
     assert bare.execute("SELECT to_regclass('scans')").fetchone() == (None,)
-
-
-def test_a_table_that_was_added_to_this_version_is_created_where_it_is_missing(
-    database: DatabaseSettings, bare: Connection
-) -> None:
-    connect(database).close()
-    bare.execute("DROP TABLE kept_faces")
-    bare.execute("INSERT INTO offsets VALUES ('catalogue', 'scans', 0, 7)")
-    with connect(database) as connection:
-        assert connection.execute("SELECT count(*) FROM kept_faces").fetchone() == (0,)
-        assert connection.execute("SELECT next_offset FROM offsets").fetchone() == (7,)
-
-
-def test_columns_that_were_added_to_this_version_are_added_where_they_are_missing(
-    database: DatabaseSettings, bare: Connection
-) -> None:
-    with connect(database) as connection:
-        write_messages(connection, "faces", analysed("a", face("a1")))
-    bare.execute("ALTER TABLE faces DROP COLUMN turn, DROP COLUMN negative")
-    with connect(database) as connection:
-        assert connection.execute("SELECT turn, negative FROM faces").fetchall() == [(0, False)]
-
-
-def test_a_catalogue_of_another_version_is_refused(database: DatabaseSettings, bare: Connection) -> None:
-    connect(database).close()
-    bare.execute("UPDATE catalogue_version SET version = 99")
-    with pytest.raises(CatalogueError, match=r"version 99, this program needs version 4.*give it an empty database"):
-        connect(database)
 
 
 def test_a_user_who_may_not_add_pgvector_is_refused_with_what_to_do(

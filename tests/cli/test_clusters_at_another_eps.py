@@ -12,7 +12,7 @@ from settings import KafkaSettings
 from stream.reading import read_to_end
 from tests.builders.catalogue import WriteMessages, analysed, assigned, face, published
 from tests.builders.commands import Facestream
-from tests.builders.kafka import publish
+from tests.builders.kafka import name_broker, publish
 from tests.builders.neighbours import Edge, record
 
 FACES: Mapping[str, Sequence[Edge]] = {
@@ -26,7 +26,7 @@ FACES: Mapping[str, Sequence[Edge]] = {
 @pytest.fixture
 def broker(kafka: KafkaSettings, write: WriteMessages, monkeypatch: pytest.MonkeyPatch) -> KafkaSettings:
     """Four faces on a string, clustered as they are at 0.37."""
-    monkeypatch.setenv("FACESTREAM_KAFKA__BOOTSTRAP_SERVERS", str(kafka.bootstrap_servers))
+    name_broker(kafka, monkeypatch)
     for number, (name, edges) in enumerate(FACES.items()):
         publish(kafka, [record(f"{name}.jpg", number, {name: edges}, shards=1, eps_max=0.5)])
         write("scans", published(f"{name}.jpg", f"file:///{name}.jpg"))
@@ -69,7 +69,7 @@ def test_an_eps_beyond_eps_max_is_one_clear_line(facestream: Facestream) -> None
     ended = facestream("clusters", "--eps", 0.6)
     assert ended.code == 1
     assert ended.err.strip() == (
-        "facestream: FACESTREAM_CLUSTERING: eps 0.6 is larger than eps_max 0.5: edges beyond eps_max are not kept"
+        "facestream: --eps: eps 0.6 is larger than eps_max 0.5: edges beyond eps_max are not kept"
     )
 
 

@@ -17,12 +17,13 @@ from schemas.topics import LABELS, Tombstone
 from settings import KafkaSettings
 from tests.builders.catalogue import WriteMessages, analysed, face, published
 from tests.builders.commands import CommandFailed, Facestream
+from tests.builders.kafka import name_broker
 
 
 @pytest.fixture(autouse=True)
 def _album(kafka: KafkaSettings, write: WriteMessages, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four faces, and nothing decided: what an earlier test decided is taken off the topic."""
-    monkeypatch.setenv("FACESTREAM_KAFKA__BOOTSTRAP_SERVERS", str(kafka.bootstrap_servers))
+    name_broker(kafka, monkeypatch)
     with Publisher(kafka, now, "tombstones", "") as publisher:
         for decision in read_decisions(kafka):
             publisher.send(Tombstone(LABELS, decision.decision_id))

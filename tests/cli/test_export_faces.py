@@ -45,7 +45,7 @@ def album(
 ) -> None:
     monkeypatch.setenv("FACESTREAM_STORES__ROOTS", json.dumps([str(tmp_path)]))
     write("scans", scan("one", RED), scan("two", BLUE))
-    outside = Box(left=2, top=2, right=3, bottom=3)
+    outside = Box(left=1.5, top=1.5, right=2, bottom=2)
     write("faces", analysed("one", face("f1", box=BOX), face("n1", box=BOX), face("out", box=outside)))
     write("faces", analysed("two", face("f2", box=BOX), face("g1", box=BOX), face("new", box=BOX)))
     write("assignments", assigned("f1", "one", "f1"), assigned("n1", "one", None), assigned("out", "one", None))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.cluster import DBSCAN
 
-from cli.sweep import row_at, sweep
+from cli.sweep import eps_range, row_at
 from clustering.clustering import Clustering, Parameters
 from errors import UserError
 from index.entries import Analysed
@@ -35,9 +35,9 @@ def test_a_row_counts_what_dbscan_gives() -> None:
 @pytest.mark.parametrize(("first", "last", "step"), [(0.4, 0.3, 0.02), (0.3, 0.9, 0.02), (0.0, 0.4, 0.02)])
 def test_a_range_that_makes_no_sense_is_one_clear_line(first: float, last: float, step: float) -> None:
     with pytest.raises(UserError, match=r"give 0 < from <= to <= 0\.5"):
-        sweep(first, last, step)
+        eps_range(first, last, step, 0.5)
 
 
 def test_a_step_of_nothing_is_one_clear_line() -> None:
     with pytest.raises(UserError, match="give a number larger than 0"):
-        sweep(0.3, 0.4, 0.0)
+        eps_range(0.3, 0.4, 0.0, 0.5)

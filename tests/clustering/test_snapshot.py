@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from pathlib import Path
 
@@ -95,3 +96,17 @@ def test_a_half_written_file_of_a_crash_does_no_harm(tmp_path: Path) -> None:
 
 def _flipped(content: bytes, position: int) -> bytes:
     return content[:position] + bytes([content[position] ^ 0x55]) + content[position + 1 :]
+
+
+def test_what_the_disk_does_not_take_is_an_error_and_its_space_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = snapshot.save(Clustering(PARAMETERS), tmp_path, 1)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        snapshot.save(Clustering(PARAMETERS), tmp_path, 2)
+    assert list(tmp_path.iterdir()) == [kept]

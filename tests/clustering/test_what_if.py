@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from clustering.clustering import Clustering, Parameters
 from clustering.what_if import hypothetical_clusters
 from schemas.clusters import Role
+from tests.builders.decisions import linked
 from tests.builders.neighbours import Held, hold, record
 from tests.builders.oracle import expected_assignments
 from tests.builders.random_archive import WITH_SHARED_NEIGHBOURS, RandomArchive
@@ -48,6 +49,13 @@ def test_the_clusters_at_another_eps_are_those_of_a_clustering_with_that_eps(
     assert dict(zip(hypothetical.face_ids, hypothetical.core.tolist(), strict=True)) == {
         face_id: it.role is Role.CORE for face_id, it in right.items()
     }
+
+
+def test_without_constraints_the_clusters_are_those_of_the_rule_alone() -> None:
+    clustering = Clustering(Parameters(eps=1.0))
+    clustering.apply([record("1", 0, {"a": [], "b": [("a", 0, 2.0)]}), linked(0, "a", "b")])
+    assert hypothetical_clusters(clustering, 1.0).sizes() == {"a": 2}
+    assert hypothetical_clusters(clustering, 1.0, constrained=False).sizes() == {"a": 1, "b": 1}
 
 
 def test_the_live_clustering_is_not_disturbed() -> None:

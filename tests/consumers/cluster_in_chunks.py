@@ -38,12 +38,12 @@ def _kill_at(number: int, when: str) -> None:
 
 
 if __name__ == "__main__":
-    servers, data, eps, outputs, kill, when = sys.argv[1:]
+    data, eps, outputs, kill, when = sys.argv[1:]
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     transform.CHUNK_OUTPUTS = int(outputs)
     _kill_at(int(kill), when)
     settings = Settings.model_validate(
-        {"data": Path(data), "kafka": {"bootstrap_servers": servers}, "clustering": {"eps": float(eps)}}
+        {"data": Path(data), "kafka": Settings().kafka, "clustering": {"eps": float(eps)}}
     )
     cluster.run(settings, "0", stop, lambda: datetime.now(UTC))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from settings import Settings
-from tests.builders.kafka import broker
+from settings import KafkaSettings, Settings
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Iterator[Settings]:
-    """A broker of each test's own: its topics are whole histories."""
-    with broker(tmp_path / "kafka") as kafka:
-        yield Settings(data=tmp_path, kafka=kafka)
+def settings(tmp_path: Path, empty_kafka: KafkaSettings) -> Settings:
+    """An empty broker for each test: its topics are whole histories."""
+    return Settings(data=tmp_path, kafka=empty_kafka)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import random
-import subprocess
-import sys
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from multiprocessing.context import ForkServerProcess
 
 import pytest
 
+from cli.supervisor import as_environment
 from clustering.clustering import Clustering, NeighboursWithdrawn, Parameters
 from consumers.cluster import GROUP, TOPICS, publication_of
 from schemas.base import Event
@@ -25,7 +27,9 @@ from stream.lag import lag_reader
 from stream.reading import read_to_end
 from stream.records import Received, Unfinished
 from stream.transform import TAKING_PART
+from tests.builders.contract import assert_all_as_in_the_contract
 from tests.builders.decisions import named
+from tests.builders.forked import fork
 from tests.builders.kafka import publish
 from tests.builders.neighbours import Edge, record
 from tests.builders.oracle import assigned
@@ -54,16 +58,18 @@ HISTORY: list[Event | Tombstone] = [A, C, B, NAMED, Tombstone(NEIGHBOURS, "0/b")
 
 
 @contextmanager
-def consumer(settings: Settings, eps: float, kill: int, when: str) -> Iterator[subprocess.Popen[bytes]]:
-    arguments = [settings.kafka.bootstrap_servers, settings.data, eps, _OUTPUTS, kill, when]
-    command = [sys.executable, "-m", "tests.consumers.cluster_in_chunks", *map(str, arguments)]
-    with (settings.data / "cluster.log").open("a") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+def consumer(settings: Settings, eps: float, kill: int, when: str) -> Iterator[ForkServerProcess]:
+    arguments = [settings.data, eps, _OUTPUTS, kill, when]
+    log = settings.data / "cluster.log"
+    log.touch()
+    environment = os.environ | as_environment(settings)
+    process = fork("tests.consumers.cluster_in_chunks", [str(argument) for argument in arguments], environment, log)
     try:
         yield process
     finally:
         process.terminate()
-        process.wait(timeout=60)
+        process.join(timeout=60)
+        assert process.exitcode is not None, "it does not stop"
 
 
 def run_until_done(settings: Settings, eps: float, rng: random.Random | None) -> int:
@@ -77,17 +83,17 @@ def run_until_done(settings: Settings, eps: float, rng: random.Random | None) ->
             kills += 1
 
 
-def is_killed(process: subprocess.Popen[bytes], settings: Settings) -> bool:
+def is_killed(process: ForkServerProcess, settings: Settings) -> bool:
     """Wait until the process was killed or has read everything; whether it was killed."""
     log, deadline = settings.data / "cluster.log", time.monotonic() + 90
     taking_part = log.read_text().count(TAKING_PART)
     with lag_reader(settings.kafka) as reader:
         while time.monotonic() < deadline:
-            if process.poll() is not None:
-                assert process.returncode == -9, log.read_text()
+            if process.exitcode is not None:
+                assert process.exitcode == -signal.SIGKILL, log.read_text()
                 return True
             started = log.read_text().count(TAKING_PART) > taking_part
-            if started and not any(reader.lags({GROUP: TOPICS}).values()) and process.poll() is None:
+            if started and not any(reader.lags({GROUP: TOPICS}).values()) and process.exitcode is None:
                 return False
             time.sleep(0.05)
     raise TimeoutError(log.read_text())
@@ -127,6 +133,7 @@ def test_killed_between_and_within_transactions_nothing_is_lost_or_published_twi
     assert unfinished_deltas(settings) == set()
     if rng is None:
         assert_chunks_are_numbered(settings)
+        assert assert_all_as_in_the_contract(settings.kafka)["facestream.assignments.tombstone.v1"]
 
 
 @pytest.mark.process
@@ -155,7 +162,7 @@ def unfinished_deltas(settings: Settings) -> set[bytes]:
     complete: set[bytes] = set()
     for topic in (ASSIGNMENTS, CLUSTERS):
         for received in read_to_end(settings.kafka, topic):
-            headers = dict(received.record.headers)
+            headers = {name: value or b"" for name, value in received.record.headers}
             if DELTA in headers:
                 seen.add(headers[DELTA])
                 number, _, count = headers[CHUNK].partition(b"/")
@@ -173,7 +180,7 @@ def assert_chunks_are_numbered(settings: Settings) -> None:
     counts: dict[bytes, int] = {}
     for topic in (ASSIGNMENTS, CLUSTERS):
         for received in read_to_end(settings.kafka, topic):
-            headers = dict(received.record.headers)
+            headers = {name: value or b"" for name, value in received.record.headers}
             if DELTA in headers:
                 number, _, count = headers[CHUNK].decode().partition("/")
                 seen.setdefault(headers[DELTA], {}).setdefault(topic.name, set()).add(int(number))

@@ -12,7 +12,7 @@ from errors import Fatal
 from schemas.clusters import FaceAssigned, Role
 from schemas.codec import encode
 from schemas.neighbours import NeighboursFound
-from schemas.topics import NEIGHBOURS
+from schemas.topics import NEIGHBOURS, Tombstone
 from settings import Settings
 from stream.records import Received
 from tests.builders.clock import NOON
@@ -64,4 +64,37 @@ def test_an_eps_beyond_what_was_searched_stops_the_consumer_with_one_line(monkey
     monkeypatch.setenv("FACESTREAM_CLUSTERING__EPS", "0.6")
     monkeypatch.setenv("FACESTREAM_CLUSTERING__EPS_MAX", "0.7")
     with pytest.raises(Fatal, match=r"holds neighbours up to eps_max 0\.5 only, but eps is 0\.6"):
-        assignments_of([record("s1", 0, {"one": ()}, shards=1, eps_max=0.5)])
+        assignments_of([record(f"s{number}", number, {f"{number}": ()}, shards=1, eps_max=0.5) for number in range(2)])
+
+
+def received(offset: int, message: NeighboursFound | Tombstone) -> Received:
+    """A record of `neighbours`."""
+    return Received(NEIGHBOURS.name, 0, offset, encode(message, event_id="1", time=NOON), message)
+
+
+def test_a_single_record_that_reaches_less_far_than_eps_is_a_dead_letter() -> None:
+    clustering = Clustering(parameters_of(Settings().clustering))
+    short = record("short", 3, {"short": ()}, shards=1, eps_max=0.01)
+    publication = step(clustering, [received(0, ONE), received(1, short), received(2, OTHER)])
+    assert {output.key for output in publication.keyed} == {"one", "other"}
+    (rejected,) = publication.rejected
+    assert "holds neighbours up to eps_max 0.01 only, but eps is 0.37" in rejected.reason
+    (rejected,) = step(clustering, [received(3, short)]).rejected
+    assert rejected.consumed.offset == 3
+
+
+def test_a_face_that_another_scan_has_is_a_dead_letter_until_that_scan_is_withdrawn() -> None:
+    clustering = Clustering(parameters_of(Settings().clustering))
+    claim = record("claiming", 3, {"one": (), "more": ()}, shards=1)
+    (rejected,) = step(clustering, [received(0, ONE), received(1, claim)]).rejected
+    assert rejected.reason == "face 'one' belongs to another scan, 's1'"
+    publication = step(clustering, [received(2, Tombstone(NEIGHBOURS, "0/s1")), received(3, claim)])
+    assert not publication.rejected
+    assert {output.key for output in publication.keyed} == {"one", "more"}
+
+
+@pytest.mark.parametrize("key", ["s1", "x/s1", "256/s1", "00/s1", "0/", "\u00b2/s1", f"{'9' * 5000}/s1"])
+def test_a_tombstone_with_another_key_is_a_dead_letter(key: str) -> None:
+    clustering = Clustering(parameters_of(Settings().clustering))
+    (rejected,) = step(clustering, [received(0, Tombstone(NEIGHBOURS, key))]).rejected
+    assert "not a key of `neighbours`" in rejected.reason

@@ -16,18 +16,22 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
+from prometheus_client import REGISTRY
 
 from consumers import detect
 from consumers.detection import Detection
-from consumers.workers import Outcome, Unusable, Workers
+from consumers.workers import Done, Outcome, Unusable, Workers
 from errors import Fatal
 from models.analyse import EngineParameters
+from models.embed_again import ScanWithFaces
+from models.profiling import ANALYSIS, DECODING, DETECTION, EMBEDDING, LANDMARKS, READING, REST
 from schemas.codec import encode
 from schemas.faces import ScanAnalysed
 from schemas.scans import ScanPublished
 from schemas.topics import FACES, SCANS, Tombstone
 from settings import Settings
-from stream.records import Received, Rejected
+from stream.records import Cause, Received, Rejected
+from tests.builders.catalogue import analysed
 from tests.builders.clock import NOON
 from tests.builders.stores import ANYWHERE
 
@@ -72,6 +76,20 @@ def test_each_scan_gets_its_outcome_in_order(two: Workers, pictures: list[ScanPu
     ]
 
 
+def test_the_time_of_each_stage_is_in_the_metrics(two: Workers, pictures: list[ScanPublished]) -> None:
+    def counted() -> dict[str, float]:
+        name = "facestream_stage_duration_seconds_count"
+        return {stage: REGISTRY.get_sample_value(name, {"stage": stage}) or 0 for stage in ANALYSIS}
+
+    before = counted()
+    missing = pictures[0].model_copy(update={"uri": "file:///nowhere/at%20all.jpg"})
+    two.analyse([*pictures, missing])
+    of_it = {stage: count - before[stage] for stage, count in counted().items()}
+    # Four tasks of a scan each. There are no faces to align; what cannot be read is timed as well.
+    assert (of_it[READING], of_it[DECODING], of_it[EMBEDDING], of_it[REST]) == (4, 4, 4, 4)
+    assert of_it[DETECTION] >= 3 and of_it[LANDMARKS] == 0
+
+
 def test_an_unusable_scan_has_a_reason(two: Workers, pictures: list[ScanPublished]) -> None:
     wrong = pictures[0].model_copy(update={"sha256": "0" * 64})
     missing = pictures[0].model_copy(update={"uri": "file:///nowhere/at%20all.jpg"})
@@ -100,8 +118,33 @@ def test_withdrawals_stay_in_order_among_the_scans(pictures: list[ScanPublished]
     batch = [received(pictures[0]), received(gone), received(pictures[1])]
     outputs = Detection(analyse, lambda uri: uri, threading.Event()).step(batch)
     assert outputs[1] == Tombstone(FACES, "album/plain.jpg")
-    assert outputs[0] == Rejected(batch[0], "album/plain.jpg")
-    assert outputs[2] == Rejected(batch[2], "album/with space.jpg")
+    assert outputs[0] == Rejected(batch[0], "album/plain.jpg", Cause.SCAN)
+    assert outputs[2] == Rejected(batch[2], "album/with space.jpg", Cause.SCAN)
+
+
+def test_faces_are_embedded_again_by_their_last_analysis_where_the_picture_is_the_same(
+    pictures: list[ScanPublished],
+) -> None:
+    def analysis(offset: int, one: ScanPublished, **changed: object) -> Received:
+        event = analysed(one.scan_id).model_copy(update={"sha256": one.sha256} | changed)
+        return Received("faces", 0, offset, encode(event, event_id="1", time=NOON), event)
+
+    plain, withdrawn, exchanged = pictures
+    gone = Tombstone(FACES, "album/other.jpg")
+    batch = [
+        analysis(0, plain, width=1),
+        analysis(1, withdrawn),
+        analysis(2, exchanged, sha256="0" * 64),
+        Received("faces", 0, 3, encode(gone, event_id="1", time=NOON), gone),
+        analysis(4, plain, width=2),
+    ]
+    present = {one.scan_id: one for one in (plain, exchanged)}
+    chosen = detect.to_embed_again(batch, lambda ids: {one: present[one] for one in ids if one in present})
+    assert [one.offset for one in chosen] == [4, 3]
+    scan_with_faces = chosen[0].message
+    assert isinstance(scan_with_faces, ScanWithFaces)
+    assert (scan_with_faces.uri, scan_with_faces.analysis.width) == (plain.uri, 2)
+    assert chosen[1].message == gone
 
 
 def test_worker_threads_return_what_processes_return(two: Workers, pictures: list[ScanPublished]) -> None:
@@ -165,11 +208,11 @@ def test_an_error_that_nobody_foresaw_is_tried_once_more_alone_and_then_a_dead_l
 ) -> None:
     tries: list[list[str]] = []
 
-    def analyse(scans: Sequence[ScanPublished]) -> list[Outcome]:
+    def analyse(scans: Sequence[ScanPublished]) -> Done:
         tries.append([one.scan_id for one in scans])
         if pictures[1] in scans:
             raise LookupError("what is this?")
-        return [Unusable("well") for _ in scans]
+        return Done([Unusable("well") for _ in scans], [])
 
     monkeypatch.setattr("consumers.workers._analyse", analyse)
     with InThreads(EngineParameters(), 1) as workers:

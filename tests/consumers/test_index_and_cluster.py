@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from functools import partial
 from pathlib import Path
@@ -11,12 +13,17 @@ import pytest
 
 from consumers import cluster, index
 from errors import Fatal
+from index.face_index import FaceIndex
+from index.parameters import Parameters
+from index.snapshot import _CONTENT
 from schemas.codec import encode
+from schemas.faces import ScanAnalysed
 from schemas.neighbours import NeighboursFound
-from schemas.topics import ASSIGNMENTS, CLUSTERS, FACES, NEIGHBOURS, of_generation
-from settings import Settings
+from schemas.topics import ASSIGNMENTS, CLUSTERS, FACES, NEIGHBOURS, Tombstone, of_generation
+from settings import KafkaSettings, Settings
 from stream.reading import read_to_end
-from stream.records import Received
+from stream.records import Received, Rejected
+from stream.shards import group_of
 from tests.builders.analyses import album, one_face_scan, one_face_scans
 from tests.builders.clock import NOON
 from tests.builders.kafka import Run, broker, publish, running, wait_until_done
@@ -73,9 +80,8 @@ def test_damaged_snapshots_are_skipped_with_a_warning_and_the_topic_is_read(
     assert len(found) == len(scans), "searched again"
 
 
-@pytest.mark.broker
 def test_snapshots_of_another_broker_are_not_used(
-    tmp_path: Path, embeddings: np.ndarray, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, empty_kafka: KafkaSettings, embeddings: np.ndarray, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The other's offset is also one of this broker's topic: by its offset alone the snapshot would be used."""
     with broker(tmp_path / "other") as kafka:
@@ -83,22 +89,21 @@ def test_snapshots_of_another_broker_are_not_used(
         publish(other.kafka, one_face_scans(embeddings[200:300]))
         with running(other, index.run, cluster.run):
             wait_until_done(other.kafka, INDEX_AND_CLUSTER)
-    with broker(tmp_path / "this") as kafka:
-        away, this = Settings(data=tmp_path / "away", kafka=kafka), Settings(data=tmp_path, kafka=kafka)
-        publish(kafka, one_face_scans(embeddings[:150]))
-        with running(away, index.run, cluster.run):
-            wait_until_done(away.kafka, INDEX_AND_CLUSTER)
-        publish(kafka, one_face_scans(embeddings[150:200], 150))
-        with running(this, index.run, cluster.run):
-            wait_until_done(this.kafka, INDEX_AND_CLUSTER)
-        assert assignments(this) == dbscan_clusters(embeddings[:200], this.clustering.eps)
+    away, this = (Settings(data=data, kafka=empty_kafka) for data in (tmp_path / "away", tmp_path))
+    publish(empty_kafka, one_face_scans(embeddings[:150]))
+    with running(away, index.run, cluster.run):
+        wait_until_done(away.kafka, INDEX_AND_CLUSTER)
+    publish(empty_kafka, one_face_scans(embeddings[150:200], 150))
+    with running(this, index.run, cluster.run):
+        wait_until_done(this.kafka, INDEX_AND_CLUSTER)
+    assert assignments(this) == dbscan_clusters(embeddings[:200], this.clustering.eps)
     assert "they are of another topic faces" in capfd.readouterr().out
 
 
 def test_shards_add_up_to_the_same_and_their_number_cannot_change(settings: Settings, embeddings: np.ndarray) -> None:
     publish(settings.kafka, one_face_scans(embeddings[:200]))
     shards: list[Run] = [partial(index.run, shard=number, shards=2) for number in range(2)]
-    stages = {index.group_of(number, 2): [FACES] for number in range(2)} | {cluster.GROUP: cluster.TOPICS}
+    stages = {group_of(number, 2): [FACES] for number in range(2)} | {cluster.GROUP: cluster.TOPICS}
     with running(settings, *shards, cluster.run):
         wait_until_done(settings.kafka, stages)
     assert assignments(settings) == dbscan_clusters(embeddings[:200], settings.clustering.eps)
@@ -146,9 +151,63 @@ def test_another_eps_takes_effect_on_a_restart(settings: Settings, embeddings: n
             time.sleep(0.3)
 
 
-def test_an_analysis_that_cannot_be_searched_becomes_a_dead_letter() -> None:
-    broken = one_face_scan(0, np.zeros(64, dtype=np.float32))
-    record = encode(broken, event_id="1", time=NOON)
-    entries, (rejected,) = index.index_entries([Received("faces", 0, 7, record, broken)])
-    assert entries == []
-    assert "has length 64, not 128" in rejected.reason
+def test_a_face_that_another_scan_has_is_a_dead_letter_of_the_index() -> None:
+    one = one_face_scan(0, np.zeros(128, dtype=np.float32))
+    other = one.model_copy(update={"scan_id": "other"})
+    record = encode(one, event_id="1", time=NOON)
+
+    def received(offset: int, message: ScanAnalysed | Tombstone) -> Received:
+        return Received("faces", 0, offset, record, message)
+
+    face_index = FaceIndex(Parameters())
+    rejected, _ = index.step(face_index, [received(0, one), received(1, other)])
+    assert isinstance(rejected, Rejected)
+    assert rejected.reason == "face 'face-0000' belongs to another scan, 'scan-0000'"
+    # The index of a snapshot knows it too; a withdrawn scan has no face any more.
+    face_index = FaceIndex.of_state(Parameters(), face_index.state(), None)
+    assert any(isinstance(output, Rejected) for output in index.step(face_index, [received(2, other)]))
+    outputs = index.step(face_index, [received(3, Tombstone(FACES, one.scan_id)), received(4, other)])
+    assert not any(isinstance(output, Rejected) for output in outputs)
+
+
+def as_of_another_format(snapshot: Path) -> None:
+    """Change the format that a snapshot says it has."""
+    if snapshot.name == "manifest.json":
+        manifest = json.loads(snapshot.read_text())
+        manifest[_CONTENT]["format"] -= 1
+        content = json.dumps(manifest[_CONTENT], sort_keys=True).encode()
+        manifest["sha256"] = hashlib.sha256(content).hexdigest()
+        snapshot.write_text(json.dumps(manifest))
+        return
+    with np.load(snapshot) as file:
+        arrays = dict(file)
+    header = json.loads(str(arrays["made"]))
+    header["format"] -= 1
+    np.savez(snapshot, **arrays | {"made": np.array(json.dumps(header))})
+
+
+def test_snapshots_of_an_earlier_format_are_not_used_and_what_they_held_is_read_again(
+    settings: Settings, embeddings: np.ndarray, capfd: pytest.CaptureFixture[str]
+) -> None:
+    scans = one_face_scans(embeddings[:120])
+    publish(settings.kafka, scans[:100])
+    with running(settings, index.run, cluster.run):
+        wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
+    snapshots = [
+        path for pattern in ("manifest.json", "*.npz") for path in (settings.data / "snapshots").rglob(pattern)
+    ]
+    for path in snapshots:
+        as_of_another_format(path)
+    published = {topic: list(read_to_end(settings.kafka, topic)) for topic in (NEIGHBOURS, ASSIGNMENTS, CLUSTERS)}
+    capfd.readouterr()
+    with running(settings, index.run, cluster.run):
+        wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
+        # Nothing is published again because of it.
+        assert published == {topic: list(read_to_end(settings.kafka, topic)) for topic in published}
+        publish(settings.kafka, scans[100:])
+        wait_until_done(settings.kafka, INDEX_AND_CLUSTER)
+    printed = capfd.readouterr().out
+    assert {path.parts[-3] for path in snapshots if path.name == "manifest.json"} == {"index"}
+    assert all(str(path if path.suffix == ".npz" else path.parent) in printed for path in snapshots)
+    assert printed.count("its format is") == len(snapshots)
+    assert assignments(settings) == dbscan_clusters(embeddings[:120], settings.clustering.eps)

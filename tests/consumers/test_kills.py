@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from settings import KafkaSettings
 from tests.builders.kafka import publish, wait_until_done
 from tests.builders.pipeline import INDEX_AND_CLUSTER, wait_for_audit
 from tests.builders.processes import (
@@ -22,7 +23,7 @@ from tests.builders.processes import (
     undisturbed_run,
 )
 
-pytestmark = [pytest.mark.broker, pytest.mark.process]
+pytestmark = pytest.mark.process
 
 A_ROUND = 80  # messages published for each two kills
 
@@ -30,12 +31,13 @@ A_ROUND = 80  # messages published for each two kills
 @pytest.mark.parametrize(("distance", "kills"), [("calibrated", 50), ("euclidean", 16)])
 @pytest.mark.timeout(900)  # a minute or two, but for a machine that others use
 def test_killed_at_many_points_under_load_the_assignments_are_those_of_an_undisturbed_run(
-    tmp_path: Path, distance: str, kills: int
+    tmp_path: Path, running_broker: KafkaSettings, distance: str, kills: int
 ) -> None:
     chance = random.Random(5)
     messages = random_history(kills // 2 * A_ROUND, seed=5)
-    undisturbed = undisturbed_run(tmp_path / "undisturbed", messages, distance)
-    with archive_with_a_poor_index(tmp_path / "killed", distance) as settings, consumers(settings) as started:
+    undisturbed = undisturbed_run(tmp_path / "undisturbed", running_broker, messages, distance)
+    settings = archive_with_a_poor_index(tmp_path / "killed", running_broker, distance)
+    with consumers(settings) as started:
         started.start("index")
         started.start("cluster")
         for round_ in range(kills // 2):
@@ -52,10 +54,13 @@ def test_killed_at_many_points_under_load_the_assignments_are_those_of_an_undist
         assert_ended_as(settings, undisturbed)
 
 
-def test_standbys_of_index_and_cluster_take_over_when_the_owners_are_killed(tmp_path: Path) -> None:
+def test_standbys_of_index_and_cluster_take_over_when_the_owners_are_killed(
+    tmp_path: Path, running_broker: KafkaSettings
+) -> None:
     messages = random_history(1_200, seed=6)
-    undisturbed = undisturbed_run(tmp_path / "undisturbed", messages)
-    with archive_with_a_poor_index(tmp_path / "killed") as settings, consumers(settings) as started:
+    undisturbed = undisturbed_run(tmp_path / "undisturbed", running_broker, messages)
+    settings = archive_with_a_poor_index(tmp_path / "killed", running_broker)
+    with consumers(settings) as started:
         for name in ("index", "cluster"):
             for member in "ab":
                 started.start(name, member)

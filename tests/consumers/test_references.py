@@ -16,7 +16,7 @@ from consumers.index import parameters_of as index_parameters_of
 from consumers.references import (
     event_of,
     followed_reference,
-    published_reference,
+    published_measure,
     reference_from,
     reference_of,
     should_calibrate,
@@ -117,7 +117,7 @@ def test_after_another_reference_a_restart_publishes_all_neighbours_again_and_cl
         with running(now, index.run):
             wait_until_done(now.kafka, {index.GROUP: INDEX_AND_CLUSTER[index.GROUP]})
             deadline = time.monotonic() + 60
-            while published_reference(now) != (used and used.name):
+            while published_measure(now) != (used and used.name):
                 assert time.monotonic() < deadline, "not published again"
                 time.sleep(0.1)
             with running(now, cluster.run):

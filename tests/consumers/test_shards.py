@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from cli.supervisor import as_environment
-from consumers import cluster, index
+from consumers import cluster
 from schemas.topics import FACES
+from settings import KafkaSettings
+from stream.shards import group_of
 from tests.builders.commands import facestream
 from tests.builders.kafka import publish, wait_until_done
 from tests.builders.pipeline import wait_for_audit
@@ -20,19 +22,20 @@ from tests.builders.processes import (
     undisturbed_run,
 )
 
-pytestmark = [pytest.mark.broker, pytest.mark.process]
+pytestmark = pytest.mark.process
 
 SHARDS = 4
-STAGES = {index.group_of(shard, SHARDS): [FACES] for shard in range(SHARDS)} | {cluster.GROUP: cluster.TOPICS}
+STAGES = {group_of(shard, SHARDS): [FACES] for shard in range(SHARDS)} | {cluster.GROUP: cluster.TOPICS}
 
 
 @pytest.mark.parametrize("distance", ["euclidean", "calibrated"])
 def test_four_shards_yield_the_assignments_of_one_and_refuse_another_count(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, distance: str
+    tmp_path: Path, running_broker: KafkaSettings, monkeypatch: pytest.MonkeyPatch, distance: str
 ) -> None:
     messages = random_history(1_000, seed=8)
-    by_one = undisturbed_run(tmp_path / "one", messages, distance)
-    with archive_with_a_poor_index(tmp_path / "four", distance) as settings, consumers(settings) as started:
+    by_one = undisturbed_run(tmp_path / "one", running_broker, messages, distance)
+    settings = archive_with_a_poor_index(tmp_path / "four", running_broker, distance)
+    with consumers(settings) as started:
         started.start("cluster")
         for shard in range(SHARDS):
             started.start("index", f"of-{shard}", "--shard", f"{shard}/{SHARDS}")

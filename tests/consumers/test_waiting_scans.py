@@ -9,7 +9,6 @@ from itertools import pairwise
 
 import pytest
 
-from consumers import waits
 from consumers.detection import Detection
 from consumers.workers import Outcome, Unreached, Unusable
 from errors import Retriable
@@ -18,6 +17,7 @@ from models.stores.outages import Attempts, Outages
 from schemas.codec import encode
 from schemas.scans import ScanPublished
 from schemas.topics import FACES, SCANS, Tombstone
+from stream import waits
 from stream.records import Output, Received, Rejected
 from tests.builders.clock import NOON
 
@@ -37,8 +37,8 @@ class World:
     offset: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
 
-    def detection(self, most_waiting: int = 100) -> Detection:
-        return Detection(self.analyse, self.store_of, self.stop, lambda: self.time, most_waiting)
+    def detection(self, most_waiting: int = 100, most_waiting_bytes: int = 2**20) -> Detection:
+        return Detection(self.analyse, self.store_of, self.stop, lambda: self.time, most_waiting, most_waiting_bytes)
 
     def analyse(self, scans: Sequence[ScanPublished]) -> list[Outcome]:
         return [self.outcome(scan) for scan in scans]
@@ -235,6 +235,21 @@ def test_with_too_many_waiting_no_more_are_taken_until_some_are_done(world: Worl
     world.time += 10
     outputs = detection.step([world.scan("web/3"), world.scan("web/4")])
     assert sorted(results(outputs)) == ["analysed nas/1 1", "analysed nas/2 1", "analysed web/3 1", "analysed web/4 1"]
+
+
+def test_with_too_many_bytes_waiting_no_more_are_taken_until_some_are_done(world: World) -> None:
+    """A scan may have megabytes of metadata."""
+    world.failing["nas"] = "store"
+    detection = world.detection(most_waiting_bytes=3_000)
+    large = [world.scan(f"nas/{number}", version="x" * 900) for number in range(4)]
+    detection.step(large[:2])
+    world.stop.set()
+    with pytest.raises(Retriable):
+        detection.step(large[2:])
+    world.stop.clear()
+    del world.failing["nas"]
+    world.time += 10
+    assert len(detection.step(large[2:])) == 4
 
 
 def test_what_is_waited_for_fits_beside_an_offset(world: World) -> None:

@@ -32,7 +32,7 @@ def test_a_short_id_is_the_beginning_that_no_other_decision_has() -> None:
 
 def test_a_decision_is_later_than_those_about_its_faces() -> None:
     earlier = named(50, "f", "grace")
-    decisions = decisions_from(earlier, named(70, "another", "eileen"))
+    decisions = decisions_from(earlier, named(70, "another", "marie"))
     moved = timed_after_known(decisions, linked(1, "g", "f"))
     assert moved.decided_at == earlier.decided_at + timedelta(microseconds=1)
     assert moved.face_ids == ("g", "f")

@@ -28,8 +28,12 @@ def compose() -> dict[str, Any]:
 
 
 def ours(compose: dict[str, Any]) -> dict[str, Any]:
-    """The services that run the project's own image."""
-    return {name: service for name, service in compose["services"].items() if service["image"] == "facestream"}
+    """The services that run the project's own images."""
+    return {name: service for name, service in compose["services"].items() if service["image"].startswith("facestream")}
+
+
+def _has_database(service: str) -> bool:
+    return service in ("catalogue", "catalogue-generation", "desk")
 
 
 def test_every_consumer_has_a_service_and_so_has_the_desk(compose: dict[str, Any]) -> None:
@@ -50,22 +54,20 @@ def test_every_service_names_a_broker_and_the_catalogue_and_the_desk_a_database(
                 environment.setenv(variable, value)
             settings = Settings()
         assert settings.kafka.bootstrap_servers == "kafka:9092"
-        assert (settings.database.url is not None) == (name in ("catalogue", "desk"))
+        assert (settings.database.url is not None) == _has_database(name)
 
 
 def test_every_service_waits_for_what_it_needs_until_that_is_healthy(compose: dict[str, Any]) -> None:
     services = ours(compose)
     assert "catalogue" in services
     for name, service in services.items():
-        needs = {"kafka", "postgres"} if name in ("catalogue", "desk") else {"kafka"}
+        needs = {"kafka", "postgres"} if _has_database(name) else {"kafka"}
         assert service["depends_on"] == {need: {"condition": "service_healthy"} for need in needs}
         assert all("healthcheck" in compose["services"][need] for need in needs)
 
 
 def test_the_scans_are_mounted_read_only(compose: dict[str, Any]) -> None:
-    for name in ("detect", "detect-gpu"):
-        assert ours(compose)[name]["volumes"] == ["./scans:/scans:ro"]
-    for name in ("catalogue", "desk"):
+    for name in ("detect", "detect-gpu", "detect-generation", "catalogue", "desk"):
         assert ours(compose)[name]["volumes"][0] == "./scans:/scans:ro"
 
 
@@ -76,12 +78,39 @@ def test_the_desk_is_not_started_unasked_and_only_this_machine_reaches_its_port(
 
 
 def test_snapshots_outlive_their_container(compose: dict[str, Any]) -> None:
-    for name in ("index", "cluster"):
+    for name in ("index", "cluster", "index-generation", "cluster-generation"):
         assert ours(compose)[name]["volumes"] == ["snapshots:/home/facestream/data"]
 
 
 def test_what_commands_know_of_the_topics_outlives_the_container_that_they_are_run_in(compose: dict[str, Any]) -> None:
-    assert ours(compose)["catalogue"]["volumes"][1:] == ["topics:/home/facestream/data"]
+    assert ours(compose)["catalogue"]["volumes"][1:] == [
+        "topics:/home/facestream/data",
+        "erasures:/home/facestream/data/erasures",
+    ]
+
+
+def test_whatever_finds_faces_has_the_key_of_erasures(compose: dict[str, Any]) -> None:
+    detecting = [service for service in ours(compose).values() if service["command"][0] == "detect"]
+    assert len(detecting) == 3
+    for service in detecting:
+        assert service["volumes"][1:] == ["erasures:/home/facestream/data/erasures:ro"]
+
+
+def test_the_consumers_of_a_generation_are_those_of_its_name_and_not_started_unasked(compose: dict[str, Any]) -> None:
+    services = {name: service for name, service in ours(compose).items() if "--generation" in service["command"]}
+    assert {name: (service["command"], service["profiles"]) for name, service in services.items()} == {
+        "cluster-generation": (["cluster", "--generation", "green"], ["generation"]),
+        "catalogue-generation": (["catalogue", "--generation", "green"], ["generation"]),
+        "detect-generation": (["detect", "--generation", "green"], ["generation-detect"]),
+        "index-generation": (["index", "--generation", "green"], ["generation-index"]),
+    }
+    assert _FILE.read_text().count("${GENERATION:-green}") == len(services)
+
+
+def test_prometheus_looks_for_every_service(compose: dict[str, Any]) -> None:
+    (job,) = YAML(typ="safe").load(_ROOT / "deploy" / "prometheus" / "prometheus.yml")["scrape_configs"]
+    (found,) = job["dns_sd_configs"]
+    assert {*found["names"]} == {*ours(compose)}
 
 
 def test_only_the_service_of_the_gpu_profile_reserves_a_gpu(compose: dict[str, Any]) -> None:

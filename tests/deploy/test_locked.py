@@ -17,6 +17,7 @@ _GROUPS = _PROJECT["dependency-groups"]
 ASKED = {
     "product": _PRODUCT,
     "dev": [*_PRODUCT, *_GROUPS["dev"], *_GROUPS["sample"]],
+    "gpu": _GROUPS["gpu"],
     "build": [*_GROUPS["build"], *_PROJECT["build-system"]["requires"]],
 }
 

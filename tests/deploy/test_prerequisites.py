@@ -76,3 +76,17 @@ def test_a_missing_browser_is_an_error_in_ci_and_a_notice_elsewhere(bare: Path) 
     assert in_ci.stderr == "facestream: missing: Chromium. On Debian: sudo apt-get install chromium\n"
     program(bare / "chromium", "exit 0")
     assert run_script(bare, "browser", CI="true").stderr == ""
+
+
+def test_missing_tools_of_the_contract_are_an_error_in_ci_and_a_notice_elsewhere(bare: Path) -> None:
+    program(bare / "npm", "exit 0")
+    elsewhere = run_script(bare, "tools")
+    assert elsewhere.returncode == 0
+    assert elsewhere.stderr == (
+        "facestream: missing: kcat, so tests of the contract are skipped. On Debian: sudo apt-get install kcat\n"
+    )
+    in_ci = run_script(bare, "tools", CI="true")
+    assert in_ci.returncode == 1
+    assert in_ci.stderr == "facestream: missing: kcat. On Debian: sudo apt-get install kcat\n"
+    program(bare / "kcat", "exit 0")
+    assert run_script(bare, "tools", CI="true").stderr == ""

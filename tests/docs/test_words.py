@@ -9,8 +9,20 @@ import pytest
 
 _ROOT = Path(__file__).parents[2]
 _PACKAGES = [
-    *("benchmarks", "catalogue", "cli", "clustering", "consumers", "decisions", "deploy", "docs", "errors", "index"),
-    *("local", "models", "producers", "sample", "schemas", "settings", "stream", "tests", "web"),
+    *(
+        "benchmarks",
+        "catalogue",
+        "cli",
+        "clustering",
+        "consumers",
+        "decisions",
+        "deploy",
+        "docs",
+        "erasure",
+        "errors",
+        "evaluation",
+    ),
+    *("evaluation", "index", "local", "models", "producers", "sample", "schemas", "settings", "stream", "tests", "web"),
 ]
 
 _REPLACED = re.compile(

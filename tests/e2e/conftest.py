@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from sample.archive import build_sample
+from settings import DatabaseSettings, KafkaSettings
 from tests.builders.commands import Finished, facestream_json
+from tests.builders.kafka import name_broker
 from tests.builders.system import UPSAMPLE, StartSystem, whole_system
 
 
@@ -56,6 +58,13 @@ def sample_run(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> StartSystem:
-    """Starts services and consumers on a folder of the test's own."""
+def named_services(empty_kafka: KafkaSettings, database: DatabaseSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty broker and an empty database, which the settings name: commands need not start their own."""
+    name_broker(empty_kafka, monkeypatch)
+    monkeypatch.setenv("FACESTREAM_DATABASE__URL", str(database.url))
+
+
+@pytest.fixture
+def start(named_services: None, tmp_path: Path) -> StartSystem:  # noqa: ARG001
+    """Starts consumers on a folder, a broker and a database of the test's own."""
     return partial(whole_system, tmp_path / "data")

@@ -10,7 +10,7 @@ from sample.archive import COLLINS, HOPPER
 from tests.builders.commands import facestream, facestream_json
 from tests.builders.photographs import portrait_of
 
-pytestmark = [pytest.mark.broker, pytest.mark.database, pytest.mark.weights, pytest.mark.process]
+pytestmark = [pytest.mark.weights, pytest.mark.process]
 
 
 def named_faces(data: Path) -> int:
@@ -18,6 +18,7 @@ def named_faces(data: Path) -> int:
     return sum(int(person["hard"]) for person in facestream_json("people", "--data", data))
 
 
+@pytest.mark.usefixtures("named_services")
 def test_a_name_stays_with_its_face_when_pictures_are_replaced_moved_and_deleted(tmp_path: Path) -> None:
     data = tmp_path / "data"
     for year, portrait in (("1920", HOPPER), ("1930", COLLINS)):
@@ -62,18 +63,19 @@ def test_a_name_stays_with_its_face_when_pictures_are_replaced_moved_and_deleted
     (summary,) = facestream_json("run", tmp_path / "moved/photos", *run)
     assert (summary["changed"], named_faces(data)) == (1, 1)
 
-    sample = facestream("run", *run)
-    assert sample.returncode == 1
-    assert "the sample goes only into a new archive of its own" in sample.stderr
-    assert not (data / "sample").exists()
 
-
+@pytest.mark.broker
+@pytest.mark.database
 def test_the_sample_is_not_added_to_scans_of_others(tmp_path: Path) -> None:
     """Also where a folder of a sample is there: the scans on the topic decide."""
     data = tmp_path / "data"
     (tmp_path / "photos").mkdir()
     portrait_of(HOPPER, 110, 2.0).save(tmp_path / "photos" / "001.png")
     facestream_json("ingest", tmp_path / "photos", "--data", data)
+    refused = facestream("run", "--data", data, "--upsample", "0")
+    assert refused.returncode == 1
+    assert "the sample goes only into a new archive of its own" in refused.stderr
+    assert not (data / "sample").exists()
     (data / "sample").mkdir()
     refused = facestream("run", "--data", data, "--upsample", "0")
     assert refused.returncode == 1

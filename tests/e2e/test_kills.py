@@ -12,7 +12,7 @@ from pathlib import Path
 from catalogue.connection import connect
 from local.services import services
 from producers.files import list_sources
-from settings import Settings
+from settings import DatabaseSettings, Settings
 from tests.builders.commands import Finished
 from tests.builders.system import StartSystem
 
@@ -25,8 +25,9 @@ TABLES = {
 
 
 def test_killing_each_consumer_changes_nothing(start: StartSystem, sample: Path, sample_run: Finished) -> None:
+    embedded = Settings(data=sample_run.data, database=DatabaseSettings())
     with (
-        services(Settings(data=sample_run.data), kafka=False, command="pytest") as settings,
+        services(embedded, kafka=False, command="pytest") as settings,
         connect(settings.database) as connection,
     ):
         undisturbed = {name: connection.execute(query.encode()).fetchall() for name, query in TABLES.items()}

@@ -17,6 +17,8 @@ _ROOT = Path(__file__).parents[2]
 # Not reported to a person, so they need no base class in common.
 _NOT_REPORTED = {
     "decisions.conflicts.AlreadyHolds": "control flow: the command prints that nothing changes, and succeeds",
+    "cli.streams.OutputFailed": "not caught by those who report errors, since it may be about nothing to report",
+    "stream.clients.NoAnswer": "an error of kafka-python's, of a call that was given up: `stream` makes a Fatal of it",
     "web.problems.NotThere": "an answer of the desk: the page that something is not there",
     "models.stores.deadline.DeadlinePassed": "caught by models.stores.stores, which raises a StoreUnavailable",
     "models.dlib_stream.Unexpected": "caught by models.dlib_file, which raises a WeightsError that names the file",

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index.entries import Analysed, Withdrawn
+from index.entries import Withdrawn
 from index.face_index import FaceIndex
 from index.parameters import Parameters, shard_of
-from schemas.codec import InvalidRecord
 from schemas.faces import EMBEDDING_DIMENSIONS
 from schemas.neighbours import NeighboursFound
 from schemas.topics import NEIGHBOURS, Tombstone
@@ -140,23 +138,6 @@ def test_a_batch_that_is_not_in_the_order_of_the_topic_is_refused_and_changes_no
         with pytest.raises(ValueError, match="is not in the order of the topic"):
             index.apply(batch)
     assert (index.faces, list(index.scans)) == (1, ["a"])
-
-
-def two_with_one_id() -> Analysed:
-    return analysed(0, "s", points(0, 1), ["x", "x"])
-
-
-@pytest.mark.parametrize(
-    ("make", "reason"),
-    [
-        (lambda: analysed(0, "s", np.zeros((1, 64), dtype=np.float32)), "length 64, not 128"),
-        (lambda: analysed(0, "s", points(float("nan"))), "not finite"),
-        (two_with_one_id, "a face id twice"),
-    ],
-)
-def test_an_analysis_that_cannot_be_searched_is_invalid(make: Callable[[], Analysed], reason: str) -> None:
-    with pytest.raises(InvalidRecord, match=reason):
-        make()
 
 
 @pytest.mark.parametrize(("shard", "shards"), [(2, 2), (-1, 2), (0, 0)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -113,6 +114,30 @@ def test_a_closed_index_leaves_no_thread(held_back: threading.Event) -> None:
     index.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "index-rebuild"]
     assert index.apply([Withdrawn("scan-300")])
+
+
+def test_an_index_that_is_dropped_leaves_neither_thread_nor_vectors(held_back: threading.Event) -> None:
+    index = FaceIndex(PARAMETERS)
+    index.apply(scans_of(people(4_000, a_person=20), 1))
+    index.apply([Withdrawn(f"scan-{number}") for number in range(1_500)])
+    assert index.rebuilding
+    store = weakref.ref(index.store)
+    (thread,) = (it for it in threading.enumerate() if it.name == "index-rebuild")
+    del index
+    inserted: list[int] = []
+    insert = rebuild.Rebuild._insert
+
+    def counted(it: rebuild.Rebuild, slots: np.ndarray, threads: int) -> None:
+        inserted.append(len(slots))
+        insert(it, slots, threads)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rebuild.Rebuild, "_insert", counted)
+        held_back.set()
+        thread.join(timeout=20)
+    assert not thread.is_alive()
+    assert not inserted, "it went on with the rest"
+    assert store() is None
 
 
 def test_the_failure_of_a_rebuild_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -114,9 +116,10 @@ def test_a_snapshot_of_an_unknown_format_is_refused(tmp_path: Path) -> None:
     path = save(filled(EXACT), tmp_path, offset=5) / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest["said"]["format"] = 99
+    manifest["sha256"] = hashlib.sha256(json.dumps(manifest["said"], sort_keys=True).encode()).hexdigest()
     path.write_text(json.dumps(manifest))
     [refused] = load(tmp_path, EXACT).refused
-    assert "manifest.json" in str(refused)
+    assert str(refused).endswith("is not used: its format is 99, this version reads 1")
 
 
 @pytest.mark.parametrize(
@@ -156,3 +159,22 @@ def test_with_another_number_of_connections_or_seed_the_graph_is_rebuilt_from_th
     assert restored.index.hnsw.live == restored.index.faces
     # A graph that was kept has the nodes of what was withdrawn, too.
     assert (restored.index.hnsw.marked == 0) == rebuilt
+
+
+def test_what_the_disk_does_not_take_is_an_error_and_its_space_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = filled(HNSW)
+    save(index, tmp_path, offset=1)
+    assert index.hnsw is not None
+    with pytest.raises(OSError, match="No space left on device"):
+        # hnswlib itself does not notice.
+        index.hnsw.save(Path("/dev/full"))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(index.hnsw, "save", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        save(index, tmp_path, offset=330)
+    assert [path.name for path in tmp_path.iterdir()] == [f"snapshot-{1:020d}"]

@@ -11,6 +11,7 @@ from kafka import KafkaAdminClient
 
 from local.services import services
 from settings import Settings
+from tests.builders.kafka import for_subscribers
 
 
 def main() -> None:
@@ -27,7 +28,7 @@ def main() -> None:
             print(json.dumps([running.kafka.bootstrap_servers, running.database.url]), flush=True)
             sys.stdin.read()
         except KeyboardInterrupt:
-            client = KafkaAdminClient(bootstrap_servers=running.kafka.bootstrap_servers)
+            client = KafkaAdminClient(**for_subscribers(running.kafka))
             print(json.dumps(client.list_topics()), flush=True)
             client.close()
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -17,9 +18,13 @@ import psycopg
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import NewTopic
+from kafka.errors import KafkaError
 
+from local.child import working_in
+from local.kafka import free_ports
 from local.services import LocalServiceError, services
 from settings import Settings
+from tests.builders.kafka import for_subscribers
 
 pytestmark = [pytest.mark.broker, pytest.mark.database, pytest.mark.process]
 
@@ -75,17 +80,23 @@ def assert_lets_go(process: subprocess.Popen[str]) -> None:
 
 
 def servers_of(data: Path) -> list[psutil.Process]:
-    """The broker and the database that run in this folder."""
-    marks = {f"-Dfacestream.folder={data / 'kafka'}", str(data / "postgres")}
-    return [process for process in psutil.process_iter(["cmdline"]) if marks & set(process.info["cmdline"] or ())]
+    """The broker and the database that run in this folder, without the processes of the database's connections."""
+    found = [*working_in("java", data / "kafka"), *working_in("postgres", data / "postgres")]
+    pids = {process.pid for process in found}
+    servers = []
+    for process in found:
+        with suppress(psutil.NoSuchProcess):  # a process of a connection that has just been closed
+            if process.ppid() not in pids:
+                servers.append(process)
+    return servers
 
 
 def write(settings: Settings) -> None:
     """A record in a topic and a row in a table."""
-    admin = KafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap_servers)
+    admin = KafkaAdminClient(**for_subscribers(settings.kafka))
     admin.create_topics([NewTopic("kept", num_partitions=1, replication_factor=1)])
     admin.close()
-    producer = KafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers, acks="all")
+    producer = KafkaProducer(**for_subscribers(settings.kafka), acks="all")
     producer.send("kept", b"record").get(timeout=30)
     producer.close()
     with psycopg.connect(str(settings.database.url)) as connection:
@@ -98,7 +109,7 @@ def read(settings: Settings) -> tuple[list[bytes], list[tuple[float]]]:
     """The records of the topic and the distances of the rows to the origin."""
     consumer = KafkaConsumer(
         "kept",
-        bootstrap_servers=settings.kafka.bootstrap_servers,
+        **for_subscribers(settings.kafka),
         auto_offset_reset="earliest",
         consumer_timeout_ms=20_000,
     )
@@ -112,14 +123,14 @@ KEPT = ([b"record"], [(3.0,)])
 
 
 @pytest.mark.usefixtures("clean_environment")
-def test_records_and_rows_come_back_on_other_ports_after_a_restart(tmp_path: Path) -> None:
+def test_records_and_rows_come_back_at_the_same_addresses_after_a_restart(tmp_path: Path) -> None:
     # A name that neither a properties file nor a Unix socket takes as it is.
     data = tmp_path / ("kogu, täis õnne" + "x" * 60)
     with services(Settings(data=data), exclusive=True, command="first") as first:
         write(first)
     assert not servers_of(data)
     with services(Settings(data=data), exclusive=True, command="second") as second:
-        assert second.kafka.bootstrap_servers != first.kafka.bootstrap_servers
+        assert (second.kafka, second.database) == (first.kafka, first.database)
         assert read(second) == KEPT
     assert not servers_of(data)
 
@@ -139,6 +150,49 @@ def test_where_temporary_files_have_a_private_or_a_long_folder_the_database_come
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
+def assert_nobody_without_the_password_gets_in(data: Path) -> None:
+    """Neither to the broker nor to its controller; and no other user of this machine can see the password."""
+    file = data / "kafka" / "client.conf"
+    settings = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line and line[0] != "#")
+    password = settings["sasl.password"]
+    assert len(password) >= 32
+    hidden = [file, data / "kafka" / "server.properties"]
+    assert [path.stat().st_mode & 0o077 for path in (*hidden, data / "kafka")] == [0, 0, 0]
+    with_it = {path for path in data.rglob("*") if path.is_file() and password.encode() in path.read_bytes()}
+    assert with_it == set(hidden)
+    everybody_sees = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+    assert not [line for line in everybody_sees if password in line]
+    (broker,) = working_in("java", data / "kafka")
+    ports = {it.laddr.port for it in broker.net_connections("tcp") if it.status == psutil.CONN_LISTEN}
+    assert len(ports) == 2
+    for port in ports:
+        for wrong in ({}, {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "PLAIN", **_WRONG}):
+            address = {"bootstrap_servers": f"127.0.0.1:{port}", "bootstrap_timeout_ms": 1500}
+            with pytest.raises(KafkaError):
+                KafkaAdminClient(**address, **wrong).describe_cluster()
+
+
+_WRONG = {"sasl_plain_username": "facestream", "sasl_plain_password": "wrong"}
+
+
+@pytest.mark.usefixtures("clean_environment")
+def test_where_another_program_has_the_port_the_broker_takes_another_one_for_good(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (port,) = free_ports(1)
+    (tmp_path / "kafka").mkdir()
+    (tmp_path / "kafka" / "client.conf").write_text(f"bootstrap.servers=127.0.0.1:{port}\nsasl.password={'x' * 40}\n")
+    with socket.create_server(("127.0.0.1", port)):
+        with services(Settings(data=tmp_path), database=False, command="run") as first:
+            taken = str(first.kafka.bootstrap_servers)
+        assert taken != f"127.0.0.1:{port}"
+    other = taken.rpartition(":")[2]
+    assert capsys.readouterr().err == (
+        f"facestream: another program uses port {port} of the embedded Kafka: subscribers find it at {other} now\n"
+    )
+    assert f"bootstrap.servers={taken}\n" in (tmp_path / "kafka" / "client.conf").read_text()
+
+
 def test_of_two_started_at_once_one_starts_the_services_and_both_use_them(tmp_path: Path, hold: Hold) -> None:
     data = tmp_path / "data"
     processes = [hold(data, "detect"), hold(data, "index")]
@@ -153,6 +207,7 @@ def test_of_two_started_at_once_one_starts_the_services_and_both_use_them(tmp_pa
         "stop it first, or choose another folder with --data"
     )
 
+    assert_nobody_without_the_password_gets_in(data)
     guest, host = sorted(processes, key=lambda process: process.pid == owner["pid"])
     assert_lets_go(guest)
     assert len(servers_of(data)) == 2
@@ -202,9 +257,21 @@ def test_after_kill_9_of_the_servers_too_and_with_orphans_about_the_next_owner_h
         subprocess.Popen(command, cwd=folder, user=user, start_new_session=True, stderr=subprocess.DEVNULL)
         for command, folder, user in running
     ]
-    with services(Settings(data=data), exclusive=True, command="run") as again:
-        assert all(orphan.wait(1) is not None for orphan in orphans)
-        assert read(again) == KEPT
+    # Others have the folders among their arguments, or work in them: a copy, say, or psql.
+    marks = [f"-Dfacestream.folder={data / 'kafka'}", str(data / "postgres")]
+    others = [
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", *marks], cwd=data / name)
+        for name in ("kafka", "postgres")
+    ]
+    try:
+        with services(Settings(data=data), exclusive=True, command="run") as again:
+            assert all(orphan.wait(1) is not None for orphan in orphans)
+            assert read(again) == KEPT
+        assert [other.poll() for other in others] == [None, None]
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 def test_ctrl_c_at_the_terminal_leaves_the_broker_to_its_owner_until_that_is_done(tmp_path: Path, hold: Hold) -> None:

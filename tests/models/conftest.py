@@ -26,8 +26,14 @@ def embedder_weights() -> WeightFile:
 
 
 @pytest.fixture(scope="session")
-def onnx_engine() -> Engine:
-    return load_engine(EngineParameters(engine="onnx", provider="cpu"))
+def provider(request: pytest.FixtureRequest) -> str:
+    """Where ONNX Runtime computes: the option --provider."""
+    return str(request.config.getoption("--provider"))
+
+
+@pytest.fixture(scope="session")
+def onnx_engine(provider: str) -> Engine:
+    return load_engine(EngineParameters(engine="onnx", provider=provider))
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,6 @@ from models import onnx_convert, weights
 from models.dlib_file import read_detector, read_embedder
 from models.dlib_stream import DlibStream, Unexpected
 from models.network import Convolution
-from models.onnx_engine import OnnxDetector
-from models.onnx_session import EngineError, Execution, providers
 from models.weights import WeightFile, WeightsError
 
 
@@ -161,16 +159,3 @@ def test_a_spoilt_model_in_the_cache_is_replaced(tmp_path: Path, detector_weight
     made = onnx_convert.detector_model(detector_weights, tmp_path)
     next(tmp_path.iterdir()).write_bytes(made[:1000])
     assert onnx_convert.detector_model(detector_weights, tmp_path) == made
-
-
-def test_a_provider_that_is_absent_is_refused_with_what_there_is(detector_weights: WeightFile) -> None:
-    absent = next(name for name in ("openvino", "tensorrt", "cuda") if f"{name}executionprovider" not in _present())
-    with pytest.raises(EngineError, match=f"the provider {absent} is not in this ONNX Runtime, which has: .*cpu"):
-        OnnxDetector(detector_weights, 0.0, Execution(absent))
-    assert providers("auto")[-1] == "CPUExecutionProvider"
-
-
-def _present() -> str:
-    import onnxruntime
-
-    return " ".join(onnxruntime.get_available_providers()).lower()

@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from models.descriptions import Space
 from models.face_ids import face_ids
 from models.protocols import Detection
 from schemas.scans import Box, KeptFace, ScanPublished
 
 # Three faces beside each other on a scan of 1000 x 1000 pixels.
+NET, OTHER = (Space(embedder, 128, 0.37, 0.5) for embedder in ("net", "other net"))
 FACES = [Detection(left, 100, left + 100, 200, 1.0) for left in (100, 400, 700)]
 
 
@@ -120,13 +122,13 @@ def test_on_another_picture_a_face_keeps_its_id_only_if_it_looks_like_the_earlie
     distance: float, agrees: bool
 ) -> None:
     published = scan(seen_on_another_picture("earlier", FACES[0]))
-    (face_id,) = face_ids(published, FACES[:1], [box(FACES[0])], [embedding(distance)], "net")
+    (face_id,) = face_ids(published, FACES[:1], [box(FACES[0])], [embedding(distance)], NET)
     assert (face_id == "earlier") == agrees
 
 
 def test_a_face_that_looks_like_the_earlier_one_at_another_place_is_a_new_one() -> None:
     published = scan(seen_on_another_picture("earlier", FACES[1]))
-    (face_id,) = face_ids(published, FACES[:1], [box(FACES[0])], [embedding()], "net")
+    (face_id,) = face_ids(published, FACES[:1], [box(FACES[0])], [embedding()], NET)
     assert face_id == ids_of(scan())[0]
 
 
@@ -135,20 +137,20 @@ def test_a_face_that_looks_like_the_earlier_one_at_another_place_is_a_new_one() 
 )
 def test_on_another_picture_faces_that_cannot_be_compared_are_not_the_same(unknown: dict[str, Any]) -> None:
     published = scan(seen_on_another_picture("earlier", FACES[0], **unknown))
-    assert face_ids(published, FACES[:1], [box(FACES[0])], [embedding()], "net") != ["earlier"]
+    assert face_ids(published, FACES[:1], [box(FACES[0])], [embedding()], NET) != ["earlier"]
     assert face_ids(published, FACES[:1], [box(FACES[0])]) != ["earlier"]
 
 
 def test_another_page_of_the_same_file_is_another_picture() -> None:
     published = scan(seen_on_another_picture("earlier", FACES[0], sha256="0" * 64, page=2))
-    assert face_ids(published, FACES[:1], [box(FACES[0])], [embedding(0.9)], "net") != ["earlier"]
-    assert face_ids(published, FACES[:1], [box(FACES[0])], [embedding(0.1)], "net") == ["earlier"]
+    assert face_ids(published, FACES[:1], [box(FACES[0])], [embedding(0.9)], NET) != ["earlier"]
+    assert face_ids(published, FACES[:1], [box(FACES[0])], [embedding(0.1)], NET) == ["earlier"]
 
 
 def test_on_the_same_picture_the_place_alone_decides() -> None:
     """Another network embeds the same faces elsewhere."""
     published = scan(seen_on_another_picture("earlier", FACES[0], sha256="0" * 64))
-    assert face_ids(published, FACES[:1], [box(FACES[0])], [embedding(0.9)], "other net") == ["earlier"]
+    assert face_ids(published, FACES[:1], [box(FACES[0])], [embedding(0.9)], OTHER) == ["earlier"]
 
 
 def test_a_face_that_was_not_found_for_long_never_comes_before_a_live_one() -> None:
@@ -165,4 +167,4 @@ def test_a_face_that_was_not_found_for_long_never_comes_before_a_live_one() -> N
 def test_the_first_picture_put_back_has_its_own_faces_again() -> None:
     first = KeptFace(face_id="first", box=box(FACES[0]), sha256="0" * 64, live=False)
     second = seen_on_another_picture("second", FACES[0])
-    assert face_ids(scan(second, first), FACES[:1], [box(FACES[0])], [embedding(0.9)], "net") == ["first"]
+    assert face_ids(scan(second, first), FACES[:1], [box(FACES[0])], [embedding(0.9)], NET) == ["first"]

@@ -60,7 +60,8 @@ def test_a_scan_in_another_turn_has_the_face_of_the_upright_one(
 
 def pixels(box: dict[str, float], found: ScanAnalysed) -> Detection:
     sides = {"left": found.width, "right": found.width, "top": found.height, "bottom": found.height}
-    return Detection(**{side: round(box[side] * length) for side, length in sides.items()}, score=1.0)
+    left, right, top, bottom = (round(box[side] * length) for side, length in sides.items())
+    return Detection(left, top, right, bottom, 1.0)
 
 
 @pytest.mark.parametrize("quarters", [2, 3])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import typer
-from kafka import KafkaConsumer
+from kafka import KafkaAdminClient, KafkaConsumer
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from typer.testing import CliRunner, Result
@@ -37,7 +37,7 @@ from tests.builders.feed import (
     published_scans,
     scan,
 )
-from tests.builders.kafka import publish
+from tests.builders.kafka import name_broker, publish
 from tests.builders.stores import patient_stores
 
 
@@ -167,7 +167,8 @@ def test_an_id_in_any_script_comes_back_as_it_was(kafka: KafkaSettings, collecti
 
 
 def test_a_broker_that_is_not_there_is_named(kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(KafkaConsumer.DEFAULT_CONFIG, "bootstrap_timeout_ms", 500)
+    for client in (KafkaAdminClient, KafkaConsumer):
+        monkeypatch.setitem(client.DEFAULT_CONFIG, "bootstrap_timeout_ms", 500)
     nowhere = kafka.model_copy(update={"bootstrap_servers": "127.0.0.1:9"})
     with pytest.raises(Fatal, match=r"127\.0\.0\.1:9"):
         Feed(nowhere, lambda: NOON)
@@ -221,8 +222,7 @@ class TestIngest:
 
     @pytest.fixture(autouse=True)
     def _broker(self, kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-        assert kafka.bootstrap_servers
-        monkeypatch.setenv("FACESTREAM_KAFKA__BOOTSTRAP_SERVERS", kafka.bootstrap_servers)
+        name_broker(kafka, monkeypatch)
         yield
 
     def run(self, *arguments: str) -> Result:

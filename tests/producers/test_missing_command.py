@@ -15,14 +15,14 @@ from cli.withdraw import withdraw
 from errors import UserError
 from settings import KafkaSettings
 from tests.builders.feed import feed_files, feed_scans, scan
+from tests.builders.kafka import name_broker
 
 COMMANDS: dict[str, Callable[..., None]] = {"missing": missing, "withdraw": withdraw}
 
 
 @pytest.fixture(autouse=True)
 def _broker(kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert kafka.bootstrap_servers
-    monkeypatch.setenv("FACESTREAM_KAFKA__BOOTSTRAP_SERVERS", kafka.bootstrap_servers)
+    name_broker(kafka, monkeypatch)
 
 
 def run(command: str, *arguments: str, answer: str = "") -> Result:

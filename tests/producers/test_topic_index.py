@@ -168,7 +168,7 @@ def stand_in_for_extent(monkeypatch: pytest.MonkeyPatch, change: Callable[[Exten
     monkeypatch.setattr(topic_index, "extent", lambda kafka, topic, now: change(extent(kafka, topic, now)))
 
 
-def test_it_is_made_anew_where_tombstones_since_may_be_gone(
+def test_it_is_recreated_where_tombstones_since_may_be_gone(
     kafka: KafkaSettings, topic: Topic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_from: list[Positions]
 ) -> None:
     send(kafka, topic, *(scan("a", f"{number}.jpg") for number in range(9)))
@@ -178,7 +178,7 @@ def test_it_is_made_anew_where_tombstones_since_may_be_gone(
     assert read_from == [dict.fromkeys(read_from[0], 0)] * 2
 
 
-def test_it_is_made_anew_where_the_broker_has_lost_records(
+def test_it_is_recreated_where_the_broker_has_lost_records(
     kafka: KafkaSettings, topic: Topic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(kafka, topic, *(scan("a", f"{number}.jpg") for number in range(20)))
@@ -187,7 +187,7 @@ def test_it_is_made_anew_where_the_broker_has_lost_records(
     assert 0 < len(held(kafka, topic, tmp_path)) <= 4
 
 
-def test_it_is_made_anew_where_the_topic_does_not_hold_what_is_in_it(
+def test_it_is_recreated_where_the_topic_does_not_hold_what_is_in_it(
     kafka: KafkaSettings, topic: Topic, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     one = scan("a", "1.jpg")
@@ -207,7 +207,7 @@ def test_that_of_a_topic_with_another_id_is_deleted(kafka: KafkaSettings, topic:
     assert list(file.parent.iterdir()) == [file]
 
 
-def test_a_damaged_file_is_made_anew(kafka: KafkaSettings, topic: Topic, tmp_path: Path) -> None:
+def test_a_damaged_file_is_recreated(kafka: KafkaSettings, topic: Topic, tmp_path: Path) -> None:
     send(kafka, topic, scan("a"))
     held(kafka, topic, tmp_path)
     (file,) = (tmp_path / "topics" / topic.name).iterdir()

@@ -11,7 +11,7 @@ import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.codec import InvalidRecord, decode, encode
@@ -19,9 +19,10 @@ from schemas.dead_letters import DeadLetter, decode_dead_letter, encode_dead_let
 from schemas.faces import Face, Provenance, Quality, ScanAnalysed
 from schemas.neighbours import neighbours_key, parse_neighbours_key
 from schemas.scans import Box, KeptFace, ScanPublished
-from schemas.topics import FACES, SCANS, TOPICS, Record, Tombstone, topic_of
+from schemas.topics import FACES, SCANS, TOPICS, NotUtf8, Record, Tombstone, topic_of
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+MOST = 2**20
 SCAN = ScanPublished(
     scan_id="album/ä 1.jpg",
     uri="file:///album/1.jpg",
@@ -80,7 +81,8 @@ def test_an_event_comes_back_as_it_was() -> None:
     assert decode(SCANS, encode(SCAN, event_id="1", time=NOON)) == SCAN
 
 
-@given(st.lists(st.floats(width=32, allow_nan=False), min_size=128, max_size=128))
+@settings(deadline=None)
+@given(st.lists(st.floats(-1000, 1000, width=32), min_size=128, max_size=128))
 def test_an_embedding_comes_back_to_the_bit(values: list[float]) -> None:
     vector = np.array(values, dtype=np.float32)
     back = decode(FACES, encode(analysis(vector), event_id="1", time=NOON))
@@ -98,7 +100,9 @@ def test_an_embedding_is_plain_base64_of_little_endian_floats_to_other_languages
 def test_another_cloudevents_library_reads_our_records() -> None:
     encoded = encode(SCAN, event_id="42", time=NOON)
     event = from_binary(
-        KafkaMessage(dict(encoded.headers), encoded.key, encoded.value or b""), JSONFormat(), CloudEvent
+        KafkaMessage({name: value or b"" for name, value in encoded.headers}, encoded.key, encoded.value or b""),
+        JSONFormat(),
+        CloudEvent,
     )
     assert (event.get_id(), event.get_type(), event.get_time()) == ("42", ScanPublished.type, NOON)
     data = event.get_data()
@@ -127,7 +131,6 @@ def test_a_field_of_a_newer_writer_is_left_out() -> None:
         (record(b"{"), "Invalid JSON"),
         (record(b"[]"), "Input should be an object"),
         (record(b'{"scan_id": "x"}'), "uri: Field required"),
-        (record(ce_type="facestream.scan.published.v2"), "version v2 of facestream.scan.published is unknown here, v1"),
         (record(ce_type="facestream.scan.analysed.v1"), "carries no events of type"),
         (record(ce_specversion="0.3"), "ce_specversion is not 1.0"),
         (Record(b"x", b"{}"), "not a CloudEvent"),
@@ -149,8 +152,9 @@ def test_a_vector_of_broken_base64_is_refused() -> None:
 
 
 def test_a_dead_letter_keeps_the_record_byte_for_byte() -> None:
-    letter = DeadLetter(Record(b"\xff\x00", b"not json", (("h", b"\x01"),)), "scans", 3, 17, "detect", "why", NOON)
-    assert decode_dead_letter(encode_dead_letter(letter)) == letter
+    headers = (("h", b"\x01"), ("h", None), (NotUtf8(b"\xff"), b""), ("dead_letter_topic", b"\xff"), ("", b"e"))
+    letter = DeadLetter(Record(b"\xff\x00", b"not json", headers), "scans", 3, 17, "detect", "why", NOON)
+    assert decode_dead_letter(encode_dead_letter(letter, MOST)) == letter
 
 
 def test_a_dead_letter_without_its_headers_is_refused() -> None:
@@ -164,7 +168,7 @@ def test_every_event_has_one_topic() -> None:
     assert len(carried) == len({event.type for event in carried})
 
 
-@given(st.text(min_size=1), st.integers(min_value=0, max_value=999))
+@given(st.text(min_size=1), st.integers(min_value=0, max_value=255))
 def test_a_key_of_neighbours_is_taken_apart_again(scan_id: str, shard: int) -> None:
     assert parse_neighbours_key(neighbours_key(scan_id, shard)) == (scan_id, shard)
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from schemas.faces import Provenance, ScanAnalysed
 from schemas.scans import ScanPublished
 from schemas.topics import FACES, SCANS, Tombstone
-from settings import KafkaSettings
+from settings import Settings
 from stream.records import Output, Received, Rejected, RestoredStep
 from stream.transform import transform
 
@@ -55,9 +55,9 @@ if __name__ == "__main__":
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     transform(
-        KafkaSettings(bootstrap_servers=sys.argv[1]),
+        Settings().kafka,
         GROUP,
-        sys.argv[2],
+        sys.argv[1],
         [SCANS],
         lambda _: RestoredStep(_slow_echo),
         max_records=10,

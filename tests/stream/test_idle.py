@@ -12,8 +12,9 @@ from schemas.topics import FACES, SCANS, Tombstone
 from settings import KafkaSettings
 from stream.groups import known_groups
 from stream.lag import lag_reader
-from stream.reading import Log, read_to_end
-from stream.records import Output, RestoredStep
+from stream.reading import Log, end_of, read_to_end
+from stream.records import Output, Received, RestoredStep
+from tests.builders.clock import wait_until
 from tests.builders.kafka import broker, publish
 from tests.builders.transforms import running_transform, scan, times_analysed, wait_until_scans_are_read
 from tests.stream import echo
@@ -67,8 +68,7 @@ def test_a_log_gives_the_records_at_offsets_and_from_an_offset_on(kafka: KafkaSe
             if position == offset and len(read) == len(records):
                 break
             offset = position
-        with lag_reader(kafka) as reader:
-            assert offset == reader.end(FACES)
+        assert end_of(kafka, FACES) == {(FACES.name, 0): offset}
     assert [one.offset for one in read] == [one.offset for one in records]
 
 
@@ -86,3 +86,20 @@ def test_the_groups_of_a_broker_that_has_just_started_are_waited_for(tmp_path: P
             wait_until_scans_are_read(first, "loading")
     with broker(tmp_path) as again:
         assert known_groups(again) == {"loading"}
+
+
+def test_a_steady_stream_leaves_time_for_idle_work(kafka: KafkaSettings) -> None:
+    counting, read = Counting(), 0
+
+    def endless(batch: Sequence[Received]) -> Sequence[Output]:
+        # There is another record whenever one is read.
+        nonlocal read
+        read += len(batch)
+        publish(kafka, [scan(f"steady-{read}")])
+        return echo.echo(batch)
+
+    publish(kafka, [scan("steady-0")])
+    with running_transform(kafka, "steady", lambda _: RestoredStep(endless, idle=counting.idle)):
+        wait_until(lambda: "5" in counting.metadata, "no idle work is done")
+        read_by_then = read
+    assert read_by_then > 0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from kafka.errors import KafkaTimeoutError
 
 from schemas.scans import ScanPublished
 from schemas.topics import ASSIGNMENTS, SCANS, Tombstone
 from settings import KafkaSettings
-from stream import clients
-from stream.reading import latest, latest_events, latest_values
+from stream import clients, reading
+from stream.reading import latest, latest_events, latest_values, read_until
 from tests.builders.kafka import publish
 from tests.builders.transforms import scan
 
@@ -46,3 +47,11 @@ def test_the_latest_events_are_those_that_compaction_would_keep(kafka: KafkaSett
 def test_a_key_keeps_its_place_until_it_is_deleted() -> None:
     entries = [("a", 1), ("b", 1), ("c", 1), ("a", 2), ("b", None), ("b", 2), ("never", None)]
     assert list(latest(entries).items()) == [("a", 2), ("c", 1), ("b", 2)]
+
+
+def test_records_that_are_not_there_are_not_waited_for_for_ever(
+    kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_LONGEST_SILENCE_S", 1.0)
+    with pytest.raises(KafkaTimeoutError, match="no records for 1 seconds"):
+        list(read_until(kafka, {(SCANS.name, 0): 1_000_000}))

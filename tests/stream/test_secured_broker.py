@@ -13,22 +13,17 @@ from kafka import KafkaAdminClient
 from errors import Fatal
 from local import kafka as embedded
 from local.jars import java
+from local.keeper import Keeper
 from schemas.topics import TOPICS
 from settings import KafkaSettings
 from stream.groups import known_groups
 from stream.topics import ensure_topics
 
 _PASSWORD = "a secret of 1918"
-_SECURED = """
-listeners=PLAINTEXT://127.0.0.1:{{port}},CONTROLLER://127.0.0.1:{{controller_port}},SASL_SSL://127.0.0.1:{secured_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{{port}},SASL_SSL://127.0.0.1:{secured_port}
-controller.quorum.voters=1@127.0.0.1:{{controller_port}}
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL
-log.dirs=log
+_TLS = """
 ssl.keystore.type=PKCS12
 ssl.keystore.location={keystore}
 ssl.keystore.password={password}
-sasl.enabled.mechanisms=PLAIN
 listener.name.sasl_ssl.plain.sasl.jaas.config=\\
   org.apache.kafka.common.security.plain.PlainLoginModule required user_archive="{password}";
 """
@@ -41,11 +36,14 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
     keystore, certificate = folder / "broker.p12", folder / "broker.pem"
     _keytool(keystore, "-genkeypair", "-keyalg", "RSA", "-dname", "CN=archive", "-ext", "san=ip:127.0.0.1")
     _keytool(keystore, "-exportcert", "-rfc", "-file", str(certificate))
-    (port,) = embedded._free_ports(1)
+    (port,) = embedded.free_ports(1)
     with pytest.MonkeyPatch.context() as patch:
-        listeners = _SECURED.format(secured_port=port, keystore=keystore, password=_PASSWORD)
-        patch.setattr(embedded, "_ADDRESSES", listeners)
-        with embedded.broker(folder / "kafka"):
+        # A second listener beside that of the embedded broker.
+        listeners = embedded._LISTENERS.replace("=LOCAL://", f"=SASL_SSL://127.0.0.1:{port},LOCAL://")
+        listeners = listeners.replace("=LOCAL:", "=SASL_SSL:SASL_SSL,LOCAL:")
+        patch.setattr(embedded, "_LISTENERS", listeners + _TLS.format(keystore=keystore, password=_PASSWORD))
+        with Keeper(print) as keeper:
+            keeper.start(embedded.Broker(folder / "kafka", print))
             yield {
                 "bootstrap_servers": f"127.0.0.1:{port}",
                 "security_protocol": "SASL_SSL",

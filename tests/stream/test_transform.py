@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import subprocess
 import sys
@@ -10,16 +12,20 @@ import time
 from collections.abc import Sequence
 
 import pytest
+from kafka import KafkaProducer
+from kafka.errors import ProducerFencedError
 
+from cli.supervisor import as_environment
 from errors import Fatal, Retriable
 from schemas.scans import ScanPublished
 from schemas.topics import FACES, SCANS, Record, Tombstone
-from settings import KafkaSettings
+from settings import KafkaSettings, Settings
 from stream.lag import lag_reader
 from stream.member import Member
 from stream.reading import read_to_end, read_until
 from stream.records import Output, Positions, Publication, Received, RestoredStep
 from stream.transform import seconds_until_next_snapshot
+from tests.builders.clock import wait_until
 from tests.builders.kafka import publish, publish_record
 from tests.builders.transforms import dead_letters, running_transform, scan, times_analysed, wait_until_scans_are_read
 from tests.stream import echo
@@ -32,8 +38,9 @@ def test_killed_members_lose_nothing_and_double_nothing(kafka: KafkaSettings) ->
     publish(kafka, scans)
 
     def start(member: int) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "tests.stream.echo", str(kafka.bootstrap_servers), str(member)]
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [sys.executable, "-m", "tests.stream.echo", str(member)]
+        environment = os.environ | as_environment(Settings(kafka=kafka))
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
 
     members = [start(number) for number in range(2)]
     try:
@@ -196,3 +203,41 @@ def test_snapshots_take_a_twentieth_of_the_time_at_most_and_come_every_five_minu
     assert seconds / (seconds + pause) <= 0.05 + 1e-9
     assert pause >= 300
     assert seconds > 15 or pause == 300
+
+
+def test_a_consumer_that_cannot_save_a_snapshot_goes_on(kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.transform._SAVE_EVERY_S", 0.0)
+    attempts: list[Positions] = []
+
+    def save(positions: Positions) -> None:
+        attempts.append(positions)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for number in range(2):
+        publish(kafka, [scan(f"full-{number}")])
+        with running_transform(kafka, "full", lambda _: RestoredStep(echo.echo, save=save)):
+            wait_until_scans_are_read(kafka, "full")
+            wait_until(lambda: attempts, "no attempt")
+    assert times_analysed(kafka, "full-") == {"full-0": 1, "full-1": 1}
+
+
+def test_a_commit_that_is_never_answered_ends_the_consumer_and_its_restart_goes_on(
+    kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: KafkaProducer) -> None:
+        raise ProducerFencedError
+
+    publish(kafka, [scan("silent")])
+    with monkeypatch.context() as patch:
+        patch.setattr("stream.transactions._COMMITTED_WITHIN_S", 0.5)
+        patch.setattr(KafkaProducer, "commit_transaction", lambda _: threading.Event().wait(20))
+        # As the broker answers once it has ended the transaction itself: which is not that another has taken over.
+        patch.setattr(KafkaProducer, "abort_transaction", refused)
+        with (
+            running_transform(kafka, "silent", lambda _: RestoredStep(echo.echo)) as run,
+            pytest.raises(Fatal, match=r"^silent lost the Kafka broker at .*no answer within 0 s"),
+        ):
+            run.result(timeout=60)
+    with running_transform(kafka, "silent", lambda _: RestoredStep(echo.echo)):
+        wait_until_scans_are_read(kafka, "silent", within_s=60)
+    assert times_analysed(kafka, "silent") == {"silent": 1}

@@ -26,6 +26,7 @@ PAGES = {
     "orphans": "/orphans",
     "search": "/search?q=grace",
     "search for scans": "/search?collection=album&year=1918",
+    "status": "/operate/status?still=1",
     "no such page": "/nowhere",
     "public": "/public",
     "public person": "/public/person/grace-hopper",

@@ -19,6 +19,7 @@ from PIL import Image, ImageOps
 
 from sample.archive import HOPPER
 from tests.builders.catalogue import assigned, published, write_messages
+from tests.builders.children import command_of
 from tests.builders.crops import CropDesk, crop_desk, face_at, lying, picture
 from tests.builders.database import empty_database
 from tests.builders.decisions import named
@@ -337,8 +338,7 @@ def test_the_processes_end_with_the_desk(server: str, tmp_path: Path) -> None:
 
 def workers() -> set[int]:
     """The processes of this one that decode, whichever test they are of."""
-    found = psutil.Process().children(recursive=True)
-    return {child.pid for child in found if any("spawn_main" in word for word in child.cmdline())}
+    return {child.pid for child in psutil.Process().children(recursive=True) if "spawn_main" in command_of(child)}
 
 
 # On disk

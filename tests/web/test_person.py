@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx2 as httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -35,6 +36,13 @@ def asked(page: Page) -> str:
     """The face that is asked about; empty where there is none."""
     question = page.locator("[data-question]:visible")
     return str(question.get_attribute("data-question")) if question.count() else ""
+
+
+def test_a_part_about_a_person_who_is_gone_meanwhile_adds_nothing_to_the_page(archive_of_one: DeskArchive) -> None:
+    address = f"{archive_of_one.address}/clusters-that-may-be/nobody"
+    assert httpx.get(address, headers={"HX-Request": "true"}).status_code == 204
+    whole = httpx.get(address, headers={"HX-Request": "true", "HX-Target": "part"})
+    assert whole.status_code == 404 and "There is no such page" in whole.text
 
 
 @pytest.mark.usefixtures("archive_of_one")

@@ -133,6 +133,8 @@ def _grid(request: Request, tiles: Sequence[Tile], **context: Any) -> Response: 
 
 def _nearby(connection: Connection, decisions: Decisions, typical: Tile) -> list[_Nearby]:
     nearest: dict[str, reader.SimilarFace] = {}
+    if not reader.has_embedding(connection, typical.face_id):
+        return []
     for similar in reader.similar(connection, typical.face_id, _NEIGHBOURS):
         cluster_id = similar.face.cluster_id
         if cluster_id is not None and cluster_id != typical.cluster_id:

@@ -41,7 +41,7 @@ def face_page(request: Request) -> Response:
         found = browse.tiles(connection, [face_id]).get(face_id)
         if found is None:
             raise NotThere
-        near = reader.similar(connection, face_id, _SIMILAR)
+        near = reader.similar(connection, face_id, _SIMILAR) if reader.has_embedding(connection, face_id) else []
         near_tiles = browse.tiles(connection, [it.face.face_id for it in near])
         on_scan = browse.faces_of_scan(connection, found.scan_id)
         width, height = browse.scan_size(connection, found.scan_id) or (1, 1)
@@ -91,8 +91,7 @@ def scan_page(request: Request) -> Response:
 
 
 def _proposals(connection: Connection, decisions: Decisions, request: Request, face_id: str) -> Sequence[object]:
-    radius = desk_of(request).settings.clustering.eps_max
-    return proposals(connection, decisions, face_id, radius, texts(request))
+    return proposals(connection, decisions, face_id, desk_of(request).radius(connection), texts(request))
 
 
 def _similar(

@@ -118,9 +118,8 @@ def _item(connection: Connection, desk: Desk, face_id: str, author: str, t: Word
     others = browse.unnamed_others(connection, cluster_id, face_id)
     on_scan = browse.faces_of_scan(connection, tile.scan_id)
     width, height = browse.scan_size(connection, tile.scan_id) or (1, 1)
-    radius = desk.settings.clustering.eps_max
     with desk.writer.reading() as decisions:
-        found = proposals(connection, decisions, face_id, radius, t)
+        found = proposals(connection, decisions, face_id, desk.radius(connection), t)
         known = [proposal.label_id for proposal in found]
         return _Item(
             tile=tile,

@@ -50,7 +50,7 @@ class _Question:
     face_id: str
     scan_id: str
     probability: float | None
-    distance: float
+    distance: float | None
     belief: str
 
 
@@ -133,8 +133,9 @@ def clusters_that_may_be(request: Request) -> Response:
     """The clusters that may be a person's as a whole. The page asks for them when it is shown."""
     desk = desk_of(request)
     label_id = request.path_params["label_id"]
-    radius = desk.settings.clustering.eps_max
-    clusters = desk.read(lambda connection: candidate_clusters(connection, label_id, radius, _MOST_CLUSTERS))
+    clusters = desk.read(
+        lambda connection: candidate_clusters(connection, label_id, desk.radius(connection), _MOST_CLUSTERS)
+    )
     with desk.writer.reading() as decisions:
         person = decisions.person(label_id)
     if person is None:
@@ -145,8 +146,7 @@ def clusters_that_may_be(request: Request) -> Response:
 def _read_candidates(
     connection: Connection, desk: Desk, label_id: str, more: int = 0
 ) -> Sequence[suggestions.Candidate]:
-    radius = desk.settings.clustering.eps_max
-    return suggestions.candidates(connection, label_id, radius, _CANDIDATES + more)
+    return suggestions.candidates(connection, label_id, desk.radius(connection), _CANDIDATES + more)
 
 
 def _questions(

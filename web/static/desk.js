@@ -91,7 +91,14 @@
     if (form.matches("form.decide") && !event.detail.successful) setBusy(false);
   });
 
-  document.addEventListener("htmx:sendError", () => say(document.body.dataset.sentAgain));
+  // What renews itself goes on, and says no more once it is answered.
+  const { offline, sentAgain } = document.body.dataset;
+  document.addEventListener("htmx:sendError", (event) =>
+    say(event.detail.elt.hasAttribute("data-renewed") ? offline : sentAgain),
+  );
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.elt.hasAttribute("data-renewed") && answer.textContent === offline) say("");
+  });
 
   let focused = "";
   document.addEventListener("htmx:beforeSwap", (event) => {

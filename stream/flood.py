@@ -1,0 +1,43 @@
+"""A flood of dead letters: most of what a consumer reads cannot be used, so something else than the records is wrong.
+
+A consumer stops then, with a line that says why, instead of turning a whole topic into dead letters.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from errors import Fatal
+from stream.records import Rejected
+
+_WINDOW_S = 60.0
+
+
+class FloodGuard:
+    """Counts what one consumer has read in the last minute. clock: seconds, monotonic."""
+
+    def __init__(self, consumer: str, most_dead_letters: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """most_dead_letters: so many in a minute are too many, where they are most of the records."""
+        self._consumer = consumer
+        self._most = most_dead_letters
+        self._clock = clock
+        self._counts: deque[tuple[float, int, int]] = deque()
+
+    def check(self, records: int, rejected: Sequence[Rejected]) -> None:
+        """Count a batch before anything of it is committed. Raises Fatal in a flood."""
+        now = self._clock()
+        self._counts.append((now, records, len(rejected)))
+        while self._counts[0][0] < now - _WINDOW_S:
+            self._counts.popleft()
+        read = sum(count for _, count, _ in self._counts)
+        dead = sum(count for _, _, count in self._counts)
+        if rejected and dead >= self._most and 2 * dead > read:
+            last = rejected[-1]
+            place = f"{last.consumed.topic} {last.consumed.partition}/{last.consumed.offset}"
+            raise Fatal(
+                f"{self._consumer} stopped: {dead:,} of the {read:,} records of the last minute would be dead letters, "
+                f"the last one {place} ({last.reason[:200]}); see facestream dead-letters. If all of them are to "
+                "become dead letters, raise FACESTREAM_KAFKA__MOST_DEAD_LETTERS and start it again"
+            )

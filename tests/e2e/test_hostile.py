@@ -1,0 +1,97 @@
+"""Whatever is put where Facestream reads ends as a dead letter with its reason or is used, and nothing waits for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from PIL import Image
+
+from producers.files import list_sources
+from settings import KafkaSettings
+from tests.builders.clock import wait_until
+from tests.builders.hostile import EITHER, USED, Hostile, all_hostile
+from tests.builders.kafka import publish_foreign
+from tests.builders.system import Running, StartSystem
+
+# So many hostile things, and after them a good scan, which must be analysed without waiting long.
+_AT_ONCE = 30
+# What one of them may hold up the rest for, and what a good scan takes on a machine that is busy.
+_EACH_S, _GOOD_S = 2.0, 30.0
+
+Place = tuple[str, int, int]
+
+
+def test_nothing_hostile_stops_or_slows_the_rest_and_all_of_it_is_told(start: StartSystem, tmp_path: Path) -> None:
+    pictures, good = tmp_path / "pictures", tmp_path / "good"
+    pictures.mkdir()
+    good.mkdir()
+    table = all_hostile(pictures)
+    assert len(table) >= 200
+    places: dict[Place, Hostile] = {}
+    with start() as running:
+        consumers = running.supervisor.processes
+        _analyse(running, good, "before")
+        for number, some in enumerate(_groups(table)):
+            places |= publish_all(running.settings.kafka, some)
+            began = time.monotonic()
+            _analyse(running, good, f"probe-{number}", within_s=_GOOD_S + _EACH_S * len(some))
+            print(f"{len(some)} hostile, then a good scan: {time.monotonic() - began:.1f} s")
+        running.wait_until_done()
+        # None has ended, so none was started again.
+        running.supervisor.check()
+        assert running.supervisor.processes == consumers
+        letters = {
+            (topic, partition, offset): reason
+            for topic, partition, offset, reason in running.rows(
+                'SELECT topic, partition, "offset", reason FROM dead_letters'
+            )
+        }
+    wrong = [
+        (hostile.name, hostile.outcome, letters.get(place, USED))
+        for place, hostile in places.items()
+        if not is_expected(hostile.outcome, letters.get(place))
+    ]
+    for place, hostile in places.items():
+        outcome = f"dead letter | {letters[place][:100]}" if place in letters else "used |"
+        print(f"| {hostile.name[:70]} | {outcome} |")
+    assert not wrong
+    # Only what was hostile is a dead letter, and the one that was forged.
+    assert set(letters) - set(places) == {("scans", 2**31 - 1, 2**63 - 1)}
+
+
+def _groups(table: Sequence[Hostile]) -> Iterator[Sequence[Hostile]]:
+    for start in range(0, len(table), _AT_ONCE):
+        yield table[start : start + _AT_ONCE]
+
+
+def is_expected(outcome: str, reason: str | None) -> bool:
+    """Whether a dead letter with this reason, or none, is the outcome."""
+    if outcome in (USED, EITHER):
+        return reason is None or outcome == EITHER
+    return reason is not None and outcome in reason
+
+
+def publish_all(kafka: KafkaSettings, some: Sequence[Hostile]) -> dict[Place, Hostile]:
+    """Write them to their topics; where each of them is."""
+    places: dict[Place, Hostile] = {}
+    for (topic, compression), group in groupby(some, lambda hostile: (hostile.topic, hostile.compression)):
+        hostile = list(group)
+        written = publish_foreign(kafka, topic, [one.record for one in hostile], compression)
+        places |= dict(zip(written, hostile, strict=True))
+    return places
+
+
+def _analyse(running: Running, folder: Path, name: str, within_s: float = 120) -> None:
+    """Publish a good scan and wait until the catalogue has its analysis."""
+    path = folder / f"{name}.png"
+    Image.new("RGB", (120, 120), "gray").save(path)
+    running.publish([source for source in list_sources([folder]).sources if source.uri.endswith(f"/{name}.png")])
+
+    def is_analysed() -> bool:
+        running.supervisor.check()
+        return bool(running.rows(f"SELECT scan_id FROM analyses WHERE scan_id LIKE '%/{name}.png'"))
+
+    wait_until(is_analysed, f"{name} is not analysed", within_s)

@@ -1,0 +1,66 @@
+"""After an erasure neither the arrays, nor the graph, nor a snapshot of an index has a vector that was dropped."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from index.entries import Withdrawn
+from index.face_index import FaceIndex
+from index.parameters import Parameters
+from index.snapshot import delete_all_but, load, save
+from index.vectors_left import holds
+from tests.builders.analyses import people, scans_of
+
+EXACT = Parameters()
+HNSW = replace(EXACT, exact_below=50, threads=1)
+VECTORS = people(400, a_person=20)
+
+
+def filled(parameters: Parameters) -> tuple[FaceIndex, list[bytes]]:
+    """An index, and the embeddings of the scans that were withdrawn from it."""
+    index = FaceIndex(parameters)
+    scans = scans_of(VECTORS)
+    index.apply(scans)
+    gone = scans[10:14]
+    index.apply([Withdrawn(entry.scan_id) for entry in gone])
+    return index, [face.embedding for entry in gone for face in entry.scan.faces]
+
+
+@pytest.mark.parametrize("parameters", [EXACT, HNSW])
+def test_snapshots_have_no_vector_that_was_dropped(parameters: Parameters, tmp_path: Path) -> None:
+    index, embeddings = filled(parameters)
+    before = index.search(scans_of(VECTORS)[:5], exactly=True)
+    older = save(index, tmp_path, offset=500)
+    index.drop_for_good()
+    path = save(index, tmp_path, offset=501)
+    delete_all_but(path)
+    assert not older.exists()
+    content = (path / "vectors.npy").read_bytes()
+    assert not any(embedding in content for embedding in embeddings)
+    if parameters is HNSW:
+        assert holds(path / "graph.hnsw", embeddings) == 0
+        assert holds(path / "graph.hnsw", [VECTORS[0].astype("<f4").tobytes()]) == 1
+    restored = load(tmp_path, parameters).index
+    assert restored.search(scans_of(VECTORS)[:5], exactly=True) == before
+
+
+def test_a_graph_has_the_vectors_of_deleted_nodes_until_then(tmp_path: Path) -> None:
+    index, embeddings = filled(HNSW)
+    graph = save(index, tmp_path, offset=500) / "graph.hnsw"
+    assert holds(graph, embeddings) == len(embeddings)
+    assert all(embedding not in graph.read_bytes() for embedding in embeddings), "they were moved a little"
+
+
+def test_an_index_goes_on_after_an_erasure() -> None:
+    index, _ = filled(HNSW)
+    index.drop_for_good()
+    index.drop_for_good()
+    twin, _ = filled(EXACT)
+    later = [replace(entry, analysis=entry.analysis + 1000) for entry in scans_of(VECTORS)[10:14]]
+    assert [len(found.faces) for found in index.apply(later)] == [len(found.faces) for found in twin.apply(later)]  # type: ignore[union-attr]
+    assert index.faces == twin.faces
+    assert np.isfinite(index.store.vectors[: index.store.used]).all()

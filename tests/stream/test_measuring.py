@@ -1,0 +1,70 @@
+"""What the loop of a consumer reports of itself, on a real broker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kafka import KafkaProducer
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
+
+from schemas.codec import encode
+from schemas.topics import DEAD_LETTERS, FACES, SCANS
+from settings import KafkaSettings
+from stream import clients
+from stream.reading import read_to_end
+from stream.records import Cause, Output, Received, Rejected, RestoredStep, scan_of
+from telemetry.health import health
+from tests.builders.catalogue import analysed
+from tests.builders.clock import now, wait_until
+from tests.builders.transforms import running_transform, scan, wait_until_scans_are_read
+
+GROUP = "measured"
+VALUE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def sample(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+def test_a_loop_counts_what_it_does_and_hands_traces_on(empty_kafka: KafkaSettings) -> None:
+    def step(batch: Sequence[Received]) -> list[Output]:
+        return [analysis_or_rejection(received) for received in batch]
+
+    producer = clients.producer(empty_kafka)
+    for scan_id in ("good/1", "good/2", "bad/1"):
+        publish(producer, scan_id)
+    producer.send(SCANS.name, key=b"x", value=b"no JSON").get()
+    producer.close()
+    with capture_logs() as lines, running_transform(empty_kafka, GROUP, lambda _: RestoredStep(step)):
+        wait_until_scans_are_read(empty_kafka, GROUP)
+        wait_until(
+            lambda: sample("facestream_records_read_total", consumer=GROUP, topic=SCANS.name) == 4, "not all counted"
+        )
+        assert health.is_alive and health.is_ready
+    assert sample("facestream_records_published_total", consumer=GROUP, topic=FACES.name) == 2
+    assert sample("facestream_records_published_total", consumer=GROUP, topic=DEAD_LETTERS.name) == 2
+    assert sample("facestream_dead_letters_total", consumer=GROUP, cause="invalid") == 1
+    assert sample("facestream_dead_letters_total", consumer=GROUP, cause="scan") == 1
+    assert sample("facestream_taking_part", consumer=GROUP) == 1
+    assert sample("facestream_step_duration_seconds_count", consumer=GROUP) >= 1
+    assert sample("facestream_commit_duration_seconds_count", consumer=GROUP) >= 1
+    assert sample("facestream_batch_records_sum", consumer=GROUP) == 4
+    headers = {
+        scan_of(it.message): dict(it.record.headers).get("traceparent") for it in read_to_end(empty_kafka, FACES)
+    }
+    assert headers == {"good/1": VALUE, "good/2": VALUE}
+    letters = [line for line in lines if line["event"] == "dead letter"]
+    assert sorted(line.get("trace_id", "") for line in letters) == ["", "0af7651916cd43dd8448eb211c80319c"]
+    assert not [line for line in lines if "bad/1" in str(line)]
+
+
+def publish(producer: KafkaProducer, scan_id: str) -> None:
+    record = encode(scan(scan_id), event_id=scan_id, time=now())
+    headers = [*record.headers, ("traceparent", VALUE)]
+    producer.send(SCANS.name, key=record.key, value=record.value, headers=headers).get()
+
+
+def analysis_or_rejection(received: Received) -> Output:
+    scan_id = scan_of(received.message) or ""
+    return Rejected(received, "no picture", Cause.SCAN) if scan_id.startswith("bad") else analysed(scan_id)
