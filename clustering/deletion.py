@@ -18,7 +18,7 @@ from clustering.anchors import Anchors
 from clustering.columns.arrays import Slots, unique
 from clustering.graph import Graph
 from clustering.membership import Membership
-from clustering.split_search import find_split
+from clustering.split_search import find_split, have_common_core
 
 
 class Deletion:
@@ -45,8 +45,9 @@ class Deletion:
     def _update_seeds(self, changes: EdgeChanges, lost: Slots) -> Iterator[Slots]:
         """For each cluster that lost cores, or edges between cores, its remaining cores at the other ends of them.
 
-        Every component that the cluster may have fallen into holds at least one of them. A cluster without any has no
-        core left.
+        Every component that the cluster may have fallen into holds at least one of them. The ends of a lost edge that
+        have a neighbouring core in common, as most have, are left out: they are in one component still. A cluster
+        without any has not fallen apart, or has no core left.
         """
         nodes, left, right = self._graph.nodes, changes.deactivated_left, changes.deactivated_right
         if not len(left) + len(lost):
@@ -54,6 +55,8 @@ class Deletion:
         left_was_core = nodes.core[left] | np.isin(left, lost)
         right_was_core = nodes.core[right] | np.isin(right, lost)
         between_cores = left_was_core & right_was_core
+        both_are = nodes.core[left] & nodes.core[right]
+        between_cores[both_are] = ~have_common_core(self._graph, left[both_are], right[both_are])
         _, _, neighbours = self._graph.neighbours(lost)
         seeds = unique(left[between_cores], right[between_cores], neighbours)
         seeds = seeds[nodes.core[seeds]]

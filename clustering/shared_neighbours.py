@@ -22,13 +22,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
 
 from clustering.columns.arrays import Mask, Names, Slots, first_of_each, unique
+from clustering.columns.rows import inner_products, sparse_rows
 from clustering.graph import Graph
-
-# Pairs whose neighbours are compared at a time: of at most some dozen each, a few tens of MB.
-_PAIRS_AT_ONCE = 2**16
 
 # How much each of two sums of nearness counts.
 _SMALLER, _LARGER = 0.9, 0.1
@@ -139,30 +136,21 @@ def _keep_nearest(graph: Graph, owners: Slots, edges: Slots) -> Slots:
 
 def _shares(graph: Graph, edges: Slots) -> npt.NDArray[np.float64]:
     """The `s` of each of these edges: float64, shape (n,). Cost: the edges within reach of their ends."""
-    shares = np.empty(len(edges), dtype=np.float64)
     if not len(edges):
-        return shares
+        return np.empty(0, dtype=np.float64)
     table, ends = graph.edges, graph.ends(edges)
     nodes = unique(*ends)
     owners, found = _within_reach(graph, nodes)
     kept = np.where(table.source[found] == owners, table.kept_by_source[found], table.kept_by_target[found])
     owners, found = owners[kept], found[kept]
     roots = _roots_of_nearness(graph, found)
-    # Row by row, as edges are read; each node has a near one, the other end of its edge.
-    starts = np.append(np.flatnonzero(first_of_each(owners)), len(owners))
-    sums = np.add.reduceat(roots**2, starts[:-1])
-    # Rows in order are multiplied much faster.
-    columns = graph.other_end(found, owners)
-    nearest = csr_array((roots, columns, starts), shape=(len(nodes), int(columns.max()) + 1))
-    nearest.sort_indices()
+    nearest = sparse_rows(nodes, owners, graph.other_end(found, owners), roots)
+    # Each node has a near one, the other end of its edge, so no row is empty.
+    sums = np.add.reduceat(roots**2, nearest.indptr[:-1])
     one, other = (np.searchsorted(nodes, end) for end in ends)
-    both = _roots_of_nearness(graph, edges) ** 2
-    for start in range(0, len(edges), _PAIRS_AT_ONCE):
-        block = slice(start, start + _PAIRS_AT_ONCE)
-        common = nearest[one[block]].multiply(nearest[other[block]]).sum(axis=1)
-        smaller, larger = np.sort([sums[one[block]], sums[other[block]]], axis=0)
-        shares[block] = (common + both[block]) / (_SMALLER * smaller + _LARGER * larger)
-    return np.minimum(shares, 1.0)
+    common = inner_products(nearest, one, other) + _roots_of_nearness(graph, edges) ** 2
+    smaller, larger = np.sort([sums[one], sums[other]], axis=0)
+    return np.minimum(common / (_SMALLER * smaller + _LARGER * larger), 1.0)
 
 
 def _roots_of_nearness(graph: Graph, edges: Slots) -> npt.NDArray[np.int64]:

@@ -8,7 +8,8 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from clustering.columns.arrays import NO_SLOTS, Slots, unique
+from clustering.columns.arrays import NO_SLOTS, Mask, Slots, unique
+from clustering.columns.rows import inner_products, sparse_rows
 from clustering.graph import Graph
 from clustering.nodes import Marks
 
@@ -16,6 +17,17 @@ from clustering.nodes import Marks
 _STEP = 4000
 # The number of seeds whose neighbours are read first: in a dense cluster that leaves few searches.
 _THINNING = 16
+
+
+def have_common_core(graph: Graph, left: Slots, right: Slots) -> Mask:
+    """Which of these pairs of nodes have a neighbouring core in common."""
+    if not len(left):
+        return np.empty(0, dtype=np.bool_)
+    nodes = unique(left, right)
+    owners, _, neighbours = graph.neighbours(nodes)
+    core = graph.nodes.core[neighbours]
+    rows = sparse_rows(nodes, owners[core], neighbours[core], np.ones(int(core.sum()), dtype=np.int64))
+    return inner_products(rows, np.searchsorted(nodes, left), np.searchsorted(nodes, right)) > 0
 
 
 def find_split(graph: Graph, members: Slots, seeds: Slots) -> list[Slots]:
