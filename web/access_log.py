@@ -21,11 +21,14 @@ from web.access_texts import FAILED, Refusal
 
 _ROOT = Path(__file__).parents[1]
 
+# What pages ask for by themselves, and operators' pages every other second: only failures of it are news.
+_OFTEN = (STATIC, "/operate/board")
+
 log = structlog.get_logger()
 
 
 class RequestLog:
-    """Logs each request, and answers those that fail."""
+    """Logs the requests, and answers those that fail."""
 
     def __init__(self, app: ASGIApp, refuse: Callable[[Request, Refusal], Response]) -> None:
         self._app = app
@@ -51,7 +54,7 @@ class RequestLog:
             if status:  # A page that has begun breaks off: the connection is closed without its end.
                 raise ConnectionAbortedError("the response broke off") from None
             await self._refuse(Request(scope), FAILED)(scope, receive, send_and_note)
-        if not scope["path"].startswith(STATIC):
+        if status >= 400 or not scope["path"].startswith(_OFTEN):
             seconds = round(time.monotonic() - started, 3)
             log.info("request", method=scope["method"], route=_route(scope), status=status, seconds=seconds)
 

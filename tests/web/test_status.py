@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from psycopg_pool import PoolTimeout
 from starlette.testclient import TestClient
+from structlog.testing import capture_logs
 
 from catalogue.reader import Counts
 from errors import Fatal
@@ -103,3 +104,13 @@ def test_a_part_that_cannot_be_shown_does_not_become_a_page_within_the_page(
     assert "PostgreSQL or Kafka is away" in answer.text and "<h1" not in answer.text
     whole = client.get("/people", headers={"HX-Request": "true", "HX-Target": "part"})
     assert whole.status_code == 503 and "<h1" in whole.text and "hx-retarget" not in whole.headers
+
+
+def test_what_renews_itself_fills_no_log(desk: Desk) -> None:
+    client = TestClient(
+        create_app(desk, Access(DeskSettings(), "local")), "http://127.0.0.1:8000", client=("127.0.0.1", 1)
+    )
+    with capture_logs() as logs:
+        for path in ("/operate/status", "/operate/board", "/operate/board", "/operate/nothing"):
+            client.get(path)
+    assert [line["route"] for line in logs if line["event"] == "request"] == ["/operate/status", "-"]
