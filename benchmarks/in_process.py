@@ -20,7 +20,7 @@ from benchmarks.measurement import Curves, Row, Stopwatch
 from benchmarks.parameters import CLUSTERING, INDEX, Rule
 from benchmarks.quality import neighbours_of
 from clustering import snapshot as clustering_snapshot
-from clustering.clustering import Clustering, NeighboursWithdrawn
+from clustering.clustering import Clustering, Delta, NeighboursWithdrawn
 from clustering.what_if import hypothetical_clusters
 from evaluation.measures import pairwise
 from index import snapshot as index_snapshot
@@ -63,26 +63,29 @@ class Stream:
         self.cluster_watch = Stopwatch()
         self._batch = batch
         self._sample: list[tuple[Analysed, NeighboursFound]] = []
+        # By batch of `insert`, how many assignments it changed, and its faces.
+        self._changed: list[tuple[int, int]] = []
 
     def apply(
         self, entries: list[Analysed | Withdrawn], index_watch: Stopwatch, cluster_watch: Stopwatch
-    ) -> list[ClusteringInput]:
-        """Apply a batch to the index, and its output to the clustering. Returns that output."""
+    ) -> tuple[list[ClusteringInput], Delta]:
+        """Apply a batch to the index, and its output to the clustering. Returns that output, and what it changed."""
         records = clustering_inputs(index_watch.time(self.index.apply, entries))
-        cluster_watch.time(self.clustering.apply, records)
-        return records
+        return records, cluster_watch.time(self.clustering.apply, records)
 
     def insert(self) -> Iterator[Row]:
         """Insert all faces. Rows for 1,000 faces, for each tenfold of that, and for all."""
         generator = np.random.default_rng(1)
         done, mark = 0, min(1000, self.faces)
         for entries in self.archive.batches(self._batch):
-            records = self.apply([*entries], self.index_watch, self.cluster_watch)
+            records, delta = self.apply([*entries], self.index_watch, self.cluster_watch)
             sampled = generator.random(len(entries)) < 2 * _AUDITED_SCANS / self.faces
             for entry, record, in_sample in zip(entries, records, sampled.tolist(), strict=True):
                 if in_sample and isinstance(record, NeighboursFound):
                     self._sample.append((entry, record))
-            done += sum(len(entry.scan.faces) for entry in entries)
+            faces = sum(len(entry.scan.faces) for entry in entries)
+            self._changed.append((len(delta.assignments), faces))
+            done += faces
             if done >= mark:
                 yield from _rows(self.index_watch, self.cluster_watch, f"batches of {self._batch}", done)
                 mark = min(10 * mark, self.faces)
@@ -93,6 +96,7 @@ class Stream:
         names = [face.face_id for batch in self.archive.batches(self._batch) for it in batch for face in it.scan.faces]
         clusters = np.unique([str(cluster_of[name]) for name in names], return_inverse=True)[1]
         precision, recall = pairwise(self.archive.people, clusters)
+        changed, added = np.sum(self._changed[-max(1, len(self._changed) // 10) :], axis=0)
         return Row(
             f"people; the largest has {np.bincount(self.archive.people).max():,} faces",
             self.faces,
@@ -100,6 +104,7 @@ class Stream:
             recall=recall,
             largest=int(np.bincount(clusters).max()),
             neighbours=neighbours_of(self.clustering) / self.faces,
+            assignments=changed / added,
         )
 
     def curves(self) -> Curves:

@@ -33,7 +33,8 @@ class Row:
     seconds: of something that was done once. cores: processor time divided by elapsed time; a number well below the
     cores that the step can use means that other processes used them. times_ours: elapsed time divided by that of
     Facestream for the same work. precision, and recall in the same row: of pairs of faces in one cluster. largest:
-    faces of the largest cluster. neighbours: of a face, on average.
+    faces of the largest cluster. neighbours: of a face, on average. assignments: how many are published for each new
+    face, in the last tenth of the batches.
     """
 
     what: str
@@ -49,6 +50,7 @@ class Row:
     precision: float | None = None
     largest: int | None = None
     neighbours: float | None = None
+    assignments: float | None = None
 
 
 class Stopwatch:

@@ -150,7 +150,8 @@ def _shares(graph: Graph, edges: Slots) -> npt.NDArray[np.float64]:
     one, other = (np.searchsorted(nodes, end) for end in ends)
     common = inner_products(nearest, one, other) + _roots_of_nearness(graph, edges) ** 2
     smaller, larger = np.sort([sums[one], sums[other]], axis=0)
-    return np.minimum(common / (_SMALLER * smaller + _LARGER * larger), 1.0)
+    shares: npt.NDArray[np.float64] = common / (_SMALLER * smaller + _LARGER * larger)
+    return np.minimum(shares, 1.0)
 
 
 def _roots_of_nearness(graph: Graph, edges: Slots) -> npt.NDArray[np.int64]:
