@@ -44,6 +44,9 @@ class Nodes(Table):
     count: Int32
     core: Mask
     anchor: Int32
+    # How far away the farthest of its nearest is, where it has as many as it may; infinite where it may have more, or
+    # where that is not known.
+    farthest_kept: npt.NDArray[np.float64]
     # Its cluster by DBSCAN, and the constrained cluster that it is in instead, where decisions make a difference.
     cluster: Int32
     constrained: Int32
@@ -69,6 +72,7 @@ class Nodes(Table):
         "edge_lists": {"holes": (np.int32, 0)},
         "dbscan": {"count": (np.int32, 0), "core": (np.bool_, False)},
         "anchors": {"anchor": (np.int32, -1)},
+        "shared_neighbours": {"farthest_kept": (np.float64, np.inf)},
         "membership": {"cluster": (np.int32, -1), "constrained": (np.int32, -1)},
         "live_decisions": {"decided": (np.bool_, False)},
         "labelling": {"labels": (np.object_, None)},
@@ -81,8 +85,10 @@ class Nodes(Table):
     }
     columns: ClassVar = _all_columns(by_owner)
     # Decisions are not part of the state, and so nothing that follows from them: they are read again from their topic.
+    # The farthest that is kept is found out again.
     derived: ClassVar = frozenset(
         {"constrained", "decided", "labels", "published_role", "published_cluster", "published_labels", "mark"}
+        | {"farthest_kept"}
     )
 
     def marks(self) -> Marks:

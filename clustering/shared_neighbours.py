@@ -44,7 +44,7 @@ def update(graph: Graph, near: Slots, within_reach: Mask, deleted: Slots, source
     a pair of live nodes now. deleted, sources: the edges that the batch deleted, and their sources. Returns the edges
     that may be active or were, of all nodes whose nearest may have changed, with `near`, and which are to be active.
 
-    Owns the edges' columns within_reach, kept_by_source and kept_by_target.
+    Owns the edges' columns within_reach, kept_by_source and kept_by_target, and the nodes' farthest_kept.
     """
     edges = graph.edges
     came = near[within_reach & ~edges.within_reach[near]]
@@ -57,9 +57,11 @@ def update(graph: Graph, near: Slots, within_reach: Mask, deleted: Slots, source
     edges.within_reach[deleted] = False
     edges.within_reach[near] = within_reach
     edges.kept_by_source[came] = edges.kept_by_target[came] = False
-    owners, found = _within_reach(graph, unique(*graph.ends(came), gone_from, gone_to))
     # Where a face has the same nearest as before, its pairs share as much, unless the other face has others.
-    altered = unique(lost, _keep_nearest(graph, owners, found))
+    nearer = (end[edges.distance[came] <= graph.nodes.farthest_kept[end]] for end in graph.ends(came))
+    nodes = unique(lost, *nearer)
+    owners, found = _within_reach(graph, nodes)
+    altered = unique(lost, _keep_nearest(graph, nodes, owners, found))
     found = found[np.isin(owners, altered)]
     near = unique(near, found[_kept_by_both(graph, found) | edges.active[found]])
     return near, active(graph, near, graph.parameters.eps)
@@ -120,18 +122,27 @@ def _kept_by_both(graph: Graph, edges: Slots) -> Mask:
     return np.asarray(table.within_reach[edges] & table.kept_by_source[edges] & table.kept_by_target[edges])
 
 
-def _keep_nearest(graph: Graph, owners: Slots, edges: Slots) -> Slots:
+def _keep_nearest(graph: Graph, nodes: Slots, owners: Slots, edges: Slots) -> Slots:
     """Choose the nearest of these nodes again, of all their edges within reach. Returns the nodes that have others."""
     table, most = graph.edges, graph.parameters.most_neighbours
     kept = np.ones(len(edges), dtype=np.bool_)
     if most is not None:
         others = graph.other_end(edges, owners)
         kept = nearest_of_each(owners, table.distance[edges], graph.nodes.face_id[others], most)
+        _note_farthest(graph, most, nodes, owners[kept], table.distance[edges[kept]])
     is_source = table.source[edges] == owners
     were_kept = np.where(is_source, table.kept_by_source[edges], table.kept_by_target[edges])
     table.kept_by_source[edges[is_source]] = kept[is_source]
     table.kept_by_target[edges[~is_source]] = kept[~is_source]
     return unique(owners[kept != were_kept])
+
+
+def _note_farthest(graph: Graph, most: int, nodes: Slots, owners: Slots, distances: npt.NDArray[np.float64]) -> None:
+    """Note of each of these nodes how far the farthest of its nearest is; given are all of these, node after node."""
+    begins = np.flatnonzero(first_of_each(owners))
+    full = np.diff(begins, append=len(owners)) == most
+    graph.nodes.farthest_kept[nodes] = np.inf
+    graph.nodes.farthest_kept[owners[begins[full]]] = np.maximum.reduceat(distances, begins)[full]
 
 
 def _shares(graph: Graph, edges: Slots) -> npt.NDArray[np.float64]:
