@@ -65,6 +65,32 @@ def test_a_face_has_no_more_neighbours_than_the_most_and_is_none_of_more() -> No
     assert np.bincount(owners).max() <= 3
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_in_a_crowd_whatever_comes_and_goes_the_clusters_are_those_of_all_records_at_once(seed: int) -> None:
+    """Faces of a few people, each of whom has several times as many near faces as are kept."""
+    rng = np.random.default_rng(seed)
+    places = rng.normal(size=(90, 2)) + rng.integers(0, 3, size=(90, 1)) * 2.5
+    parameters = Parameters(eps=1.2, shared_weight=0.9, reach=1.5, most_neighbours=4)
+    clustering, held = Clustering(parameters), dict[int, NeighboursFound]()
+    for number, place in enumerate(places):
+        distances = {one: float(np.hypot(*(places[one] - place))) for one in held}
+        near = [(f"f{one:02}", one, distance) for one, distance in distances.items() if distance <= 1.5]
+        held[number] = record(str(number), number, {f"f{number:02}": near}, eps_max=1.5)
+        batch: list[NeighboursFound | NeighboursWithdrawn] = [held[number]]
+        if number % 3 == 2:
+            gone = int(rng.choice([*held]))
+            del held[gone]
+            batch.append(NeighboursWithdrawn(str(gone), 0))
+        clustering.apply(batch)
+        if number % 20 == 19:
+            state = {name: np.array(column) for name, column in clustering.state().items()}
+            clustering = Clustering.of_state(parameters, state)
+        at_once = Clustering(parameters)
+        at_once.apply([*held.values()])
+        assert sorted(map(str, clustering.assignments())) == sorted(map(str, at_once.assignments()))
+    assert max(clustering.sizes().values()) > 8
+
+
 def test_of_equally_near_neighbours_those_with_the_least_ids_are_kept() -> None:
     names = np.array(["d", "a", "c", "b", "a"], dtype=np.object_)
     owners, distances = np.array([7, 7, 7, 7, 8]), np.array([1.0, 2.0, 2.0, 2.0, 9.0])
