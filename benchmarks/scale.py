@@ -309,12 +309,13 @@ def counted_of(connection: Connection, touched: counts.Touched) -> reader.Counts
 
 _FILL = (
     "DROP INDEX faces_near",
-    """INSERT INTO scans SELECT 'scan-' || n, 'file:///' || n, '', '', '', NULL, '{}', now()
+    """INSERT INTO scans SELECT 'scan-' || n, 'file:///' || n, '', '', '', NULL, '{}', now(), '{}'
     FROM generate_series(0, %(faces)s - 1) n""",
     "INSERT INTO analyses SELECT 'scan-' || n, n, '', 1, 1, '{}' FROM generate_series(0, %(faces)s - 1) n",
     """INSERT INTO faces SELECT 'face-' || n, 'scan-' || n, n, 0, 0, 0, 0, '[]', 0, 0, 0,
     array_fill(0, ARRAY[128])::vector FROM generate_series(0, %(faces)s - 1) n""",
-    """INSERT INTO assignments SELECT 'face-' || n, 'scan-' || n, n, 'face-' || n / 10, 'core', NULL, NULL, NULL, '[]'
+    """INSERT INTO all_assignments
+    SELECT 'face-' || n, 'scan-' || n, n, 'face-' || n / 10, 'core', NULL, NULL, NULL, '[]'
     FROM generate_series(0, %(faces)s - 1) n""",
     "ANALYZE",
 )

@@ -60,7 +60,9 @@ def audit(
     data: Data = None,
     json_: Json = False,
 ) -> None:
-    """Recall of the search for neighbours, and what was mended. The index consumer audits whenever it is idle.
+    """Recall of the search for neighbours, and what was mended. The index consumer audits when it is idle.
+
+    Where it never is, a twentieth of its time is for that.
 
     With --all this waits for the index consumer; if none is running, it runs in this process until the end. Then it
     counts the scans that have no record of neighbours at all, which an audit of the records cannot notice.

@@ -55,7 +55,7 @@ class Restored:
 def save(index: FaceIndex, folder: Path, offset: int) -> Path:
     """Write the index as that of all of `faces` before `offset`; returns the snapshot's folder.
 
-    A million faces are about 1.2 GB. Not to be called while `apply` runs. Raises OSError when it cannot be written;
+    A million faces are about 1.4 GB. Not to be called while `apply` runs. Raises OSError when it cannot be written;
     older snapshots are then unchanged.
     """
     temporary = folder / _TEMPORARY

@@ -260,7 +260,7 @@ class MetricsSettings(Group):
     """Where a process serves /metrics, /livez and /readyz. docs/metrics.md describes them."""
 
     host: str = "127.0.0.1"
-    # Without it they are not served. `run` and `watch` give their consumers the ports after it.
+    # Without it they are not served. `run`, `watch` and `up` give their consumers the ports after it.
     port: int | None = Field(default=None, ge=0, le=65535)
 
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from psycopg import Connection
 
 from catalogue import decisions as catalogue_decisions
-from catalogue import history
 from decisions.holding import Decisions
 from schemas.decisions import Decision, FaceNamed, FacesLinked, FacesSeparated, NameRejected, NotSure
 from schemas.scans import Box, KeptFace
@@ -30,20 +29,15 @@ def from_the_tables(connection: Connection, face_id: str) -> tuple[object, ...]:
         {it.face_id for it in pairs if it.kind == "linked"},
         {it.face_id for it in pairs if it.kind == "separated"},
         bool(catalogue_decisions.not_faces(connection, [face_id])),
-        [it.decision_id for it in history.of_face(connection, face_id)],
-        [it.decision_id for it in history.of_face(connection, face_id) if it.holds],
     )
 
 
 def from_memory(held: Decisions, face_id: str) -> tuple[object, ...]:
-    decided = held.history(face_id)
     return (
         set(held.labels(face_id).rejected),
         set(held.linked(face_id)),
         held.separated(face_id),
         held.labels(face_id).not_a_face,
-        [it.decision_id for it in decided],
-        [it.decision_id for it in decided if held.holds(it)],
     )
 
 
@@ -79,11 +73,6 @@ def test_the_views_agree_with_the_decisions_in_memory(connection: Connection, de
     assert found == {it.label_id: (it.name, it.authority) for it in held.people().values()}
     names = {label_id: catalogue_decisions.name_of(connection, label_id) for label_id in held.known_labels()}
     assert names == {label_id: person.name for label_id, person in held.known_labels().items()}
-    for label_id in ("grace", "eileen", "marie"):
-        found_ids = [it.decision_id for it in history.of_person(connection, label_id)]
-        assert found_ids == [it.decision_id for it in held.history_of_person(label_id)]
-    everything = sorted(decisions, key=lambda it: it.order, reverse=True)
-    assert [it.decision_id for it in history.latest(connection, 100)] == [it.decision_id for it in everything]
 
 
 def test_a_decision_is_a_row_with_author_time_and_note_and_its_tombstone_takes_it_out(connection: Connection) -> None:
