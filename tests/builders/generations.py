@@ -64,11 +64,11 @@ def first_generation(settings: Settings, *messages: Event) -> Iterator[Settings]
         yield settings
 
 
-def wait_for_tables(settings: Settings) -> None:
+def wait_for_tables(settings: Settings, within_s: float = 60) -> None:
     """Wait until all generations have read everything."""
     known = read_generations(settings.kafka)
     stages = {name: topics for name, topics in stages_with(known).items() if name not in ("detect", "index")}
-    wait_until_done(settings.kafka, stages)
+    wait_until_done(settings.kafka, stages, within_s=within_s)
 
 
 def places(connection: Connection, table: str = "assignments", where: str = "true") -> dict[str, str | None]:

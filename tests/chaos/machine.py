@@ -36,6 +36,10 @@ class NotThere(Exception):
     """What a fault is to hit does not run at this moment."""
 
 
+class DoesNotEnd(Exception):
+    """What was asked to end did not, and was killed."""
+
+
 @dataclass(frozen=True)
 class Roots:
     """Where a run has its data, the folder that is watched, and the folder whose pictures records name."""
@@ -127,6 +131,11 @@ class Machine:
         wait_until(up, "facestream watch does not come up", _UP_WITHIN_S)
 
     @property
+    def is_started(self) -> bool:
+        """Whether `watch` was started, and nobody has ended it since."""
+        return self._watch is not None
+
+    @property
     def has_ended(self) -> bool:
         """Whether `watch` has ended by itself, which it never should."""
         return self._watch is not None and self._watch.poll() is not None
@@ -142,12 +151,8 @@ class Machine:
         if watch is None:
             raise NotThere("watch")
         watch.send_signal(how)
-        try:
-            watch.wait(_ENDED_WITHIN_S)
-        finally:
-            watch.kill()
-            watch.wait()
-            self._watch = None
+        self._watch = None
+        _wait_for("facestream watch", watch)
 
     def process(self, target: str) -> psutil.Process:
         """The process that is called so. Raises NotThere."""
@@ -178,11 +183,7 @@ class Machine:
         """End the member beside."""
         member = self.members.pop(name)
         member.send_signal(how)
-        try:
-            member.wait(_ENDED_WITHIN_S)
-        finally:
-            member.kill()
-            member.wait()
+        _wait_for(f"the member of {name} beside", member)
 
     def keep_members(self) -> None:
         """Start those members again that have ended, as a service manager would."""
@@ -245,3 +246,13 @@ def small_disk(folder: Path, size: str = "2g") -> Iterator[bool]:
         yield True
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def _wait_for(name: str, process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(_ENDED_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        raise DoesNotEnd(name) from None
+    finally:
+        process.kill()
+        process.wait()

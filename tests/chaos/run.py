@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -21,7 +20,7 @@ from stream.stages import STAGES
 from tests.chaos.faults import LeftOut, harm
 from tests.chaos.feeder import Feeder
 from tests.chaos.inputs import Pictures, Portion, make_pictures, portions, probe, probed
-from tests.chaos.machine import Machine, NotThere, Roots, small_disk
+from tests.chaos.machine import DoesNotEnd, Machine, NotThere, Roots, small_disk
 from tests.chaos.schedule import Fault, schedule
 from tests.chaos.state import State, differences, state_of
 
@@ -126,9 +125,10 @@ class _Run:
             left_out = str(error)
         except NotThere as error:
             left_out = f"{error} was not running"
-        except subprocess.TimeoutExpired:
-            self.problems.append(f"facestream watch did not end in good order, at fault {number + 1}")
-            self._machine.start()
+        except DoesNotEnd as error:
+            self.problems.append(f"{error} did not end in good order, at fault {number + 1}")
+            if not self._machine.is_started:
+                self._machine.start()
         ended = time.monotonic()
         self._feeder.put(Portion(probe(number, self._pictures)))
         if not fault.settles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
 import threading
@@ -30,7 +31,13 @@ from tests.builders.kafka import empty, publish, running, wait_until_done
 from tests.builders.neighbours import record
 from tests.builders.pipeline import INDEX_AND_CLUSTER, last_assigned
 
-pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(3600)]
+
+# How many faces are replayed and compared with a fresh archive: REPLAYED=100000 takes some ten minutes.
+_REPLAYED = int(os.environ.get("REPLAYED", "3000"))
+_WITHIN_S = 120 + _REPLAYED / 100
+# Few would be read before the first scan is published meanwhile.
+_HELD_BACK: tuple[object, ...] = ("--max-rate", 400) if _REPLAYED < 10_000 else ()
 
 
 @pytest.fixture
@@ -157,24 +164,26 @@ def test_readers_of_sql_and_of_topics_never_see_a_mixture_while_generations_are_
 def test_a_replay_gives_what_a_fresh_archive_gives_while_the_live_generation_takes_scans(
     settings: Settings, tmp_path: Path, empty_kafka: KafkaSettings
 ) -> None:
-    vectors = people(3_000, a_person=10, seed=8)
-    publish(settings.kafka, one_face_scans(vectors[:2_000]))
+    vectors = people(_REPLAYED, a_person=10, seed=8)
+    before, step = _REPLAYED * 2 // 3, _REPLAYED // 30
+    publish(settings.kafka, one_face_scans(vectors[:before]))
     with running(settings, index.run, run_first_clusterer, catalogue.run):
-        wait_for_tables(settings)
+        wait_for_tables(settings, _WITHIN_S)
         with ThreadPoolExecutor(1) as pool:
             building = pool.submit(
-                facestream, "replay", "--into", "green", "--eps", 0.3, "--min-samples", 2, "--max-rate", 400, "--yes"
+                facestream, *("replay", "--into", "green", "--eps", 0.3, "--min-samples", 2, "--yes"), *_HELD_BACK
             )
-            for first in range(2_000, 3_000, 100):
-                publish(settings.kafka, one_face_scans(vectors[first : first + 100], first))
+            for first in range(before, _REPLAYED, step):
+                publish(settings.kafka, one_face_scans(vectors[first : first + step], first))
             assert building.result().returncode == 0, building.result().stderr
         with running(
             settings,
             partial(run_clusterer, generation="green", max_rate=None),
             partial(run_catalogue, generation="green"),
         ):
-            wait_until(lambda: len(last_assigned(settings, "green")) == 3_000, "not all faces are there", 120)
-            wait_for_tables(settings)
+            everybody = "not all faces are there"
+            wait_until(lambda: len(last_assigned(settings, "green")) == _REPLAYED, everybody, _WITHIN_S)
+            wait_for_tables(settings, _WITHIN_S)
     built = last_assigned(settings, "green")
     in_tables = places_of(settings, "green")
     assert {face_id: one.cluster_id for face_id, one in built.items()} == in_tables
@@ -184,7 +193,7 @@ def test_a_replay_gives_what_a_fresh_archive_gives_while_the_live_generation_tak
     fresh = Settings(data=tmp_path / "fresh", kafka=empty_kafka, clustering=parameters)
     publish(fresh.kafka, one_face_scans(vectors))
     with running(fresh, index.run, cluster.run):
-        wait_until_done(fresh.kafka, INDEX_AND_CLUSTER, within_s=120)
+        wait_until_done(fresh.kafka, INDEX_AND_CLUSTER, within_s=_WITHIN_S)
     expected = last_assigned(fresh)
     assert {face_id: (one.cluster_id, one.role) for face_id, one in built.items()} == {
         face_id: (one.cluster_id, one.role) for face_id, one in expected.items()
