@@ -27,6 +27,9 @@ from schemas import defaults
 SECRETS = "FACESTREAM_SECRETS"
 """The environment variable with the folder that has settings as files."""
 
+# The longest that anything may take: no clock of the operating system counts up to numbers such as 1e300.
+_DAY_S = 86_400
+
 
 class Group(BaseModel):
     """A group of settings; unknown names are refused."""
@@ -91,7 +94,7 @@ class ModelSettings(Group):
     # The smallest face wanted, in pixels of the scan; large scans are searched in tiles for it. 0: what the above find.
     min_face_px: int = Field(default=defaults.MIN_FACE_PX, ge=0, lt=2**31)
     # Seconds that a picture may take to be decoded, before its process is ended and the scan becomes a dead letter.
-    decode_deadline_s: float = Field(default=defaults.DECODE_DEADLINE_S, gt=0)
+    decode_deadline_s: float = Field(default=defaults.DECODE_DEADLINE_S, gt=0, le=_DAY_S)
     # dlib, a preset of models/presets, or a TOML file that describes a network; docs/models.md. The paths are those of
     # the networks' files: dlib's kinds, or ONNX where a description is set.
     detector: str = defaults.MODEL
@@ -120,7 +123,7 @@ class StoreSettings(Group):
     # A larger file is not read.
     max_bytes: int = Field(default=defaults.MAX_BYTES, ge=1)
     # Seconds for one scan, from the first connection to the last byte.
-    deadline_s: float = Field(default=defaults.DEADLINE_S, gt=0)
+    deadline_s: float = Field(default=defaults.DEADLINE_S, gt=0, le=_DAY_S)
     # A file with logins for http servers, in the form of ~/.netrc.
     netrc: Path | None = None
     # Public buckets, without credentials.
