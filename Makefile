@@ -35,8 +35,9 @@ test-fast: setup ## the tests without broker, database, processes, weights and d
 chaos: setup ## kills (KILLS=1: only that), stops and cuts off the whole system N=30 times, SEED=1, and compares it with an undisturbed run
 	$(VENV)/bin/python -m tests.chaos --faults $(N) --seed $(SEED) $(if $(KILLS),--kills)
 
-contract: setup ## what others rely on, recorded as it is now: docs/contract/ and tests/contract/recorded/
+contract: setup ## what others rely on, recorded as it is now: docs/contract/, docs/settings.md, tests/contract/recorded/
 	$(VENV)/bin/python -m schemas.contract docs/contract
+	$(VENV)/bin/python -m settings.documented docs/settings.md
 	$(VENV)/bin/python -m tests.contract.test_recorded
 
 audit: setup ## whether a locked package has a known vulnerability, by osv.dev

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from errors import Fatal, UserError
 from local.services import services
-from settings import DatabaseSettings, Settings
+from settings import DatabaseSettings, KafkaSettings, Settings
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -26,23 +26,38 @@ def open_archive(
     existing: refuse a folder without an archive. Raises FacestreamError.
     """
     from kafka.cluster import ClusterMetadata
-    from kafka.errors import KafkaError
 
-    from stream.failures import is_fenced
     from stream.topics import ensure_topics
 
     # A client of kafka-python waits this long (100 by default) between connecting and reading the metadata of a topic.
     # It has no option for it.
     ClusterMetadata.DEFAULT_CONFIG["retry_backoff_ms"] = 10
-    with services(settings, database=database, existing=existing, command=command) as running:
-        try:
-            ensure_topics(running.kafka)
-            yield running
-        except KafkaError as error:
-            if is_fenced(error):
-                line = "another command writes the same at this moment: give this one again when that one has ended"
-                raise UserError(line) from error
-            raise Fatal(f"the Kafka broker at {running.kafka.bootstrap_servers} does not answer: {error}") from error
+    with (
+        services(settings, database=database, existing=existing, command=command) as running,
+        kafka_errors_in_one_line(running.kafka),
+    ):
+        ensure_topics(running.kafka)
+        yield running
+
+
+@contextmanager
+def kafka_errors_in_one_line(kafka: KafkaSettings) -> Iterator[None]:
+    """Raise a FacestreamError instead of Kafka's errors."""
+    from kafka.errors import BrokerResponseError, KafkaError
+
+    from stream.failures import is_fenced
+
+    try:
+        yield
+    except KafkaError as error:
+        if is_fenced(error):
+            line = "another command writes the same at this moment: give this one again when that one has ended"
+            raise UserError(line) from error
+        broker = "the Kafka broker" + (f" at {kafka.bootstrap_servers}" if kafka.bootstrap_servers else "")
+        # What it answers for good is a refusal, such as of a right that the user has not.
+        is_refused = isinstance(error, BrokerResponseError) and not error.retriable
+        reason = " ".join(str(error).split())
+        raise Fatal(f"{broker} {'refuses it' if is_refused else 'does not answer'}: {reason}") from error
 
 
 @contextmanager

@@ -129,6 +129,14 @@ def _with_nameable_folder(settings: Settings) -> Settings:
     return settings
 
 
+def moment(option: str, time: datetime) -> datetime:
+    """A time that an option gave without a zone, in the local one. Raises UserError where that has no such moment."""
+    try:
+        return time.astimezone()
+    except (ValueError, OverflowError) as error:
+        raise UserError(f"{option} {time}: no moment of any time zone") from error
+
+
 def now() -> datetime:
     """The clock, passed to whatever needs one."""
     return datetime.now(UTC)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from catalogue.dead_letters import LetterFilter, StoredDeadLetter, stored
 from cli.archive import connected, open_archive, open_catalogue
-from cli.common import load_settings, now
+from cli.common import load_settings, moment, now
 from cli.options import Data, Json
 from cli.printing import console, folded, minute, print_json, print_line, print_values
 from errors import UserError
@@ -157,7 +157,11 @@ def _filter(
     ids: Sequence[str] | None, stage: str | None, reason: str | None, since: datetime | None, until: datetime | None
 ) -> LetterFilter:
     return LetterFilter(
-        list(ids) if ids else None, stage, reason, since and since.astimezone(), until and until.astimezone()
+        list(ids) if ids else None,
+        stage,
+        reason,
+        since and moment("--since", since),
+        until and moment("--until", until),
     )
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kafka.errors import KafkaError
-
+from cli.archive import kafka_errors_in_one_line
 from consumers.embedders import check_embedder
 from consumers.generations import check_embedder_of
-from errors import FacestreamError, Fatal, UserError
+from errors import FacestreamError, UserError
 from local.services import Services, kept_services
 from schemas.generations import State
 from settings import Settings
@@ -20,20 +19,18 @@ from stream.topics import ensure_topics
 @contextmanager
 def services_to_erase(settings: Settings, *, dry_run: bool = False) -> Iterator[Services]:
     """Open them. Raises FacestreamError, also where a generation is between two states."""
-    with kept_services(settings, exclusive=not dry_run, existing=True, command="erase") as opened:
-        try:
-            ensure_topics(opened.settings.kafka)
-            generations = read_generations(opened.settings.kafka)
-            _refuse(generations)
-            if not dry_run and settings.kafka.bootstrap_servers is None:
-                # The consumers that this command starts would stop, in the middle of the erasure.
-                check_embedder(opened.settings)
-                _check_embedders(opened.settings, generations)
-            yield opened
-        except KafkaError as error:
-            raise Fatal(
-                f"the Kafka broker at {opened.settings.kafka.bootstrap_servers} does not answer: {error}"
-            ) from error
+    with (
+        kept_services(settings, exclusive=not dry_run, existing=True, command="erase") as opened,
+        kafka_errors_in_one_line(opened.settings.kafka),
+    ):
+        ensure_topics(opened.settings.kafka)
+        generations = read_generations(opened.settings.kafka)
+        _refuse(generations)
+        if not dry_run and settings.kafka.bootstrap_servers is None:
+            # The consumers that this command starts would stop, in the middle of the erasure.
+            check_embedder(opened.settings)
+            _check_embedders(opened.settings, generations)
+        yield opened
 
 
 def _check_embedders(settings: Settings, generations: Generations) -> None:

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from PIL import Image
 
 from catalogue import decisions, held
 from cli.archive import open_catalogue
 from cli.common import load_settings
-from cli.export_faces import cut
+from cli.export_faces import cut, save
 from cli.options import Data
 from cli.printing import print_line, stderr
 from decisions.people import checked_text, known_person
@@ -24,8 +23,6 @@ from models.stores.errors import StoreUnavailable, UnavailableImage
 from models.stores.parameters import StoreParameters
 from models.stores.stores import Fetch, Stores
 from schemas.scans import Box
-
-_QUALITY = 92
 
 
 def export(
@@ -88,15 +85,19 @@ def _cut(fetch: Fetch, faces: Sequence[held.Row], scans: Sequence[held.Row], fol
         try:
             picture = scan_image(scan["uri"], scan["sha256"], scan["page"], fetch)
         except (UnavailableImage, StoreUnavailable, UnreadableImage) as error:
-            stderr.print(f"{scan['scan_id']}: {error}", style="yellow", soft_wrap=True)
+            _report(f"{scan['scan_id']}: {error}")
             missing += len(own)
             continue
         for face in own:
             box = Box(**{side: face[f"box_{side}"] for side in ("left", "top", "right", "bottom")})
             crop = cut(picture, box)
             if not crop.size:
+                _report(f"{scan['scan_id']}: the box of face {face['face_id']} is outside of the scan")
                 missing += 1
                 continue
-            (folder / "crops").mkdir(exist_ok=True)
-            Image.fromarray(crop).save(folder / "crops" / f"{face['face_id']}.jpg", quality=_QUALITY)
+            save(crop, folder / "crops", face["face_id"])
     return missing
+
+
+def _report(problem: str) -> None:
+    stderr.print(problem, style="yellow", soft_wrap=True)

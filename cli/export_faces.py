@@ -110,12 +110,7 @@ def _write_chips(picture: RgbImage, faces: Sequence[RankedFace], folder: Path, d
         if not chip.size:
             _report(f"{ranked.face.scan_id}: the box of face {ranked.face.face_id} is outside of the scan")
             continue
-        into = folder / _folder_name(ranked, digits)
-        try:
-            into.mkdir(exist_ok=True)
-            Image.fromarray(chip).save(into / f"{_file_name(ranked.face.face_id)}.jpg", quality=_QUALITY)
-        except OSError as error:
-            raise UserError(f"{into} cannot be written: {error.strerror or error}") from error
+        save(chip, folder / _folder_name(ranked, digits), ranked.face.face_id)
         written += 1
     return written
 
@@ -127,6 +122,18 @@ def cut(picture: RgbImage, box: Box) -> RgbImage:
     left, right = _within(box.left - across, box.right + across, width)
     top, bottom = _within(box.top - down, box.bottom + down, height)
     return picture[top:bottom, left:right]
+
+
+def save(chip: RgbImage, folder: Path, face_id: str) -> None:
+    """Write the chip of a face into this folder, which is made where it is missing. Raises UserError.
+
+    Ids come from whoever writes to the topics: what names the file is of its safe characters alone.
+    """
+    try:
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(chip).save(folder / f"{_file_name(face_id)}.jpg", quality=_QUALITY)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror or error}") from error
 
 
 def _within(start: float, end: float, pixels: int) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from cli.archive import kafka_errors_in_one_line
 from cli.common import now
 from cli.printing import stderr
 from cli.progress import progress_bar
@@ -42,7 +43,10 @@ def move(settings: Settings) -> tuple[int, int]:
     """
     # Before anything is published: whether the networks can be loaded and fit each other.
     load_engine(EngineParameters(**settings.models.model_dump(exclude={"processes", "decode_deadline_s"})))
-    with kept_services(settings, exclusive=True, command=_COMMAND, report=_report) as opened:
+    with (
+        kept_services(settings, exclusive=True, command=_COMMAND, report=_report) as opened,
+        kafka_errors_in_one_line(opened.settings.kafka),
+    ):
         for line in ensure_topics(opened.settings.kafka):
             _report(line)
         _check_live(opened.settings.kafka)

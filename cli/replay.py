@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from calibration.builtin import builtin_reference
 from cli.archive import open_archive
 from cli.building import build
-from cli.common import euclidean_thresholds, load_settings, now
+from cli.common import euclidean_thresholds, load_settings, moment, now
 from cli.generation_texts import described, different
 from cli.options import Data
 from cli.printing import print_line, stderr
@@ -249,11 +249,7 @@ def _since(
     if from_offset is not None and from_time is not None:
         raise UserError("--from and --from-offset: give one of them")
     if from_time is not None:
-        try:
-            moment = from_time.astimezone()
-        except (ValueError, OverflowError) as error:
-            raise UserError(f"--from {from_time}: no moment of any time zone") from error
-        found = offset_at(settings.kafka, NEIGHBOURS, moment)
+        found = offset_at(settings.kafka, NEIGHBOURS, moment("--from", from_time))
         if found is None:
             raise UserError(f"--from {from_time:%Y-%m-%d %H:%M}: {NEIGHBOURS.name} has nothing since then")
         return found

@@ -19,6 +19,7 @@ from catalogue.connection import connect
 from catalogue.errors import CatalogueUnavailable
 from catalogue.reader import Counts
 from cli import signals
+from cli.archive import kafka_errors_in_one_line
 from cli.erase_again import erase_again, has_come_back
 from cli.printing import stderr
 from cli.progress import ProgressLines, progress_bar
@@ -259,6 +260,7 @@ def system(settings: Settings, command: str) -> Iterator[System]:
     stop = threading.Event()
     with ExitStack() as stack:
         stack.enter_context(serving(settings.metrics))
+        stack.enter_context(kafka_errors_in_one_line(settings.kafka))
         services = stack.enter_context(ExitStack())
         opened = _opened(services, settings, stop, command)
         if through_restarts(opened.keeper, stop, lambda: has_come_back(settings, opened.settings)):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from cli.archive import kafka_errors_in_one_line
 from cli.common import load_settings
 from cli.options import Data, Json
 from cli.printing import console, folded, number, print_json, print_line
@@ -32,7 +33,10 @@ def topics(
     changed, and partitions and replicas stay as they are. --check is for scripts: the exit status is 1 where something
     differs, or where the broker does not compact at all, so that what is erased would stay.
     """
-    with services(load_settings(data), database=False, existing=True, command="topics") as running:
+    with (
+        services(load_settings(data), database=False, existing=True, command="topics") as running,
+        kafka_errors_in_one_line(running.kafka),
+    ):
         admin = clients.admin(running.kafka)
         try:
             known = known_topics(running.kafka, admin)

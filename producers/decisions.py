@@ -122,6 +122,7 @@ class DecisionWriter(AbstractContextManager["DecisionWriter"]):
         where an action cannot be made a decision of. Raises errors.Fatal when the broker does not confirm.
         """
         sent: Decided | None = None
+        failed: KafkaError | None = None
         with self._lock:
             for _ in range(_ATTEMPTS):
                 producer = self._begin(sent)
@@ -129,11 +130,15 @@ class DecisionWriter(AbstractContextManager["DecisionWriter"]):
                 if sent is not None and all(self.decisions.get(it.decision_id) for it in sent.decisions):
                     return sent
                 with self._made(actions, author, note, believed) as sent:
-                    confirmed = not sent.decisions or self._publish(producer, sent.decisions)
-                if confirmed:
+                    failed = self._publish(producer, sent.decisions) if sent.decisions else None
+                if failed is None:
                     self._await(sent.decisions)
                     return sent
-        raise Fatal("other archivists decided again and again at the same moment: decide again")
+        # kafka-python's error often does not show which (see `producers.generations`).
+        line = (
+            f"nothing was decided: others decide at the same moment, or the broker refuses it ({failed}): decide again"
+        )
+        raise Fatal(line)
 
     def close(self) -> None:
         """Close the connections to the broker."""
@@ -215,8 +220,8 @@ class DecisionWriter(AbstractContextManager["DecisionWriter"]):
             return f"{'restored' if self.decisions.holds(subject) else 'undone'}: {describe(subject, people)}"
         return describe(decision, people) + (f", no longer {name_before}" if name_before else "")
 
-    def _publish(self, producer: KafkaProducer, decisions: Sequence[Decision]) -> bool:
-        """Step 4. False where the broker did not confirm: another writer has begun, or the broker is gone."""
+    def _publish(self, producer: KafkaProducer, decisions: Sequence[Decision]) -> KafkaError | None:
+        """Step 4. The error where the broker did not confirm: another writer has begun, or it refuses, or is gone."""
         try:
             producer.begin_transaction()
             for decision in decisions:
@@ -224,10 +229,10 @@ class DecisionWriter(AbstractContextManager["DecisionWriter"]):
                 producer.send(LABELS.name, key=record.key, value=record.value, headers=list(record.headers))
             producer.flush(timeout=_CONFIRM_S)
             clients.bounded(producer.commit_transaction, _CONFIRM_S)
-        except KafkaError:
+        except KafkaError as error:
             self._stop()
-            return False
-        return True
+            return error
+        return None
 
     def _await(self, decisions: Sequence[Decision]) -> None:
         """Step 5: read until these decisions are there, which the broker has confirmed."""

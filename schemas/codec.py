@@ -15,7 +15,7 @@ from pydantic_core import from_json
 
 from errors import FacestreamError, Fatal
 from schemas.base import Event
-from schemas.topics import Headers, NotUtf8, Record, Tombstone, Topic
+from schemas.topics import Headers, NotUtf8, Record, Tombstone, Topic, generation_of
 
 SOURCE = "facestream"
 
@@ -44,10 +44,15 @@ def encode(message: Event | Tombstone, *, event_id: str, time: datetime, source:
         ("ce_time", time.isoformat().encode()),
     )
     if isinstance(message, Tombstone):
-        kind = f"facestream.{message.topic.name}.tombstone.v1"
+        kind = tombstone_type(message.topic)
         return Record(message.key.encode(), None, (*headers, ("ce_type", kind.encode())))
     headers += (("ce_type", message.type.encode()), ("content-type", b"application/json"))
     return Record(message.key.encode(), encoded(message), headers)
+
+
+def tombstone_type(topic: Topic) -> str:
+    """The type of a topic's tombstones: that of the topic of all, also in one that a generation has in its place."""
+    return f"facestream.{generation_of(topic.name)[0]}.tombstone.v1"
 
 
 def encoded(event: Event) -> bytes:
@@ -97,7 +102,7 @@ def _tombstone(topic: Topic, key: str, record: Record) -> Tombstone:
         raise InvalidRecord(f"a record without a value: the topic {topic.name} is not compacted, so nothing is deleted")
     kind = next((value for name, value in record.headers if name == "ce_type"), None)
     if kind is not None:
-        _refuse_newer(kind.decode(errors="replace"), [f"facestream.{topic.name}.tombstone.v1"])
+        _refuse_newer(kind.decode(errors="replace"), [tombstone_type(topic)])
     return Tombstone(topic, key)
 
 

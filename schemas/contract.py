@@ -18,11 +18,22 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from schemas.base import Event
-from schemas.codec import SOURCE, encode
+from schemas.codec import SOURCE, encode, tombstone_type
 from schemas.dead_letters import encode_dead_letter
 from schemas.erasures import KEPT_ONLY
 from schemas.examples import EXAMPLES, LETTER, NOON
-from schemas.topics import ASSIGNMENTS, CLUSTERS, DEAD_LETTERS, SCANS, TOPICS, Record, Tombstone, Topic
+from schemas.topics import (
+    ASSIGNMENTS,
+    CLUSTERS,
+    DEAD_LETTERS,
+    FACES,
+    NEIGHBOURS,
+    SCANS,
+    TOPICS,
+    Record,
+    Tombstone,
+    Topic,
+)
 
 ASYNCAPI = "asyncapi.json"
 """The name of the AsyncAPI document; the schema of an event is called after its type."""
@@ -50,6 +61,14 @@ _COPY: Json = {"ce_copy": _TEXT | {"description": "A record of before, written o
 _KEPT_ONLY: Json = {KEPT_ONLY: _TEXT | {"description": "Nothing but the faces to keep has changed, by an erasure."}}
 _FORMER: Json = {"ce_former": _TEXT | {"description": "Role and cluster of the face before the delta; empty if none."}}
 
+# Topics beside which generations have their own (schemas.topics.of_generation).
+_OF_GENERATIONS = (FACES, NEIGHBOURS, ASSIGNMENTS, CLUSTERS)
+_GENERATION: Json = {
+    "description": "The name of a generation other than `blue`: small letters and digits. Its record in `generations` "
+    "names its topics, and the record of the key `live` those to follow (docs/subscribing.md).",
+    "examples": ["green"],
+}
+
 _WHAT = {
     "scans": "The scans to analyse, as the feed published them.",
     "faces": "The analyses of scans, with all faces. A record's offset is the number of its analysis.",
@@ -73,6 +92,8 @@ def documents() -> dict[str, str]:
 
 def asyncapi() -> Json:
     """The AsyncAPI document. The payloads of its messages are the schemas beside it."""
+    channels = {topic.name: _channel(topic) for topic in TOPICS}
+    channels |= {f"{topic.name}-generation": _channel_of_generations(topic) for topic in _OF_GENERATIONS}
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -102,14 +123,14 @@ def asyncapi() -> Json:
                 "variables": {"address": {"description": "FACESTREAM_KAFKA__BOOTSTRAP_SERVERS"}},
             },
         },
-        "channels": {topic.name: _channel(topic) for topic in TOPICS},
+        "channels": channels,
         "operations": {
-            f"publish-{topic.name}": {
+            f"publish-{name}": {
                 "action": "send",
-                "channel": {"$ref": f"#/channels/{topic.name}"},
-                "summary": _WHAT[topic.name],
+                "channel": {"$ref": f"#/channels/{name}"},
+                "summary": channel["description"],
             }
-            for topic in TOPICS
+            for name, channel in channels.items()
         },
         "components": {
             "messages": {name: message for topic in TOPICS for name, message in _messages(topic)},
@@ -136,6 +157,18 @@ def _channel(topic: Topic) -> Json:
     }
 
 
+def _channel_of_generations(topic: Topic) -> Json:
+    """The topics that generations have beside one, with the same messages."""
+    channel = _channel(topic)
+    kafka = {name: value for name, value in channel["bindings"]["kafka"].items() if name != "topic"}
+    return channel | {
+        "address": f"{topic.name}-{{generation}}",
+        "description": f"As in `{topic.name}`, of a generation beside the first one.",
+        "parameters": {"generation": _GENERATION},
+        "bindings": {"kafka": kafka},
+    }
+
+
 def _messages(topic: Topic) -> Iterator[tuple[str, Json]]:
     """The messages of a topic, each with its name."""
     if topic is DEAD_LETTERS:
@@ -158,7 +191,7 @@ def _messages(topic: Topic) -> Iterator[tuple[str, Json]]:
             ),
         )
     if topic.retention is None:
-        kind = f"facestream.{topic.name}.tombstone.v1"
+        kind = tombstone_type(topic)
         gone = encode(Tombstone(topic, "some-key"), event_id="1c4d9e7a", time=NOON)
         nothing: Json = {"type": "null", "description": "A record without a value deletes its key."}
         yield kind, _message(topic, kind, _headers(kind, more), nothing, gone)

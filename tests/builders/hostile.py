@@ -16,11 +16,27 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from schemas import examples
 from schemas.base import Event
 from schemas.clusters import Change
 from schemas.codec import encode
 from schemas.dead_letters import DeadLetter, encode_dead_letter
-from schemas.decisions import FacesLinked
+from schemas.decisions import (
+    Decision,
+    DecisionUndone,
+    FacesLinked,
+    FacesSeparated,
+    NameRejected,
+    NameTakenBack,
+    NotAFace,
+    NotSure,
+    PeopleMerged,
+    PersonRemoved,
+    PersonRenamed,
+)
+from schemas.erasures import FacesErased
+from schemas.generations import GenerationDefined, GenerationPromoted
+from schemas.references import ReferenceDrawn
 from schemas.scans import ScanPublished
 from schemas.topics import (
     ASSIGNMENTS,
@@ -44,6 +60,8 @@ from tests.builders.neighbours import record as neighbours
 
 USED = "used"
 """The outcome of what is unusual, and is used all the same; any other outcome is a part of a dead letter's reason."""
+SKIPPED = "skipped"
+"""A record of a topic that no stage reads as its input: a line in a log, without a dead letter."""
 EITHER = "either"
 """A damaged picture: read, or refused."""
 
@@ -76,7 +94,18 @@ NAMED = named(7, "hostile-face", "anna")
 LINKED = a_decision(FacesLinked, 8, face_id="hostile-face", other_face_id="other")
 ASSIGNED = suggested("hostile-assigned", "hostile", "c", ("anna", 0.5))
 CHANGED = changed("hostile-cluster", Change.CREATED)
-EXAMPLES: tuple[Event, ...] = (SCAN, ANALYSIS, FOUND, NAMED, LINKED, ASSIGNED, CHANGED)
+
+_OWN = (SCAN, ANALYSIS, FOUND, NAMED, LINKED, ASSIGNED, CHANGED)
+_OTHER: dict[type[Event], Event] = {
+    kind: event.model_copy(update={"decision_id": f"hostile-{number}"}) if isinstance(event, Decision) else event
+    for number, (kind, event) in enumerate(examples.EXAMPLES.items())
+    if kind not in {type(own) for own in _OWN}
+}
+EXAMPLES: tuple[Event, ...] = (*_OWN, *_OTHER.values())
+"""An event of every type."""
+DECISIONS: tuple[Event, ...] = tuple(event for event in EXAMPLES if isinstance(event, Decision))
+GENERATION, PROMOTION = _OTHER[GenerationDefined], _OTHER[GenerationPromoted]
+_REFERENCE, _ERASED = _OTHER[ReferenceDrawn], _OTHER[FacesErased]
 
 Path_ = Sequence[str | int]
 
@@ -134,6 +163,37 @@ _WRONG: Sequence[tuple[Event, Path_, Sequence[Any]]] = (
     (ASSIGNED, ["distribution", 0, "probability"], [1.1, -0.1, NAN]),
     (CHANGED, ["size"], [-1, 2**63, NAN]),
     (CHANGED, ["change"], ["gone"]),
+    (_OTHER[NameTakenBack], ["face_id"], [None, ""]),
+    (_OTHER[NameRejected], ["label_id"], [None, "", 5]),
+    (_OTHER[NotSure], ["until"], [None, "later", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00"]),
+    (_OTHER[NotAFace], ["note"], [5, [], "x" * 1_000_001]),
+    (_OTHER[FacesSeparated], ["other_face_id"], ["5d41402abc4b2a76", "", None]),
+    (_OTHER[PersonRenamed], ["name"], ["", None, 5]),
+    (_OTHER[PersonRenamed], ["authority"], [5, {}]),
+    (_OTHER[PersonRemoved], ["label_id"], ["", {}]),
+    (_OTHER[PeopleMerged], ["other_label_id"], ["eileen-collins", ""]),
+    (_OTHER[DecisionUndone], ["undone_decision_id"], ["", None]),
+    (GENERATION, ["name"], ["", "Green", "gr een", "g" * 41, "../green", None]),
+    (GENERATION, ["parameters"], [None, {}, []]),
+    (GENERATION, ["parameters", "distance"], ["near", None]),
+    (GENERATION, ["parameters", "eps"], [-1, NAN, 1e308]),
+    (GENERATION, ["parameters", "min_samples"], [0, 2**31, 1.5]),
+    (GENERATION, ["state"], ["lost", None]),
+    (GENERATION, ["changed_at"], ["now", "0001-01-01T00:00:00Z"]),
+    (GENERATION, ["neighbours"], [None, "x" * 2000]),
+    (GENERATION, ["since"], [-1, 2**63]),
+    (PROMOTION, ["generation"], ["", "Green", None]),
+    (PROMOTION, ["promoted_at"], ["now"]),
+    (PROMOTION, ["author"], [None, "x" * 2000]),
+    (_REFERENCE, ["name"], [None, ""]),
+    (_REFERENCE, ["banks"], [[], [""], ["AAAA"], [_vector(NAN, 6 * 128)], None]),
+    (_REFERENCE, ["slope"], [0, -1, NAN]),
+    (_REFERENCE, ["dimension"], [1, 2**31, 127]),
+    (_ERASED, ["erasure_id"], [None, "", "x" * 2000]),
+    (_ERASED, ["state"], ["lost"]),
+    (_ERASED, ["key_id"], ["", "0F" * 16, None]),
+    (_ERASED, ["faces"], [["face"], [None] * 200_000]),
+    (_ERASED, ["scans", 0, "places"], [[""], {}]),
 )
 
 
@@ -144,7 +204,8 @@ def wrong_values() -> Iterator[Hostile]:
             record = with_value(event, path, value)
             place = ".".join(map(str, path))
             shown = repr(value) if len(repr(value)) < 30 else f"{repr(value)[:20]}… ({number})"
-            yield Hostile(f"{event.type}: {place} is {shown}", topic_of(event), record, f"not a {event.type}: ")
+            outcome = SKIPPED if event in (_REFERENCE, _ERASED) else f"not a {event.type}: "
+            yield Hostile(f"{event.type}: {place} is {shown}", topic_of(event), record, outcome)
 
 
 def with_value(event: Event, path: Path_, value: Any) -> Record:  # noqa: ANN401 - JSON

@@ -130,6 +130,14 @@ def test_parameters_that_no_generation_can_have_are_refused(
         load_settings()
 
 
+@pytest.mark.parametrize("name", ["MODELS__DECODE_DEADLINE_S", "STORES__DEADLINE_S"])
+@pytest.mark.parametrize("value", ["inf", "1e300", "0"])
+def test_a_deadline_that_no_clock_counts_to_is_refused(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"FACESTREAM_{name}", value)
+    with pytest.raises(UserError, match=f"FACESTREAM_{name}: "):
+        load_settings()
+
+
 def test_what_the_desk_looks_for_needs_no_network(tmp_path: Path) -> None:
     assert eps_max_of(described(tmp_path)) == 0.5
     assert eps_max_of("dlib", tmp_path / "not-there.dat") == 0.5

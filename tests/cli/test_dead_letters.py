@@ -155,6 +155,9 @@ def test_what_is_asked_for_wrongly_is_one_line(configured: KafkaSettings, facest
         (["drop"], "say which dead letters"),
         (["show", "scans/0/999/detect"], "there is no dead letter scans/0/999/detect"),
         (["--json", "show", "x"], "give the options after the command"),
+        # In any zone there is no day before the first one.
+        (["--since", "0001-01-01"], "--since 0001-01-01 00:00:00: no moment of any time zone"),
+        (["drop", "--until", "0001-01-01"], "--until 0001-01-01 00:00:00: no moment of any time zone"),
     ):
         ended = facestream("dead-letters", *arguments)
         assert (ended.code, ended.err.count("\n")) == (1, 1), ended.err

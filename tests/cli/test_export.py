@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import json
 from pathlib import Path
@@ -58,6 +59,42 @@ def test_all_that_is_held_about_a_person_is_written_and_nothing_of_others(
     assert [one["decision_id"] for one in read(folder, "decisions")] == ["001", "003", "004", "005"]
     assert [one["scan_id"] for one in read(folder, "scans")] == ["one"]
     assert [path.name for path in (folder / "crops").iterdir()] == ["f1.jpg"]
+
+
+@pytest.mark.usefixtures("archive")
+def test_a_crop_is_in_the_folder_whatever_the_id_of_its_face(
+    facestream: Facestream, write: WriteMessages, tmp_path: Path
+) -> None:
+    outside = Box(left=1.5, top=1.5, right=2, bottom=2)
+    strange = ("../../up", "a/b", "f1.", "x" * 1_000)
+    write("faces", analysed("one", *(face(face_id, box=BOX) for face_id in strange), face("gone", box=outside)))
+    write("labels", *(named(10 + number, face_id, "dora") for number, face_id in enumerate((*strange, "gone"))))
+    write("assignments", *(assigned(face_id, "one", None, name="dora") for face_id in (*strange, "gone")))
+    folder = tmp_path / "here" / "access"
+    ended = facestream("export", folder, "--person", "dora")
+    assert ended.err.splitlines() == [
+        "one: the box of face gone is outside of the scan",
+        "facestream: faces that could not be cut, for the reasons above: 1",
+    ]
+    written = [path for path in tmp_path.rglob("*.jpg") if path.is_file()]
+    assert {path.parent for path in written} == {folder / "crops"}
+    assert len(written) == len(strange)
+    assert {face["face_id"] for face in read(folder, "faces")} == {*strange, "gone"}
+
+
+@pytest.mark.usefixtures("archive")
+def test_a_disk_that_takes_no_crops_is_one_line(
+    facestream: Facestream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    ended = facestream("export", tmp_path / "access", "--person", "anna tamm")
+    assert (ended.code, ended.err.strip()) == (
+        1,
+        f"facestream: {tmp_path / 'access' / 'crops'} cannot be written: No space left on device",
+    )
 
 
 @pytest.mark.usefixtures("archive")

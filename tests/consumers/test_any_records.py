@@ -29,7 +29,7 @@ from stream.records import Received
 from tests.builders.any_records import altered, bytes_of_any_kind
 from tests.builders.catalogue import all_counted, dead
 from tests.builders.clock import NOON
-from tests.builders.hostile import ANALYSIS, ASSIGNED, CHANGED, FOUND, LINKED, NAMED, SCAN
+from tests.builders.hostile import ANALYSIS, ASSIGNED, CHANGED, DECISIONS, FOUND, GENERATION, PROMOTION, SCAN
 
 
 def records_of(event: Event) -> st.SearchStrategy[Record]:
@@ -75,7 +75,7 @@ def test_the_index_takes_or_rejects_any_analysis(some: list[list[tuple[Topic, Re
 
 
 @settings(max_examples=150, deadline=None)
-@given(batches(FOUND, NAMED, LINKED))
+@given(batches(FOUND, *DECISIONS))
 def test_the_clustering_takes_or_rejects_any_neighbours_and_decisions(some: list[list[tuple[Topic, Record]]]) -> None:
     clustering = Clustering(cluster.parameters_of(Settings().clustering))
     for number, batch in enumerate(some):
@@ -83,7 +83,7 @@ def test_the_clustering_takes_or_rejects_any_neighbours_and_decisions(some: list
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(some=batches(SCAN, ANALYSIS, NAMED, LINKED, ASSIGNED, CHANGED))
+@given(some=batches(SCAN, ANALYSIS, *DECISIONS, ASSIGNED, CHANGED, GENERATION, PROMOTION))
 def test_the_catalogue_writes_or_refuses_any_record(
     connection: Connection, some: list[list[tuple[Topic, Record]]]
 ) -> None:

@@ -19,8 +19,21 @@ from jsonschema import Draft7Validator
 from schemas.codec import decode
 from schemas.contract import ASYNCAPI, documents, write
 from schemas.examples import EXAMPLES
-from schemas.topics import DEAD_LETTERS, TOPICS, Record, topic_named, topic_of
+from schemas.generations import GenerationDefined
+from schemas.topics import (
+    ASSIGNMENTS,
+    CLUSTERS,
+    DEAD_LETTERS,
+    FACES,
+    NEIGHBOURS,
+    TOPICS,
+    Record,
+    generation_of,
+    topic_named,
+    topic_of,
+)
 from stream.chunks import CHUNK, DELTA
+from stream.generations import Generations
 from tests.builders.tools import missing, tool
 
 ROOT = Path(__file__).parents[2]
@@ -96,8 +109,8 @@ def test_schemas_and_their_examples_are_valid(event: Any) -> None:  # noqa: ANN4
 
 
 def test_the_document_has_every_topic_as_it_is_made() -> None:
-    channels = asyncapi()["channels"]
-    assert set(channels) == {topic.name for topic in TOPICS}
+    channels = {name: channel for name, channel in asyncapi()["channels"].items() if "parameters" not in channel}
+    assert set(channels) == {channel["address"] for channel in channels.values()} == {topic.name for topic in TOPICS}
     for name, channel in channels.items():
         kafka = channel["bindings"]["kafka"]
         topic = topic_named(name)
@@ -109,6 +122,19 @@ def test_the_document_has_every_topic_as_it_is_made() -> None:
         tombstones = [] if topic.retention else [f"facestream.{name}.tombstone.v1"]
         kinds = [event.type for event in topic.events] + tombstones
         assert list(channel["messages"]) == (["dead-letter"] if topic is DEAD_LETTERS else kinds)
+
+
+def test_the_document_has_every_topic_that_a_generation_may_have() -> None:
+    channels = {channel["address"]: channel for channel in asyncapi()["channels"].values() if "parameters" in channel}
+    own_topics = {topic.name: f"{topic.name}-green" for topic in (FACES, NEIGHBOURS, ASSIGNMENTS, CLUSTERS)}
+    with_all = EXAMPLES[GenerationDefined].model_copy(update={"name": "green", **own_topics})
+    assert isinstance(with_all, GenerationDefined)
+    own = {topic.name: topic for topic in Generations({"green": with_all}).topics if topic.name.endswith("-green")}
+    assert {address.format(generation="green") for address in channels} == set(own) and len(own) == 4
+    for address, channel in channels.items():
+        kafka, topic = channel["bindings"]["kafka"], own[address.format(generation="green")]
+        assert (kafka["partitions"], list(channel["parameters"])) == (topic.partitions, ["generation"])
+        assert channel["messages"] == asyncapi()["channels"][generation_of(topic.name)[0]]["messages"]
 
 
 def test_the_headers_of_large_deltas_are_called_as_the_loop_calls_them() -> None:

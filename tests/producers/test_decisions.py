@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from decisions.actions import Link, Merge, Name, Reject, Rename, SayNotAFace, Undo
 from decisions.beliefs import DecidedMeanwhile, face_belief, person_belief
 from decisions.conflicts import ConflictError
 from decisions.holding import Decisions
-from errors import UserError
+from errors import Fatal, UserError
 from producers.decisions import DecisionWriter, read_decisions
 from producers.publisher import Publisher
 from schemas.decisions import Decision
 from schemas.topics import LABELS, Tombstone
 from settings import KafkaSettings
+from stream import clients
 from stream.reading import read_to_end
+from stream.topic_states import apply, topic_states
 from tests.builders.clock import NOON
 from tests.builders.decisions import named
 
@@ -87,6 +91,28 @@ def test_what_conflicts_or_is_so_already_is_not_published(
         ann.decide([Reject(face_id=face_id, label_id=grace)], "Bob")
     assert (raised.value.decision.kind, raised.value.earlier) == ("name-rejected", (naming,))
     assert published(kafka) == before
+
+
+@pytest.fixture
+def takes_small_records_only(kafka: KafkaSettings) -> Iterator[None]:
+    """The broker refuses records of `labels` beyond 2 kB."""
+    labels = ConfigResource(ConfigResourceType.TOPIC, LABELS.name, configs={"max.message.bytes": "2000"})
+    with closing(clients.admin(kafka)) as admin:
+        admin.alter_configs([labels])
+        yield
+        apply(admin, topic_states(admin, [LABELS]))
+
+
+@pytest.mark.usefixtures("takes_small_records_only")
+def test_what_the_broker_refuses_is_not_called_the_doing_of_others(
+    kafka: KafkaSettings, ann: DecisionWriter, face_id: str, grace: str
+) -> None:
+    before = published(kafka)
+    with pytest.raises(Fatal, match=r"or the broker refuses it \(.*MessageSizeTooLarge") as raised:
+        ann.decide([name(face_id, grace)], "Ann", "a long note " * 1_000)
+    assert "\n" not in str(raised.value)
+    assert published(kafka) == before
+    assert ann.decide([name(face_id, grace)], "Ann", "a short one").decisions
 
 
 def test_of_several_actions_all_are_published_or_none(

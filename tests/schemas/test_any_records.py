@@ -12,7 +12,20 @@ from schemas.dead_letters import DeadLetter, decode_dead_letter, encode_dead_let
 from schemas.topics import TOPICS, Record, Tombstone, topic_of
 from tests.builders.any_records import altered, bytes_of_any_kind
 from tests.builders.clock import NOON
-from tests.builders.hostile import EXAMPLES
+from tests.builders.hostile import EXAMPLES, SKIPPED, wrong_values
+
+
+def test_there_is_an_event_of_every_type_and_something_wrong_with_each() -> None:
+    kinds = {event for topic in TOPICS for event in topic.events}
+    assert {type(event) for event in EXAMPLES} == kinds
+    assert {one.name.partition(": ")[0] for one in wrong_values()} == {event.type for event in kinds}
+
+
+def test_what_nothing_may_have_is_refused() -> None:
+    for one in wrong_values():
+        with pytest.raises(InvalidRecord) as refused:
+            decode(one.topic, one.record)
+        assert one.outcome in (SKIPPED, str(refused.value)[: len(one.outcome)]), one.name
 
 
 @settings(max_examples=300, deadline=None)

@@ -14,12 +14,12 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.codec import InvalidRecord, decode, encode
+from schemas.codec import InvalidRecord, NewerRecord, decode, encode
 from schemas.dead_letters import DeadLetter, decode_dead_letter, encode_dead_letter
 from schemas.faces import Face, Provenance, Quality, ScanAnalysed
 from schemas.neighbours import neighbours_key, parse_neighbours_key
 from schemas.scans import Box, KeptFace, ScanPublished
-from schemas.topics import FACES, SCANS, TOPICS, NotUtf8, Record, Tombstone, topic_of
+from schemas.topics import FACES, SCANS, TOPICS, NotUtf8, Record, Tombstone, of_generation, topic_of
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 MOST = 2**20
@@ -118,6 +118,17 @@ def test_a_tombstone_has_no_value_and_comes_back_as_one() -> None:
 
 def test_a_tombstone_of_a_client_that_knows_no_cloudevents_is_one_too() -> None:
     assert decode(SCANS, Record(b"s", None)) == Tombstone(SCANS, "s")
+
+
+def test_a_tombstone_of_a_generation_is_of_the_type_that_the_contract_has() -> None:
+    topic = of_generation(FACES, "green")
+    encoded = encode(Tombstone(topic, "s"), event_id="1", time=NOON)
+    assert dict(encoded.headers)["ce_type"] == b"facestream.faces.tombstone.v1"
+    assert decode(topic, encoded) == Tombstone(topic, "s")
+    # An erasure of an earlier version wrote the topic's own name.
+    assert decode(topic, Record(b"s", None, (("ce_type", b"facestream.faces-green.tombstone.v1"),)))
+    with pytest.raises(NewerRecord):
+        decode(topic, Record(b"s", None, (("ce_type", b"facestream.faces.tombstone.v2"),)))
 
 
 def test_a_field_of_a_newer_writer_is_left_out() -> None:

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient
+from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
 
+from cli.supervisor import as_environment
 from errors import Fatal
 from local import kafka as embedded
+from local.access import USER
 from local.jars import java
 from local.keeper import Keeper
+from schemas.examples import EXAMPLES
+from schemas.generations import GenerationDefined
 from schemas.topics import TOPICS
-from settings import KafkaSettings
+from settings import KafkaSettings, Settings
+from stream import clients
 from stream.groups import known_groups
 from stream.topics import ensure_topics
+from tests.builders.commands import facestream
+from tests.builders.kafka import publish
 
 _PASSWORD = "a secret of 1918"
 _TLS = """
@@ -25,7 +34,9 @@ ssl.keystore.type=PKCS12
 ssl.keystore.location={keystore}
 ssl.keystore.password={password}
 listener.name.sasl_ssl.plain.sasl.jaas.config=\\
-  org.apache.kafka.common.security.plain.PlainLoginModule required user_archive="{password}";
+  org.apache.kafka.common.security.plain.PlainLoginModule required user_archive="{password}" user_guest="{password}";
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:{owner};User:archive
 """
 
 
@@ -41,7 +52,9 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
         # A second listener beside that of the embedded broker.
         listeners = embedded._LISTENERS.replace("=LOCAL://", f"=SASL_SSL://127.0.0.1:{port},LOCAL://")
         listeners = listeners.replace("=LOCAL:", "=SASL_SSL:SASL_SSL,LOCAL:")
-        patch.setattr(embedded, "_LISTENERS", listeners + _TLS.format(keystore=keystore, password=_PASSWORD))
+        patch.setattr(
+            embedded, "_LISTENERS", listeners + _TLS.format(keystore=keystore, password=_PASSWORD, owner=USER)
+        )
         with Keeper(print) as keeper:
             keeper.start(embedded.Broker(folder / "kafka", print))
             yield {
@@ -85,3 +98,28 @@ def test_wrong_settings_are_reported_in_one_line(
     assert "\n" not in str(refused.value)
     assert secured["bootstrap_servers"] in str(refused.value)
     assert _PASSWORD not in str(refused.value)
+
+
+def _may_see_topics(user: str) -> list[ACL]:
+    """The rights to list topics and how they are configured, without that to read them."""
+    topics = ResourcePattern(ResourceType.TOPIC, "*")
+    rights = (ACLOperation.DESCRIBE, ACLOperation.DESCRIBE_CONFIGS)
+    return [ACL(user, "*", right, ACLPermissionType.ALLOW, topics) for right in rights]
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("command", ["topics", "generations"])
+def test_what_a_user_has_no_right_to_is_one_line(
+    secured: dict[str, Any], command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = KafkaSettings.model_validate(secured)
+    ensure_topics(settings)
+    with closing(clients.admin(settings)) as admin:
+        admin.create_acls(_may_see_topics("User:guest"))
+    publish(settings, [EXAMPLES[GenerationDefined]])
+    guest = KafkaSettings.model_validate(secured | {"sasl_username": "guest"})
+    for name, value in as_environment(Settings(data=tmp_path, kafka=guest)).items():
+        monkeypatch.setenv(name, value)
+    ended = facestream(command)
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1), ended.stderr
+    assert ended.stderr.startswith(f"facestream: the Kafka broker at {guest.bootstrap_servers} refuses it: "), ended
