@@ -8,6 +8,7 @@ from pathlib import Path
 
 import structlog
 
+from consumers.resume import note
 from erasure.digests import Digests
 from errors import Fatal
 from index import snapshot
@@ -117,7 +118,8 @@ class _Due:
         self._path.write_text(self.latest)
 
     def _done(self) -> str:
-        return self._path.read_text() if self._path.exists() else ""
+        """What the mark says; where it is damaged, nothing that is known: the snapshots are written again."""
+        return note(self._path) or ""
 
 
 class IndexErasure:

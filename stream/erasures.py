@@ -76,7 +76,7 @@ def copied(folder: Path) -> dict[str, FacesErased]:
     """The records of the copy, by id. Raises Fatal where it cannot be read."""
     path = folder / _RECORDS
     try:
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        lines = path.read_bytes().splitlines() if path.exists() else []
         records = [FacesErased.model_validate_json(line) for line in lines]
     except (OSError, ValidationError) as error:
         raise Fatal(f"the erasures that {path} has cannot be read: restore the file from a backup") from error
