@@ -23,6 +23,7 @@ from schemas.topics import NEIGHBOURS, REFERENCES, Topic
 from settings import KafkaSettings, Settings
 from stream.reading import end_of, read_to_end, read_until
 from stream.records import Received
+from telemetry.health import health
 
 log = structlog.get_logger()
 
@@ -156,6 +157,7 @@ def await_embedder(settings: Settings, stop: Event, topic: Topic = NEIGHBOURS) -
     wanted = space_of_settings(settings)
     is_reported = False
     while not stop.is_set():
+        health.turned()
         last = last_published(settings, topic=topic)
         if last is None or last.embedder == wanted.published:
             return

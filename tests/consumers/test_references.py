@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from consumers import cluster, index
 from consumers.cluster import parameters_of
 from consumers.index import parameters_of as index_parameters_of
 from consumers.references import (
+    await_embedder,
     event_of,
     followed_reference,
     published_measure,
@@ -29,9 +32,11 @@ from schemas.neighbours import NeighboursFound
 from schemas.topics import NEIGHBOURS
 from settings import Settings
 from stream.reading import read_to_end
+from telemetry.health import health
 from tests.builders.analyses import album, one_face_scans
-from tests.builders.clock import NOON
+from tests.builders.clock import NOON, wait_until
 from tests.builders.kafka import publish, running, wait_until_done
+from tests.builders.neighbours import record
 from tests.builders.pipeline import INDEX_AND_CLUSTER, assignments
 from tests.builders.references import reference as strangers
 
@@ -139,6 +144,22 @@ def test_a_clusterer_stops_with_one_line_when_the_index_goes_over_to_another_ref
     with running(calibrated, cluster.run):
         wait_until_done(calibrated.kafka, INDEX_AND_CLUSTER)
     assert assignments(calibrated) == expected(calibrated, reference, 50)
+
+
+def test_a_clusterer_that_waits_for_the_index_is_alive(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_another = record("s", 0, {"face": ()}).model_copy(update={"embedder": "net-0123456789abcdef"})
+    publish(settings.kafka, [of_another])
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(await_embedder, settings, stop)
+        try:
+            for _ in range(2):
+                monkeypatch.setattr(health, "_turned_at", -1e9)
+                wait_until(lambda: health.is_alive, "it does not turn", 30)
+            assert not waiting.done()
+        finally:
+            stop.set()
+        waiting.result(timeout=60)
 
 
 def test_calibrating_is_proposed_to_a_large_archive_without_a_reference_of_its_own(
