@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Sequence
 
 from kafka import KafkaProducer
@@ -14,6 +16,7 @@ from settings import KafkaSettings
 from stream import clients
 from stream.reading import read_to_end
 from stream.records import Cause, Output, Received, Rejected, RestoredStep, scan_of
+from telemetry import metrics
 from telemetry.health import health
 from tests.builders.catalogue import analysed
 from tests.builders.clock import now, wait_until
@@ -47,6 +50,7 @@ def test_a_loop_counts_what_it_does_and_hands_traces_on(empty_kafka: KafkaSettin
     assert sample("facestream_dead_letters_total", consumer=GROUP, cause="invalid") == 1
     assert sample("facestream_dead_letters_total", consumer=GROUP, cause="scan") == 1
     assert sample("facestream_taking_part", consumer=GROUP) == 1
+    assert not sample("facestream_snapshot_timestamp_seconds", consumer=GROUP)
     assert sample("facestream_step_duration_seconds_count", consumer=GROUP) >= 1
     assert sample("facestream_commit_duration_seconds_count", consumer=GROUP) >= 1
     assert sample("facestream_batch_records_sum", consumer=GROUP) == 4
@@ -57,6 +61,25 @@ def test_a_loop_counts_what_it_does_and_hands_traces_on(empty_kafka: KafkaSettin
     letters = [line for line in lines if line["event"] == "dead letter"]
     assert sorted(line.get("trace_id", "") for line in letters) == ["", "0af7651916cd43dd8448eb211c80319c"]
     assert not [line for line in lines if "bad/1" in str(line)]
+
+
+def test_while_its_state_is_restored_a_member_takes_no_part_and_the_age_of_its_snapshots_counts_from_then(
+    empty_kafka: KafkaSettings,
+) -> None:
+    group = "index-measured"
+    restored = threading.Event()
+    metrics.taking_part.labels(group).set(1)
+    began = time.time()
+
+    def restore(_: object) -> RestoredStep:
+        restored.wait(60)
+        return RestoredStep(lambda _: [], save=lambda _: None)
+
+    with running_transform(empty_kafka, group, restore):
+        wait_until(lambda: sample("facestream_taking_part", consumer=group) == 0, "it takes part", 30)
+        restored.set()
+        wait_until(lambda: sample("facestream_taking_part", consumer=group) == 1, "it takes no part", 30)
+        assert sample("facestream_snapshot_timestamp_seconds", consumer=group) >= began
 
 
 def publish(producer: KafkaProducer, scan_id: str) -> None:
