@@ -115,13 +115,14 @@ def _usable(
     # Claims are made by what can be applied: a record that is refused neither takes faces nor gives any back.
     long_enough: list[tuple[Received, ClusteringInput]] = []
     for received, entry in inputs:
-        short = clustering.graph.records.problem(entry) if isinstance(entry, NeighboursFound) else None
-        if short is None:
-            long_enough.append((received, entry))
-            reaching += isinstance(entry, NeighboursFound)
-        else:
-            too_short[entry.scan_id] = short
-            rejected.append(Rejected(received, short))
+        if isinstance(entry, NeighboursFound):
+            short = clustering.graph.records.problem(entry)
+            if short is not None:
+                too_short[entry.scan_id] = short
+                rejected.append(Rejected(received, short))
+                continue
+            reaching += 1
+        long_enough.append((received, entry))
     if len(too_short) > max(1, reaching):
         # Not one foreign record, but most that the index has published: the settings do not fit.
         # Without them nearly all that is published would be removed.
