@@ -10,6 +10,7 @@ from kafka import KafkaProducer
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from errors import Retriable
 from schemas.codec import encode
 from schemas.topics import DEAD_LETTERS, FACES, SCANS
 from settings import KafkaSettings
@@ -80,6 +81,24 @@ def test_while_its_state_is_restored_a_member_takes_no_part_and_the_age_of_its_s
         restored.set()
         wait_until(lambda: sample("facestream_taking_part", consumer=group) == 1, "it takes no part", 30)
         assert sample("facestream_snapshot_timestamp_seconds", consumer=group) >= began
+
+
+def test_a_consumer_is_not_ready_while_it_waits_for_its_store(empty_kafka: KafkaSettings) -> None:
+    is_away = threading.Event()
+    is_away.set()
+
+    def step(_: Sequence[Received]) -> list[Output]:
+        if is_away.is_set():
+            raise Retriable("the store is away")
+        return []
+
+    producer = clients.producer(empty_kafka)
+    publish(producer, "waiting/1")
+    producer.close()
+    with running_transform(empty_kafka, GROUP, lambda _: RestoredStep(step)):
+        wait_until(lambda: not health.is_ready and health._waits_for, "it is ready", 30)
+        is_away.clear()
+        wait_until(lambda: health.is_ready, "it is not ready", 60)
 
 
 def publish(producer: KafkaProducer, scan_id: str) -> None:

@@ -66,6 +66,19 @@ def test_a_process_is_ready_once_its_state_is_restored_and_while_it_is_alive() -
         assert status_of(f"{url}/readyz") == 503
 
 
+def test_a_process_is_not_ready_while_it_waits_for_any_service() -> None:
+    health = Health()
+    health.ready()
+    with served(health) as url:
+        health.waits("broker", True)
+        health.waits("database", True)
+        health.waits("broker", False)
+        assert status_of(f"{url}/readyz") == 503
+        assert status_of(f"{url}/livez") == 200
+        health.waits("database", False)
+        assert status_of(f"{url}/readyz") == 200
+
+
 def test_metrics_are_what_prometheus_reads() -> None:
     with served(Health()) as url, urlopen(f"{url}/metrics", timeout=10) as answer:
         families = {family.name for family in text_string_to_metric_families(answer.read().decode())}
