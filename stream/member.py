@@ -104,6 +104,7 @@ class Member:
         self._consumer.subscribe(names, listener=self._listener)
         self.topics = FollowedTopics(kafka, self._consumer, names)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="step")
+        health.watch(self._name, self._is_broker_away)
 
     @property
     def reassigned(self) -> bool:
@@ -213,9 +214,6 @@ class Member:
     def _poll(self, timeout_ms: int, max_records: int | None = None) -> Any:  # noqa: ANN401
         """Poll. Where the topic does not have the offset to read next, `reassigned` is set instead."""
         health.turned()
-        heartbeat = self._consumer._coordinator.heartbeat
-        silent_s = time.monotonic() - max(heartbeat.last_receive, heartbeat.last_reset)
-        health.waits(self._name, silent_s > _AWAY_AFTER_S)
         try:
             polled = self._consumer.poll(timeout_ms=timeout_ms, max_records=max_records)
         except NoOffsetForPartitionError:
@@ -236,6 +234,10 @@ class Member:
         coordinator = self._consumer._coordinator
         if coordinator.rejoining:
             coordinator.request_rejoin()
+
+    def _is_broker_away(self) -> bool:
+        heartbeat = self._consumer._coordinator.heartbeat
+        return time.monotonic() - max(heartbeat.last_receive, heartbeat.last_reset) > _AWAY_AFTER_S
 
     def _check_membership(self) -> None:
         """Raise Fatal when no heartbeat was sent for long.
@@ -336,7 +338,7 @@ class Member:
         """Close the connection. A static member's partitions stay reserved for its restart until its session lapses."""
         self._worker.shutdown(wait=True, cancel_futures=True)
         self._consumer.close(autocommit=False)
-        health.waits(self._name, False)
+        health.watch(self._name, None)
 
 
 def _done(future: Future[Any], timeout_s: float) -> bool:

@@ -21,6 +21,7 @@ class Health:
         self._turned_at = clock()
         self._is_ready = False
         self._waits_for: frozenset[str] = frozenset()
+        self._watched: dict[str, Callable[[], bool]] = {}
         self._lock = threading.Lock()
 
     def turned(self) -> None:
@@ -40,6 +41,12 @@ class Health:
         with self._lock:
             self._waits_for = self._waits_for | {service} if does else self._waits_for - {service}
 
+    def watch(self, service: str, is_away: Callable[[], bool] | None) -> None:
+        """Ask this whenever readiness is asked for, also while the loop waits for an answer. None: no more."""
+        with self._lock:
+            others = {name: ask for name, ask in self._watched.items() if name != service}
+            self._watched = others if is_away is None else {**others, service: is_away}
+
     @property
     def is_alive(self) -> bool:
         """Whether the loop has turned in the last two minutes."""
@@ -48,7 +55,8 @@ class Health:
     @property
     def is_ready(self) -> bool:
         """Whether the state is restored, no service is waited for, and the loop turns."""
-        return self._is_ready and not self._waits_for and self.is_alive
+        is_waiting = bool(self._waits_for) or any(is_away() for is_away in self._watched.values())
+        return self._is_ready and not is_waiting and self.is_alive
 
 
 health = Health()

@@ -20,11 +20,12 @@ from models.stores.stores import Stores
 from schemas.faces import Provenance, ScanAnalysed
 from schemas.neighbours import NeighboursFound
 from schemas.scans import ScanPublished
-from schemas.topics import NEIGHBOURS
+from schemas.topics import NEIGHBOURS, SCANS
 from settings import KafkaSettings, Settings
 from stream import member as stream_member
 from stream import waits
 from stream.lag import lag_reader
+from stream.member import Member
 from stream.reading import read_to_end
 from stream.records import Positions, RestoredStep
 from stream.stages import DETECT, INDEX, STAGES
@@ -154,20 +155,28 @@ def test_a_member_whose_broker_is_away_is_not_ready_and_then_ends_with_a_line_th
     monkeypatch.setattr(stream_member, "_LONGEST_SILENCE_S", 6.0)
     monkeypatch.setattr(stream_member, "_ANSWERS_WITHIN_S", 1.0)
     broker = _listening_at(int(str(kafka.bootstrap_servers).rpartition(":")[2]))
-    with running_transform(kafka, "away", lambda _: RestoredStep(lambda _: [])) as run:
-        wait_until(lambda: health.is_ready, "it is not ready")
+    member = Member(kafka, "away", "0", [SCANS], threading.Event())
+
+    def is_ready_after_a_poll() -> bool:
+        member.poll(1)
+        return health.is_ready
+
+    health.ready()
+    try:
+        wait_until(lambda: is_ready_after_a_poll() and member.assigned, "it is not ready")
         broker.suspend()
-        try:
-            wait_until(lambda: not health.is_ready, "it is ready")
-            assert not run.done()
-            broker.resume()
-            wait_until(lambda: health.is_ready, "it is not ready again")
-            broker.suspend()
-            away = rf"^the Kafka broker at {kafka.bootstrap_servers} has not answered away-0 for 6 s: start it again"
-            with pytest.raises(Fatal, match=away):
-                run.result(timeout=120)
-        finally:
-            broker.resume()
+        wait_until(lambda: not health.is_ready, "it is ready, and asks nothing")
+        broker.resume()
+        wait_until(is_ready_after_a_poll, "it is not ready again")
+        broker.suspend()
+        away = rf"^the Kafka broker at {kafka.bootstrap_servers} has not answered away-0 for 6 s: start it again"
+        with pytest.raises(Fatal, match=away):
+            wait_until(lambda: is_ready_after_a_poll() and False, "it polls for ever", within_s=120)
+    finally:
+        broker.resume()
+        member.close()
+    health.ready()
+    assert health.is_ready
 
 
 _ENDS = "index ends where it is"
