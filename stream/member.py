@@ -237,7 +237,7 @@ class Member:
 
     def _is_broker_away(self) -> bool:
         heartbeat = self._consumer._coordinator.heartbeat
-        return time.monotonic() - max(heartbeat.last_receive, heartbeat.last_reset) > _AWAY_AFTER_S
+        return bool(time.monotonic() - max(heartbeat.last_receive, heartbeat.last_reset) > _AWAY_AFTER_S)
 
     def _check_membership(self) -> None:
         """Raise Fatal when no heartbeat was sent for long.

@@ -16,6 +16,7 @@ from consumers import cluster, index
 from consumers.cluster import parameters_of
 from consumers.index import parameters_of as index_parameters_of
 from consumers.references import (
+    FollowedReference,
     await_embedder,
     event_of,
     followed_reference,
@@ -29,7 +30,7 @@ from index.entries import Analysed
 from index.face_index import FaceIndex
 from schemas.codec import encode
 from schemas.neighbours import NeighboursFound
-from schemas.topics import NEIGHBOURS
+from schemas.topics import NEIGHBOURS, Tombstone
 from settings import Settings
 from stream.reading import read_to_end
 from telemetry.health import health
@@ -39,6 +40,8 @@ from tests.builders.kafka import publish, running, wait_until_done
 from tests.builders.neighbours import record
 from tests.builders.pipeline import INDEX_AND_CLUSTER, assignments
 from tests.builders.references import reference as strangers
+
+EUCLIDEAN = {"distance": "euclidean"}
 
 _FACES = np.random.default_rng(1).permutation(album(400, a_person=6).vectors)
 
@@ -144,6 +147,21 @@ def test_a_clusterer_stops_with_one_line_when_the_index_goes_over_to_another_ref
     with running(calibrated, cluster.run):
         wait_until_done(calibrated.kafka, INDEX_AND_CLUSTER)
     assert assignments(calibrated) == expected(calibrated, reference, 50)
+
+
+def test_a_foreign_record_of_neighbours_is_named_and_a_tombstone_is_the_way_out(settings: Settings) -> None:
+    own, foreign = record("s", 0, {"face": ()}), record("foreign", 1, {})
+    foreign = foreign.model_copy(update={"reference": "0123456789abcdef"})
+    publish(settings.kafka, [own])
+    followed = FollowedReference(Settings.model_validate(settings.model_dump() | {"clustering": EUCLIDEAN}))
+    publish(settings.kafka, [foreign])
+    received = list(read_to_end(settings.kafka, NEIGHBOURS))
+    line = r"\(neighbours 0/1\): start the clustering again, .* a tombstone of its key '0/foreign'"
+    with pytest.raises(Fatal, match=line):
+        followed.check(received)
+    publish(settings.kafka, [Tombstone(NEIGHBOURS, foreign.key)])
+    followed.check(received)
+    assert published_measure(settings) == own.measure
 
 
 def test_a_clusterer_that_waits_for_the_index_is_alive(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
