@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import psycopg
 from pgvector.psycopg import register_vector
 from psycopg import Connection
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool
 
 from catalogue import schema
@@ -14,22 +16,30 @@ from schemas.uris import CUT
 from settings import DatabaseSettings
 from settings.hiding import hidden
 
-_CONNECT_TIMEOUT_S = 10
+# Where the machine of the database vanishes no packet says so. A call ends after these 20 to 30 s then, and who made it
+# can stop or try again; by default it would wait for a quarter of an hour, or for ever.
+_OF_EVERY_CONNECTION: Mapping[str, str | int] = {
+    "application_name": "facestream",
+    "connect_timeout": 10,
+    "tcp_user_timeout": 20_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
 
 
 def connect(database: DatabaseSettings) -> Connection:
     """A connection in autocommit to a catalogue with its tables. As a context manager it closes itself.
 
     Raises CatalogueUnavailable when PostgreSQL does not answer within 10 s, CatalogueError when no database is set, the
-    URL is invalid, or the database cannot hold a catalogue (`schema.prepare`).
+    URL is invalid, or the database cannot hold a catalogue (`schema.prepare`). The URL may set other limits of time, by
+    libpq's parameters.
     """
     url = database.url
     if url is None:
         raise CatalogueError("no database is set: FACESTREAM_DATABASE__URL")
     try:
-        connection = psycopg.connect(
-            url, autocommit=True, connect_timeout=_CONNECT_TIMEOUT_S, application_name="facestream"
-        )
+        connection = psycopg.connect(_with_limits(url), autocommit=True)
         try:
             schema.prepare(connection)
             register_vector(connection)
@@ -43,6 +53,12 @@ def connect(database: DatabaseSettings) -> Connection:
         # What cannot be read may be of the password: in a URL, some of its characters have to be written as %40.
         raise CatalogueError(f"PostgreSQL cannot be used by FACESTREAM_DATABASE__URL: {_hidden(error, url)}") from error
     return connection
+
+
+def _with_limits(url: str) -> str:
+    """The URL with limits of time, where it has not set them itself. Raises psycopg.ProgrammingError."""
+    of_url = conninfo_to_dict(url)
+    return make_conninfo(url, **{name: value for name, value in _OF_EVERY_CONNECTION.items() if name not in of_url})
 
 
 def _host_and_port(url: str) -> str:
@@ -65,10 +81,10 @@ def connection_pool(database: DatabaseSettings, size: int) -> ConnectionPool:
     # Creates the tables where they are missing, and says in one line what is wrong with the database.
     connect(database).close()
     return ConnectionPool(
-        str(database.url),
+        _with_limits(str(database.url)),
         min_size=1,
         max_size=size,
-        kwargs={"autocommit": True, "application_name": "facestream"},
+        kwargs={"autocommit": True},
         configure=register_vector,
         check=ConnectionPool.check_connection,
         open=True,

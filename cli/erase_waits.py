@@ -10,6 +10,7 @@ from types import TracebackType
 
 from cli.printing import stderr
 from consumers.erased import MARK
+from consumers.resume import note
 from errors import UserError
 from producers.erasure_plan import Plan
 from schemas.erasures import ErasureState
@@ -163,4 +164,7 @@ class _Named(AbstractContextManager["_Named"]):
 
 def _mark(folder: Path) -> str:
     path = folder / MARK
-    return path.read_text() if path.exists() else ""
+    try:
+        return note(path) or ""
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): run facestream erase as who may read it") from error

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -97,7 +96,10 @@ def _read(path: Path, parameters: Parameters) -> tuple[Clustering, int]:
             _check(path, header, parameters)
             arrays = {name: file[name] for name in file.files if name != _HEADER}
         return Clustering.of_state(parameters, _decoded(arrays)), int(header["offset"])
-    except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
+    except SnapshotRefused:
+        raise
+    except Exception as error:
+        # Of damaged bytes zipfile, its decompressors and numpy raise what they like.
         raise SnapshotRefused(f"the snapshot {path} is damaged and is not used: {error}") from error
 
 

@@ -109,33 +109,38 @@ def _usable(
     clustering: Clustering, inputs: Sequence[tuple[Received, ClusteringInput]]
 ) -> tuple[list[ClusteringInput], list[Rejected]]:
     """The inputs that can be applied, and the others as rejections. Raises Fatal, see `step`."""
-    claims = [
-        (entry.scan_id, [face.face_id for face in entry.faces] if isinstance(entry, NeighboursFound) else [])
-        for _, entry in inputs
-        if isinstance(entry, NeighboursFound | NeighboursWithdrawn)
-    ]
-    face_ids = {face_id for _, claimed in claims for face_id in claimed}
-    claim_refusals = iter(refused_claims(claims, clustering.graph.scans_of(face_ids)))
-    usable: list[ClusteringInput] = []
     rejected: list[Rejected] = []
     too_short: dict[str, str] = {}
     reaching = clustering.graph.records.scans.used
+    # Claims are made by what can be applied: a record that is refused neither takes faces nor gives any back.
+    long_enough: list[tuple[Received, ClusteringInput]] = []
     for received, entry in inputs:
-        refusal = next(claim_refusals) if isinstance(entry, NeighboursFound | NeighboursWithdrawn) else None
         if isinstance(entry, NeighboursFound):
             short = clustering.graph.records.problem(entry)
-            if short is None:
-                reaching += 1
-            else:
-                refusal = too_short[entry.scan_id] = short
-        if refusal is None:
-            usable.append(entry)
-        else:
-            rejected.append(Rejected(received, refusal))
+            if short is not None:
+                too_short[entry.scan_id] = short
+                rejected.append(Rejected(received, short))
+                continue
+            reaching += 1
+        long_enough.append((received, entry))
     if len(too_short) > max(1, reaching):
         # Not one foreign record, but most that the index has published: the settings do not fit.
         # Without them nearly all that is published would be removed.
         raise Fatal(next(iter(too_short.values())))
+    claims = [
+        (entry.scan_id, [face.face_id for face in entry.faces] if isinstance(entry, NeighboursFound) else [])
+        for _, entry in long_enough
+        if isinstance(entry, NeighboursFound | NeighboursWithdrawn)
+    ]
+    face_ids = {face_id for _, claimed in claims for face_id in claimed}
+    refusals = iter(refused_claims(claims, clustering.graph.scans_of(face_ids)))
+    usable: list[ClusteringInput] = []
+    for received, entry in long_enough:
+        refusal = next(refusals) if isinstance(entry, NeighboursFound | NeighboursWithdrawn) else None
+        if refusal is None:
+            usable.append(entry)
+        else:
+            rejected.append(Rejected(received, refusal))
     return usable, rejected
 
 

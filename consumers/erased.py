@@ -8,6 +8,7 @@ from pathlib import Path
 
 import structlog
 
+from consumers.resume import note
 from erasure.digests import Digests
 from errors import Fatal
 from index import snapshot
@@ -16,7 +17,7 @@ from schemas.erasures import KEPT_ONLY, ErasedScan, ErasureState, FacesErased
 from schemas.faces import Face, ScanAnalysed
 from schemas.neighbours import FaceNeighbours, NeighboursFound
 from schemas.scans import ScanPublished
-from schemas.topics import FACES, NEIGHBOURS, Topic
+from schemas.topics import ERASURES, FACES, NEIGHBOURS, Topic
 from settings import KafkaSettings, Settings
 from stream.erasures import Erasures, digests_of, folder_of
 from stream.reading import Log, end_of, read_to_end
@@ -76,7 +77,7 @@ class ErasedFaces:
         if records is not self._known:
             self._scans, self._faces = {}, set()
             for record in records.values():
-                _check_key(record, self._digests, self._folder)
+                self._check_key(record, self._digests)
                 self._faces.update(record.faces)
                 for one in record.scans:
                     for digest in filter(None, (one.scan, one.picture)):
@@ -84,13 +85,14 @@ class ErasedFaces:
             self._known = records
         return self._digests
 
-
-def _check_key(record: FacesErased, digests: Digests, folder: Path) -> None:
-    if record.key_id != digests.key_id:
-        raise Fatal(
-            f"an erasure was recorded with another key than the one in {folder}: copy the key from the data folder "
-            "where facestream erase was called"
-        )
+    def _check_key(self, record: FacesErased, digests: Digests) -> None:
+        if record.key_id != digests.key_id:
+            place = f"{ERASURES.name} 0/{self._erasures.offset_of(record.erasure_id)}"
+            raise Fatal(
+                f"an erasure was recorded with another key than the one in {self._folder} ({place}): copy the key from "
+                "the data folder where facestream erase was called; a foreign record is deleted with a tombstone of "
+                f"its key {record.erasure_id[:100]!r} (docs/reliability.md)"
+            )
 
 
 def without_kept_only(batch: Sequence[Received]) -> list[Received]:
@@ -117,7 +119,8 @@ class _Due:
         self._path.write_text(self.latest)
 
     def _done(self) -> str:
-        return self._path.read_text() if self._path.exists() else ""
+        """What the mark says; where it is damaged, nothing that is known: the snapshots are written again."""
+        return note(self._path) or ""
 
 
 class IndexErasure:

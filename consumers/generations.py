@@ -23,6 +23,9 @@ def parameters_of(settings: ClusteringSettings, reference: str | None = None) ->
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         name = "__".join(str(part) for part in problem["loc"])
+        if not name:
+            # Of several together, which it names itself.
+            raise UserError(f"the clustering: {problem['msg'].removeprefix('Value error, ')}") from error
         raise UserError(f"{name} of the clustering: {problem['msg']}, not {problem['input']!r}") from error
 
 

@@ -71,23 +71,33 @@ def index_entries(index: FaceIndex, batch: Iterable[Received]) -> tuple[list[Ana
     Those have a face that another scan has, which a shard knows of its own faces, or embeddings of another length than
     the embedder's.
     """
-    read: list[tuple[Received, Analysed | Withdrawn]] = []
+    fitting: list[tuple[Received, Analysed | Withdrawn]] = []
+    rejected: list[Rejected] = []
     for received in batch:
         message = received.message
         if isinstance(message, ScanAnalysed):
-            read.append((received, Analysed(received.offset, message)))
+            analysed = Analysed(received.offset, message)
+            misfit = _misfit(index, analysed)
+            if misfit is None:
+                fitting.append((received, analysed))
+            else:
+                rejected.append(Rejected(received, misfit))
         elif isinstance(message, Tombstone):
-            read.append((received, Withdrawn(message.key)))
-    claims = [(entry.scan_id, _face_ids(entry)) for _, entry in read]
+            fitting.append((received, Withdrawn(message.key)))
+    # Claims are made by what can be applied: a record that is refused neither takes faces nor gives any back.
+    claims = [(entry.scan_id, _face_ids(entry)) for _, entry in fitting]
     refusals = refused_claims(claims, index.scans_of(face_id for _, face_ids in claims for face_id in face_ids))
-    refusals = [refusal or _misfit(index, entry) for (_, entry), refusal in zip(read, refusals, strict=True)]
-    entries = [entry for (_, entry), refusal in zip(read, refusals, strict=True) if refusal is None]
-    rejected = [Rejected(received, refusal) for (received, _), refusal in zip(read, refusals, strict=True) if refusal]
+    entries: list[Analysed | Withdrawn] = []
+    for (received, entry), refusal in zip(fitting, refusals, strict=True):
+        if refusal is None:
+            entries.append(entry)
+        else:
+            rejected.append(Rejected(received, refusal))
     return entries, rejected
 
 
-def _misfit(index: FaceIndex, entry: Analysed | Withdrawn) -> str | None:
-    if not isinstance(entry, Analysed) or not entry.scan.faces or not index.compares(entry):
+def _misfit(index: FaceIndex, entry: Analysed) -> str | None:
+    if not entry.scan.faces or not index.compares(entry):
         return None
     length, wanted = entry.vectors.shape[1], index.parameters.dimension
     return None if length == wanted else f"an embedding of its embedder has {wanted} numbers, these have {length}"

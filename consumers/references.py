@@ -19,10 +19,11 @@ from models.weights import WeightsError
 from schemas.codec import NewerRecord
 from schemas.neighbours import NeighboursFound
 from schemas.references import ReferenceDrawn
-from schemas.topics import NEIGHBOURS, REFERENCES, Topic
+from schemas.topics import NEIGHBOURS, REFERENCES, Tombstone, Topic
 from settings import KafkaSettings, Settings
 from stream.reading import end_of, read_to_end, read_until
 from stream.records import Received
+from telemetry.health import health
 
 log = structlog.get_logger()
 
@@ -77,16 +78,25 @@ def should_calibrate(settings: Settings, faces: int) -> bool:
 
 
 def last_published(settings: Settings, shard: int | None = None, topic: Topic = NEIGHBOURS) -> NeighboursFound | None:
-    """What the index published last (in this shard); None where it has published nothing yet."""
+    """What the index published last (in this shard) and is not deleted; None where it has published nothing yet.
+
+    Where all that was looked at is deleted, the last of that.
+    """
     ends = end_of(settings.kafka, topic)
     starts = {partition: max(0, end - _LAST_RECORDS) for partition, end in ends.items()}
     found: NeighboursFound | None = None
+    there: dict[str, NeighboursFound] = {}
     # At a record of a later version whoever follows the topic stops, after what comes before it.
     with suppress(NewerRecord):
         for it in read_until(settings.kafka, ends, starts):
             if isinstance(it.message, NeighboursFound) and shard in (None, it.message.shard):
-                found = it.message
-    return found
+                # Without its faces, which may be many.
+                found = it.message.model_copy(update={"faces": ()})
+                there.pop(found.key, None)
+                there[found.key] = found
+            elif isinstance(it.message, Tombstone):
+                there.pop(it.message.key, None)
+    return next(reversed(there.values()), found)
 
 
 def published_distance(settings: Settings) -> str | None:
@@ -135,17 +145,22 @@ class FollowedReference:
 
     def check(self, batch: Iterable[Received]) -> None:
         """Raises Fatal where the batch shows that the index uses another one now. Older records do no harm."""
-        messages = (received.message for received in batch)
-        measures = {message.measure for message in messages if isinstance(message, NeighboursFound)}
-        if measures <= self._seen:
+        first: dict[str | None, tuple[Received, NeighboursFound]] = {}
+        for received in batch:
+            if isinstance(received.message, NeighboursFound):
+                first.setdefault(received.message.measure, (received, received.message))
+        if first.keys() <= self._seen:
             return
         published = published_measure(self._settings, topic=self._topic)
-        if published in measures - {self._measure}:
+        if published in first.keys() - {self._measure}:
+            received, message = first[published]
             raise Fatal(
-                f"the index went over from {_named(self._measure)} to {_named(published)}: start the clustering again, "
-                "with the same distance and embedder in its settings"
+                f"the index went over from {_named(self._measure)} to {_named(published)} "
+                f"({received.topic} {received.partition}/{received.offset}): start the clustering again, with the same "
+                "distance and embedder in its settings; a foreign record is deleted with a tombstone of its key "
+                f"{message.key[:100]!r} (docs/reliability.md)"
             )
-        self._seen |= measures
+        self._seen |= first.keys()
 
 
 def await_embedder(settings: Settings, stop: Event, topic: Topic = NEIGHBOURS) -> None:
@@ -156,6 +171,7 @@ def await_embedder(settings: Settings, stop: Event, topic: Topic = NEIGHBOURS) -
     wanted = space_of_settings(settings)
     is_reported = False
     while not stop.is_set():
+        health.turned()
         last = last_published(settings, topic=topic)
         if last is None or last.embedder == wanted.published:
             return

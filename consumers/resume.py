@@ -26,31 +26,51 @@ _BATCH = 1000
 _TOPIC_ID = "topic"
 
 
+def note(path: Path) -> str | None:
+    """What a small file beside snapshots says; None where it is not there. Raises OSError.
+
+    A damaged one may not be text: what is read of it then is nothing that anybody wrote.
+    """
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+
+
 def was_recreated(settings: Settings, group: str, topic: Topic) -> bool:
-    """Whether a group has snapshots of another topic of this name. `snapshot_folder` deletes them."""
-    id_file = settings.data / "snapshots" / group / _TOPIC_ID
-    return id_file.exists() and id_file.read_text() != topic_id(settings.kafka, topic)
+    """Whether a group has snapshots of another topic of this name, or of nobody knows which: the file is damaged.
+
+    `snapshot_folder` deletes them. Raises errors.Fatal where the folder cannot be used.
+    """
+    folder = settings.data / "snapshots" / group
+    try:
+        known_id = note(folder / _TOPIC_ID)
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    return known_id not in (None, topic_id(settings.kafka, topic))
 
 
 def snapshot_folder(settings: Settings, group: str, topic: Topic) -> Path:
     """The folder of a group's snapshots.
 
     Snapshots of a topic with another id are deleted: the topic was recreated, or is another broker's, so that their
-    offsets mean nothing here. Raises errors.Fatal where the folder cannot be used.
+    offsets mean nothing here. So are they where the file with the id is damaged. Raises errors.Fatal where the folder
+    cannot be used.
     """
     folder = settings.data / "snapshots" / group
     id_file, present_id = folder / _TOPIC_ID, topic_id(settings.kafka, topic)
     try:
-        known_id = id_file.read_text() if id_file.exists() else None
+        known_id = note(id_file)
         if known_id == present_id:
             return folder
         if known_id is not None:
-            log.warning("snapshots deleted", folder=str(folder), reason=f"they are of another topic {topic.name}")
+            reason = f"they are of another topic {topic.name}, or {id_file.name}, the file with its id, is damaged"
+            log.warning("snapshots deleted", folder=str(folder), reason=reason)
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
         id_file.write_text(present_id)
     except OSError as error:
-        raise Fatal(f"the folder of snapshots {folder} cannot be used: {error.strerror}") from error
+        raise _unusable(folder, error) from error
     return folder
 
 
@@ -64,7 +84,11 @@ def empty_snapshot_folder(folder: Path, kafka: KafkaSettings, topic: Topic) -> N
         folder.mkdir(parents=True)
         (folder / _TOPIC_ID).write_text(topic_id(kafka, topic))
     except OSError as error:
-        raise Fatal(f"the folder of snapshots {folder} cannot be used: {error.strerror}") from error
+        raise _unusable(folder, error) from error
+
+
+def _unusable(folder: Path, error: OSError) -> Fatal:
+    return Fatal(f"the folder of snapshots {folder} cannot be used: {error.strerror}")
 
 
 class Restored(Protocol):

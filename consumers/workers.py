@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -36,6 +36,7 @@ from schemas.faces import ScanAnalysed
 from schemas.scans import ScanPublished
 from schemas.uris import without_credentials
 from telemetry import metrics
+from telemetry.health import health
 
 # Tasks for each process in a batch, so that a process with small scans takes over work from one with large scans.
 _TASKS = 2
@@ -45,6 +46,7 @@ _FAILURES = (BrokenProcessPool, NetworkFailed, MemoryError)
 _NO_PICTURE: RgbImage = np.zeros((1, 1, 3), dtype=np.uint8)
 # A fetch that failed after so many seconds is not repeated with the next scan of its store.
 _SLOW_S = 2.0
+_TURN_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,11 @@ class Workers:
     def _await_ready(self) -> None:
         """Raise Fatal where the networks cannot be loaded: otherwise every scan would become a dead letter."""
         try:
-            self._pool.submit(_ready).result()
+            ready = self._pool.submit(_ready)
+            while wait([ready], _TURN_EVERY_S).not_done:
+                # On an accelerator the networks may be made for it first, which takes minutes.
+                health.turned()
+            ready.result()
         except (WeightsError, EngineError) as error:
             raise Fatal(str(error)) from error
         except BrokenProcessPool as error:

@@ -56,12 +56,17 @@ class Access:
 def access(folder: Path) -> Access:
     """What the file in the broker's folder says; a new password where there is none.
 
-    Raises LocalServiceError where the file is another user's.
+    Raises LocalServiceError where the file is another user's, or damaged.
     """
     try:
-        lines = (folder / FILE).read_text().splitlines()
+        lines = (folder / FILE).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         lines = []
+    except UnicodeDecodeError as error:
+        raise LocalServiceError(
+            f"{folder / FILE}, which has the password of the embedded Kafka, is damaged: delete it while nothing runs, "
+            "and the next start makes another one"
+        ) from error
     except OSError as error:
         raise LocalServiceError(
             f"{folder / FILE}, which has the password of the embedded Kafka, cannot be read: {error.strerror}"

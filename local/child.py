@@ -73,16 +73,24 @@ class Child:
 
     def has_logged(self, text: str) -> bool:
         """Whether the text is in its log, since its start."""
-        with self.log.open("rb") as file:
-            file.seek(self.log_start)
-            return text.encode() in file.read()
+        return text.encode() in self._logged(self.log_start)[0]
 
     def log_since(self, position: int) -> tuple[str, int]:
         """Its log from this position on, and the position of its end."""
-        with self.log.open("rb") as file:
-            file.seek(position)
-            text = file.read()
-        return text.decode(errors="replace"), position + len(text)
+        text, end = self._logged(position)
+        return text.decode(errors="replace"), end
+
+    def _logged(self, position: int) -> tuple[bytes, int]:
+        """The same, as bytes. Of a log that somebody has emptied meanwhile, all; of one that is gone, nothing."""
+        try:
+            with self.log.open("rb") as file:
+                if file.seek(0, os.SEEK_END) < position:
+                    position = 0
+                file.seek(position)
+                text = file.read()
+        except FileNotFoundError:
+            return b"", 0
+        return text, position + len(text)
 
     def stop(self, *, within: float = 30.0) -> None:
         """Ask it to stop and wait for its end; kill it if that takes more than `within` seconds."""

@@ -64,7 +64,7 @@ def announce(data: Path, owner: Owner) -> None:
 def announced(data: Path) -> Owner | None:
     """The folder's owner by its file, if that process runs; None also while an owner is only starting."""
     try:
-        owner = Owner.model_validate_json((data / _OWNER).read_text())
+        owner = Owner.model_validate_json((data / _OWNER).read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
     return owner if _runs(owner.pid) else None

@@ -7,9 +7,9 @@ subscribers and the views of the catalogue follow. A tombstone: the generation w
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.base import LARGEST_DISTANCE, MOST_DIMENSIONS, Event, Id, Offset, Positive, Time, Value, Word
 
@@ -49,6 +49,11 @@ class GenerationEmbedder(Value):
     eps: _Distance
     eps_max: _Distance
 
+    @model_validator(mode="after")
+    def _thresholds_are_in_order(self) -> Self:
+        _check_thresholds(self.eps, self.eps_max)
+        return self
+
 
 class GenerationParameters(Value):
     """What a generation clusters with: the fields of the settings' group `clustering`, with the same meaning.
@@ -69,6 +74,17 @@ class GenerationParameters(Value):
     shared_weight: _Distance
     most_neighbours: Positive
     embedder: GenerationEmbedder | None = None
+
+    @model_validator(mode="after")
+    def _thresholds_are_in_order(self) -> Self:
+        _check_thresholds(self.eps, self.eps_max)
+        return self
+
+
+def _check_thresholds(eps: float, eps_max: float) -> None:
+    """Raise ValueError for what no settings can be: a consumer of the generation could not begin."""
+    if not 0 < eps <= eps_max:
+        raise ValueError(f"eps {eps} is not above 0 and up to eps_max, {eps_max}")
 
 
 class GenerationDefined(Event):

@@ -20,7 +20,7 @@ from erasure.digests import Digests, new_key
 from errors import Fatal
 from schemas.codec import encoded
 from schemas.erasures import ErasureState, FacesErased
-from schemas.topics import ERASURES
+from schemas.topics import ERASURES, Tombstone
 from settings import KafkaSettings, Settings
 from stream.reading import Log, latest_events
 
@@ -76,7 +76,7 @@ def copied(folder: Path) -> dict[str, FacesErased]:
     """The records of the copy, by id. Raises Fatal where it cannot be read."""
     path = folder / _RECORDS
     try:
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        lines = path.read_bytes().splitlines() if path.exists() else []
         records = [FacesErased.model_validate_json(line) for line in lines]
     except (OSError, ValidationError) as error:
         raise Fatal(f"the erasures that {path} has cannot be read: restore the file from a backup") from error
@@ -125,12 +125,17 @@ class Erasures(AbstractContextManager["Erasures"]):
         self._looked_at = -look_every_s
         self._records: dict[str, FacesErased] = {}
         self._latest = dict.fromkeys(ErasureState, "")
+        self._offsets: dict[str, int] = {}
 
     def records(self) -> dict[str, FacesErased]:
         """All erasures, by id. Raises KafkaError where the broker does not answer."""
         with self._lock:
             self._look()
             return self._records
+
+    def offset_of(self, erasure_id: str) -> int | None:
+        """Where the record of an erasure is in the topic, as it was when the records were looked at."""
+        return self._offsets.get(erasure_id)
 
     def latest(self, state: ErasureState) -> str:
         """What the latest record of this state is known by, "" before the first. Raises KafkaError.
@@ -151,6 +156,10 @@ class Erasures(AbstractContextManager["Erasures"]):
             if isinstance(one.message, FacesErased):
                 self._records = self._records | {one.message.erasure_id: one.message}
                 self._latest[one.message.state] = f"{one.offset}/{one.message.erasure_id}"
+                self._offsets[one.message.erasure_id] = one.offset
+            elif isinstance(one.message, Tombstone):
+                # Compaction takes the record away too, sooner or later.
+                self._records = {key: record for key, record in self._records.items() if key != one.message.key}
         self._looked_at = time.monotonic()
 
     def close(self) -> None:

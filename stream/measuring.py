@@ -11,6 +11,7 @@ from schemas.generations import FIRST
 from schemas.topics import Tombstone
 from stream.member import Batch, Member
 from stream.records import Headers, Received, Rejected, scan_of
+from stream.stages import WITH_SNAPSHOTS, kind_of
 from telemetry import metrics
 from telemetry.health import health
 from telemetry.tracing import Tracer, Traces
@@ -27,6 +28,7 @@ class Measures:
         self._look_at = 0.0
         self._lagging: set[str] = set()
         self._restoring_since = self._step_since = 0.0
+        self._has_age = False
         self._tracer = Tracer(consumer)
         self._traces = Traces()
 
@@ -35,8 +37,9 @@ class Measures:
         metrics.generation.labels(self._consumer, generation or FIRST).set(1)
 
     def restoring(self) -> None:
-        """The state is restored from here on."""
+        """The state is restored from here on: until that is done, this member takes no part."""
         health.not_ready()
+        metrics.taking_part.labels(self._consumer).set(0)
         self._restoring_since = time.monotonic()
 
     def restored(self, *, takes_part: bool) -> None:
@@ -45,6 +48,10 @@ class Measures:
         metrics.taking_part.labels(self._consumer).set(int(takes_part))
         if takes_part:
             metrics.restore_seconds.labels(self._consumer).set(time.monotonic() - self._restoring_since)
+            if kind_of(self._consumer) in WITH_SNAPSHOTS and not self._has_age:
+                # Where none is ever saved, that is seen too.
+                metrics.snapshot_timestamp.labels(self._consumer).set_to_current_time()
+                self._has_age = True
 
     def look(self, member: Member) -> None:
         """Look at the lag, now and then."""

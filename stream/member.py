@@ -16,7 +16,14 @@ import structlog
 from kafka import TopicPartition
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.errors import LogTruncationError, NoOffsetForPartitionError, OffsetOutOfRangeError
-from tenacity import Retrying, retry_if_exception_type, sleep_using_event, stop_when_event_set, wait_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_when_event_set,
+    wait_exponential,
+)
 
 from errors import Fatal, Retriable
 from schemas.codec import NewerRecord
@@ -41,6 +48,11 @@ _WAIT_MS = 200
 
 # Three session timeouts without a heartbeat.
 _LONGEST_SILENCE_S = 30.0
+_ANSWERS_WITHIN_S = 5.0
+# So long a member may take to send heartbeats to a broker that was away.
+_REJOINS_WITHIN_S = 10.0
+# A session timeout without an answer to a heartbeat: a member is not ready while its broker is away.
+_AWAY_AFTER_S = 10.0
 
 # So soon a member learns that a topic was recreated or was given more partitions.
 _METADATA_AGE_MS = 30_000
@@ -71,8 +83,10 @@ class Member:
     def __init__(
         self, kafka: KafkaSettings, group: str, name: str, topics: Sequence[Topic], stop: threading.Event
     ) -> None:
+        self._kafka = kafka
         self._stop = stop
         self._name = f"{group}-{name}"
+        self._answering_since: float | None = None
         self._listener = _Listener()
         self._committed: dict[tuple[str, int], int] = {}
         names = [topic.name for topic in topics]
@@ -90,6 +104,7 @@ class Member:
         self._consumer.subscribe(names, listener=self._listener)
         self.topics = FollowedTopics(kafka, self._consumer, names)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="step")
+        health.watch(self._name, self._is_broker_away)
 
     @property
     def reassigned(self) -> bool:
@@ -220,14 +235,30 @@ class Member:
         if coordinator.rejoining:
             coordinator.request_rejoin()
 
+    def _is_broker_away(self) -> bool:
+        heartbeat = self._consumer._coordinator.heartbeat
+        return bool(time.monotonic() - max(heartbeat.last_receive, heartbeat.last_reset) > _AWAY_AFTER_S)
+
     def _check_membership(self) -> None:
         """Raise Fatal when no heartbeat was sent for long.
 
-        kafka-python's heartbeat can stop without an error: after another member has joined under this name, and, seen
-        once, on a machine under heavy load. The member then is in no group, polls for ever and is assigned nothing.
+        None is sent while the broker is away. kafka-python's heartbeat can stop without an error too: after another
+        member has joined under this name, and, seen once, on a machine under heavy load. The member then is in no
+        group, polls for ever and is assigned nothing.
         """
         heartbeat = self._consumer._coordinator.heartbeat
-        if time.monotonic() - max(heartbeat.last_send, heartbeat.last_reset) > _LONGEST_SILENCE_S:
+        now = time.monotonic()
+        if now - max(heartbeat.last_send, heartbeat.last_reset) <= _LONGEST_SILENCE_S:
+            self._answering_since = None
+        elif self._answering_since is None:
+            if not clients.is_answering(self._kafka, _ANSWERS_WITHIN_S):
+                raise Fatal(
+                    f"the Kafka broker at {self._kafka.bootstrap_servers} has not answered {self._name} for "
+                    f"{_LONGEST_SILENCE_S:.0f} s: start it again when the broker answers"
+                )
+            # It may have come back just now.
+            self._answering_since = time.monotonic()
+        elif now - self._answering_since > _REJOINS_WITHIN_S:
             raise Fatal(f"{self._name} is no longer a member of its group, or another has its --member: start it again")
 
     def positions(self) -> Positions:
@@ -280,24 +311,34 @@ class Member:
         self._consumer.resume(*self._consumer.assignment())
 
     def _retrying(self, call: Callable[[], Result]) -> Result:
+        service = f"what {self._name} tries again"
+
+        def wait(state: RetryCallState) -> None:
+            health.waits(service, True)
+            log.warning(
+                "waiting to try again",
+                attempt=state.attempt_number,
+                reason=str(state.outcome and state.outcome.exception()),
+            )
+
         retrying = Retrying(
             retry=retry_if_exception_type(Retriable),
             wait=wait_exponential(multiplier=0.5, max=30),
             stop=stop_when_event_set(self._stop),
             sleep=sleep_using_event(self._stop),
-            before_sleep=lambda state: log.warning(
-                "waiting to try again",
-                attempt=state.attempt_number,
-                reason=str(state.outcome and state.outcome.exception()),
-            ),
+            before_sleep=wait,
             reraise=True,
         )
-        return retrying(call)
+        try:
+            return retrying(call)
+        finally:
+            health.waits(service, False)
 
     def close(self) -> None:
         """Close the connection. A static member's partitions stay reserved for its restart until its session lapses."""
         self._worker.shutdown(wait=True, cancel_futures=True)
         self._consumer.close(autocommit=False)
+        health.watch(self._name, None)
 
 
 def _done(future: Future[Any], timeout_s: float) -> bool:

@@ -27,6 +27,9 @@ INDEX = index_shards.GROUP
 CLUSTER = "cluster"
 CATALOGUE = "catalogue"
 
+WITH_SNAPSHOTS = (INDEX, CLUSTER)
+"""Those whose state is saved on the disk."""
+
 STAGES: Mapping[str, Sequence[Topic]] = {
     DETECT: (SCANS,),
     INDEX: (FACES,),

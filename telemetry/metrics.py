@@ -30,7 +30,9 @@ lag = Gauge("facestream_lag_records", "Records of its own partitions that a memb
 taking_part = Gauge("facestream_taking_part", "1 for a member that has partitions, 0 for a standby", ["consumer"])
 restore_seconds = Gauge("facestream_restore_duration_seconds", "Time that the last restore took", ["consumer"])
 snapshot_timestamp = Gauge(
-    "facestream_snapshot_timestamp_seconds", "When the last snapshot was saved, in Unix time", ["consumer"]
+    "facestream_snapshot_timestamp_seconds",
+    "When the last snapshot was saved, in Unix time; before the first since the start, when the state was restored",
+    ["consumer"],
 )
 snapshot_seconds = Gauge("facestream_snapshot_duration_seconds", "Time that the last snapshot took", ["consumer"])
 generation = Gauge("facestream_generation_info", "1 for the generation that is written to", ["consumer", "generation"])

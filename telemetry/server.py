@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,9 +49,16 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     health: Health
 
+    def handle_error(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
+        """A client that closes early, or goes away, is no error of this process."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
+    # Seconds that a client may say nothing, or take nothing of the answer. Each has a thread.
+    timeout = 10
 
     def do_GET(self) -> None:
         match self.path.partition("?")[0]:

@@ -91,7 +91,7 @@ def _version(file: Path) -> tuple[int, int] | None:
 
 def _read(file: Path) -> dict[Path, Root]:
     try:
-        lines = file.read_text().splitlines()
+        lines = file.read_bytes().splitlines()
     except OSError:
         return {}
     roots: dict[Path, Root] = {}
@@ -101,5 +101,5 @@ def _read(file: Path) -> dict[Path, Root]:
             path, mount = path_of(fields["root"]), path_of(fields["mount"]) if fields["mount"] else None
             roots[path] = Root(path, mount, fields["single_file"])
         except (ValueError, KeyError, TypeError):
-            continue  # A line that is being written, or was cut off when the disk was full.
+            continue  # A line that is being written, was cut off when the disk was full, or is damaged.
     return roots

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import Connection, sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from catalogue.connection import connect
+from catalogue.connection import connect, connection_pool
 from catalogue.errors import CatalogueError, CatalogueUnavailable
 from catalogue.reader import counts
 from settings import DatabaseSettings
+from tests.chaos.proxy import before_database
 
 
 @pytest.fixture
@@ -61,6 +65,37 @@ def test_a_user_who_may_not_add_pgvector_is_refused_with_what_to_do(
             connect(DatabaseSettings(url=make_conninfo(database.url, user=role)))
     finally:
         bare.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+
+
+def limits_of(connection: Connection) -> tuple[int, int]:
+    """The milliseconds that a packet may wait for an answer, and the seconds after which an idle one is asked."""
+    with socket.socket(fileno=os.dup(connection.pgconn.socket)) as one:
+        options = (socket.TCP_USER_TIMEOUT, socket.TCP_KEEPIDLE)
+        unanswered, idle = (one.getsockopt(socket.IPPROTO_TCP, option) for option in options)
+        return unanswered, idle
+
+
+def test_a_machine_that_vanishes_is_noticed_unless_the_url_has_limits_of_its_own(database: DatabaseSettings) -> None:
+    assert database.url
+    # That of the tests listens at a socket of this machine alone, which has no such limits.
+    with before_database(Path(str(conninfo_to_dict(database.url)["host"])) / ".s.PGSQL.5432") as proxy:
+        at: dict[str, str | int] = {
+            "host": "127.0.0.1",
+            "port": proxy.port,
+            "sslmode": "disable",
+            "gssencmode": "disable",
+        }
+        there = make_conninfo(database.url, **at)
+        own = make_conninfo(there, tcp_user_timeout=5_000, application_name="own")
+        name = "SELECT current_setting('application_name')"
+        for url, limits, named in ((there, (20_000, 10), "facestream"), (own, (5_000, 10), "own")):
+            settings = DatabaseSettings(url=url)
+            with connect(settings) as connection:
+                assert limits_of(connection) == limits
+                assert connection.execute(name).fetchone() == (named,)
+            with connection_pool(settings, 2) as pool, pool.connection() as connection:
+                assert limits_of(connection) == limits
+                assert connection.execute(name).fetchone() == (named,)
 
 
 def test_a_server_that_does_not_answer_is_named_without_the_password() -> None:

@@ -87,7 +87,7 @@ def _snapshots(machine: Machine, fault: Fault, _: Path | None) -> None:
         if fault.target == "deleted":
             if path.parent == folder:
                 shutil.rmtree(path)
-        elif path.is_file() and path.name != "topic" and chance.random() < 0.5:
+        elif path.is_file() and chance.random() < 0.5:
             _damage(path, chance)
     machine.start()
 

@@ -79,6 +79,17 @@ def test_a_damaged_snapshot_is_reported_and_the_one_before_it_is_used(tmp_path: 
         assert str(newest) in str(refused) and "damaged" in str(refused)
 
 
+@pytest.mark.parametrize(("place", "value"), [(8, 1), (10, 99), (10, 8), (10, 12), (10, 14)])
+def test_a_snapshot_whose_list_of_contents_is_damaged_is_reported(tmp_path: Path, place: int, value: int) -> None:
+    """As encrypted, or compressed in another way: bytes 8 and 10 of an entry of the list (APPNOTE 4.3.12)."""
+    path = snapshot.save(Clustering(PARAMETERS), tmp_path, 20)
+    damaged = bytearray(path.read_bytes())
+    damaged[damaged.index(b"PK\x01\x02") + place] = value
+    path.write_bytes(damaged)
+    (refused,) = snapshot.load(tmp_path, PARAMETERS).refused
+    assert "damaged" in str(refused)
+
+
 def test_a_snapshot_of_other_parameters_is_reported_and_not_used(tmp_path: Path) -> None:
     _, _, clustering, _, _ = _grown(3, steps=4)
     snapshot.save(clustering, tmp_path, 20)

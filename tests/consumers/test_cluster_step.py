@@ -93,6 +93,24 @@ def test_a_face_that_another_scan_has_is_a_dead_letter_until_that_scan_is_withdr
     assert {output.key for output in publication.keyed} == {"one", "more"}
 
 
+def test_a_record_that_is_refused_as_too_short_takes_no_faces_from_one_of_the_same_batch() -> None:
+    clustering = Clustering(parameters_of(Settings().clustering))
+    short = record("short", 3, {"one": ()}, shards=1, eps_max=0.01)
+    publication = step(clustering, [received(0, short), received(1, ONE), received(2, OTHER)])
+    assert [rejected.consumed.offset for rejected in publication.rejected] == [0]
+    assert {output.key for output in publication.keyed} == {"one", "other"}
+
+
+def test_a_record_that_is_refused_as_too_short_gives_back_no_faces_of_its_scan() -> None:
+    clustering = Clustering(parameters_of(Settings().clustering))
+    step(clustering, [received(0, ONE), received(1, OTHER)])
+    short = record("s1", 4, {"more": ()}, shards=1, eps_max=0.01)
+    claim = record("claiming", 5, {"one": ()}, shards=1)
+    publication = step(clustering, [received(2, short), received(3, claim)])
+    assert [rejected.consumed.offset for rejected in publication.rejected] == [2, 3]
+    assert not publication.keyed
+
+
 @pytest.mark.parametrize("key", ["s1", "x/s1", "256/s1", "00/s1", "0/", "\u00b2/s1", f"{'9' * 5000}/s1"])
 def test_a_tombstone_with_another_key_is_a_dead_letter(key: str) -> None:
     clustering = Clustering(parameters_of(Settings().clustering))

@@ -19,6 +19,7 @@ from PIL import Image
 from prometheus_client import REGISTRY
 
 from consumers import detect
+from consumers import workers as workers_of_detect
 from consumers.detection import Detection
 from consumers.workers import Done, Outcome, Unusable, Workers
 from errors import Fatal
@@ -31,6 +32,7 @@ from schemas.scans import ScanPublished
 from schemas.topics import FACES, SCANS, Tombstone
 from settings import Settings
 from stream.records import Cause, Received, Rejected
+from telemetry.health import health
 from tests.builders.catalogue import analysed
 from tests.builders.clock import NOON
 from tests.builders.stores import ANYWHERE
@@ -226,6 +228,14 @@ def test_networks_that_cannot_be_loaded_are_reported_in_one_line(tmp_path: Path)
     parameters = EngineParameters(detector_path=tmp_path / "none.dat")
     with pytest.raises(Fatal, match=r"the weights .*none\.dat cannot be read: No such file"), Workers(parameters, 1):
         pass
+
+
+def test_while_the_networks_are_loaded_the_process_is_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers_of_detect, "_TURN_EVERY_S", 0.05)
+    monkeypatch.setattr(health, "_turned_at", -1e9)
+    with pytest.raises(Fatal), Workers(EngineParameters(detector_path=tmp_path / "none.dat"), 1):
+        pass
+    assert health.is_alive
 
 
 def test_a_provider_that_is_absent_is_reported_in_one_line() -> None:

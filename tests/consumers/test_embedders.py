@@ -14,6 +14,7 @@ from index.face_index import FaceIndex
 from index.parameters import Parameters as IndexParameters
 from models.descriptions import DLIB_SPACE, Space, space_of
 from schemas.codec import encode
+from schemas.faces import ScanAnalysed
 from schemas.neighbours import NeighboursFound
 from schemas.topics import FACES as FACES_TOPIC
 from schemas.topics import NEIGHBOURS
@@ -110,6 +111,25 @@ def test_embeddings_of_another_length_than_the_embedder_s_are_dead_letters(space
     (rejected,) = index.step(of_other, [received])
     assert isinstance(rejected, Rejected)
     assert rejected.reason == "an embedding of its embedder has 16 numbers, these have 128"
+
+
+def test_an_analysis_of_another_length_takes_no_faces_and_gives_none_back(space: Space) -> None:
+    of_other = FaceIndex(IndexParameters(embedder=space.embedder, dimension=space.dimension))
+    (good,) = one_face_scans(OF_OTHER[:1], embedder=space.embedder)
+    (long,) = one_face_scans(OF_DLIB[:1], embedder=space.embedder)
+
+    def refused(*batch: ScanAnalysed) -> list[int]:
+        received = [
+            Received(FACES_TOPIC.name, 0, offset, encode(one, event_id="1", time=NOON), one)
+            for offset, one in enumerate(batch)
+        ]
+        entries, rejected = index.index_entries(of_other, received)
+        of_other.apply(entries)
+        return [one.consumed.offset for one in rejected]
+
+    assert refused(long.model_copy(update={"scan_id": "claims"}), good) == [0]
+    without = long.model_copy(update={"faces": (long.faces[0].model_copy(update={"face_id": "more"}),)})
+    assert refused(without, good.model_copy(update={"scan_id": "claims"})) == [0, 1]
 
 
 def test_an_archive_without_faces_is_anybody_s(other: Settings, space: Space) -> None:

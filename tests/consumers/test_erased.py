@@ -16,7 +16,7 @@ from schemas.codec import encode
 from schemas.erasures import KEPT_ONLY, ErasureState, FacesErased
 from schemas.neighbours import NeighboursFound
 from schemas.scans import Box, ScanPublished
-from schemas.topics import NEIGHBOURS, SCANS, Record
+from schemas.topics import ERASURES, NEIGHBOURS, SCANS, Record, Tombstone
 from settings import Settings
 from stream.erasures import Erasures, made_digests, write_safely
 from stream.reading import latest_events
@@ -38,6 +38,9 @@ class Recorded(Erasures):
 
     def records(self) -> dict[str, FacesErased]:
         return self._of_test
+
+    def offset_of(self, erasure_id: str) -> int | None:
+        return 0 if erasure_id in self._of_test else None
 
 
 def erased(digests: Digests, *, whole: bool = False, **faces: Box) -> FacesErased:
@@ -98,6 +101,21 @@ def test_without_the_key_nothing_is_published(tmp_path: Path) -> None:
     write_safely(tmp_path / "erasures" / "key", new_key().hex().encode())
     with pytest.raises(Fatal, match="recorded with another key"):
         left(settings, record, SCAN, anna=box(0.1))
+
+
+def test_a_foreign_erasure_is_named_and_a_tombstone_is_the_way_out(settings: Settings) -> None:
+    own = made_digests(settings.data / "erasures")
+    foreign = erased(Digests(new_key()), anna=box(0.1)).model_copy(update={"erasure_id": "foreign"})
+    publish(settings.kafka, [erased(own, anna=box(0.1)), foreign])
+    found = analysis(SCAN, anna=box(0.1), bert=box(0.4))
+    with Erasures(settings.kafka, look_every_s=0.0) as running:
+        with pytest.raises(Fatal, match=r"another key than .* \(erasures 0/1\): .* a tombstone of its key 'foreign'"):
+            ErasedFaces(settings, running).without(found, SCAN)
+        publish(settings.kafka, [Tombstone(ERASURES, "foreign")])
+        with Erasures(settings.kafka, look_every_s=0.0) as started:
+            for erasures in (running, started):
+                left_over = ErasedFaces(settings, erasures).without(found, SCAN)
+                assert [face.face_id for face in left_over.faces] == ["bert"]
 
 
 def test_a_scan_of_which_only_the_kept_faces_changed_is_passed_by() -> None:

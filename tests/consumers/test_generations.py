@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 
 from cli.common import euclidean_thresholds
 from consumers import references
-from consumers.generations import check_embedder_of, embedder_of, parameters_of, settings_for
+from consumers.generations import check_embedder_of, embedder_of, parameters_of, settings_for, settings_of
 from errors import Fatal, UserError
 from producers.generations import definition
-from schemas.generations import State
-from schemas.topics import FACES, NEIGHBOURS, of_generation
+from schemas.codec import InvalidRecord, decode, encode
+from schemas.generations import GenerationDefined, State
+from schemas.topics import FACES, GENERATIONS, NEIGHBOURS, Record, of_generation
 from settings import ClusteringSettings, ModelSettings, Settings
 from stream.generations import Generations
 from stream.stages import consumers_of, stages_with
 from tests.builders import networks
+from tests.builders.any_records import altered
 from tests.builders.archive_history import found
 from tests.builders.clock import NOON
 
@@ -27,6 +32,31 @@ from tests.builders.clock import NOON
 def test_a_setting_that_no_record_can_hold_is_one_line(value: float) -> None:
     with pytest.raises(UserError, match=r"^min_size_px of the clustering: Input should be "):
         parameters_of(ClusteringSettings().model_copy(update={"min_size_px": value}))
+
+
+def test_settings_that_exclude_each_other_are_one_line() -> None:
+    with pytest.raises(UserError, match=r"^the clustering: eps 0\.5 is not above 0 and up to eps_max, 0\.4$"):
+        parameters_of(ClusteringSettings().model_copy(update={"eps": 0.5, "eps_max": 0.4}))
+
+
+DEFINED = definition("green", parameters_of(ClusteringSettings()), State.BUILT, NOON)
+
+
+@pytest.mark.parametrize("change", [{"eps": 0}, {"eps": 0.6, "eps_max": 0.5}, {"eps": 0, "eps_max": 0}])
+def test_a_definition_with_thresholds_that_no_settings_have_is_no_event(change: dict[str, float]) -> None:
+    parameters = DEFINED.parameters.model_copy(update=change)
+    record = encode(DEFINED.model_copy(update={"parameters": parameters}), event_id="1", time=NOON)
+    with pytest.raises(InvalidRecord, match="is not above 0 and up to eps_max"):
+        decode(GENERATIONS, record)
+
+
+@hypothesis_settings(max_examples=300, deadline=None)
+@given(record=altered(DEFINED))
+def test_every_definition_that_can_be_read_can_be_set(record: Record) -> None:
+    with suppress(InvalidRecord):
+        defined = decode(GENERATIONS, record)
+        if isinstance(defined, GenerationDefined):
+            settings_of(Settings(), defined)
 
 
 @pytest.mark.parametrize(("reference", "distance"), [(None, "euclidean"), ("a", "calibrated")])

@@ -13,19 +13,23 @@ import pytest
 
 from consumers.detection import Detection
 from consumers.workers import Outcome, Unreached
+from errors import Fatal
 from models.stores.errors import StoreUnavailable
 from models.stores.parameters import StoreParameters
 from models.stores.stores import Stores
 from schemas.faces import Provenance, ScanAnalysed
 from schemas.neighbours import NeighboursFound
 from schemas.scans import ScanPublished
-from schemas.topics import NEIGHBOURS
+from schemas.topics import NEIGHBOURS, SCANS
 from settings import KafkaSettings, Settings
+from stream import member as stream_member
 from stream import waits
 from stream.lag import lag_reader
+from stream.member import Member
 from stream.reading import read_to_end
 from stream.records import Positions, RestoredStep
 from stream.stages import DETECT, INDEX, STAGES
+from telemetry.health import health
 from tests.builders.analyses import one_face_scan, people
 from tests.builders.clock import wait_until
 from tests.builders.kafka import publish, wait_until_done
@@ -142,6 +146,37 @@ def test_a_consumer_whose_broker_vanishes_stops_in_seconds_when_asked_and_loses_
         wait_until_done(kafka, {INDEX: STAGES[INDEX]})
     found = [it.message.scan_id for it in read_to_end(kafka, NEIGHBOURS) if isinstance(it.message, NeighboursFound)]
     assert {one.scan_id for one in scans} <= set(found)
+
+
+def test_a_member_whose_broker_is_away_is_not_ready_and_then_ends_with_a_line_that_says_so(
+    kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_member, "_AWAY_AFTER_S", 3.0)
+    monkeypatch.setattr(stream_member, "_LONGEST_SILENCE_S", 6.0)
+    monkeypatch.setattr(stream_member, "_ANSWERS_WITHIN_S", 1.0)
+    broker = _listening_at(int(str(kafka.bootstrap_servers).rpartition(":")[2]))
+    member = Member(kafka, "away", "0", [SCANS], threading.Event())
+
+    def is_ready_after_a_poll() -> bool:
+        member.poll(1)
+        return health.is_ready
+
+    health.ready()
+    try:
+        wait_until(lambda: is_ready_after_a_poll() and member.assigned, "it is not ready")
+        broker.suspend()
+        wait_until(lambda: not health.is_ready, "it is ready, and asks nothing")
+        broker.resume()
+        wait_until(is_ready_after_a_poll, "it is not ready again")
+        broker.suspend()
+        away = rf"^the Kafka broker at {kafka.bootstrap_servers} has not answered away-0 for 6 s: start it again"
+        with pytest.raises(Fatal, match=away):
+            wait_until(lambda: is_ready_after_a_poll() and False, "it polls for ever", within_s=120)
+    finally:
+        broker.resume()
+        member.close()
+    health.ready()
+    assert health.is_ready
 
 
 _ENDS = "index ends where it is"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from consumers import cluster, index
 from consumers.cluster import parameters_of
 from consumers.index import parameters_of as index_parameters_of
 from consumers.references import (
+    FollowedReference,
+    await_embedder,
     event_of,
     followed_reference,
     published_measure,
@@ -26,14 +30,18 @@ from index.entries import Analysed
 from index.face_index import FaceIndex
 from schemas.codec import encode
 from schemas.neighbours import NeighboursFound
-from schemas.topics import NEIGHBOURS
+from schemas.topics import NEIGHBOURS, Tombstone
 from settings import Settings
 from stream.reading import read_to_end
+from telemetry.health import health
 from tests.builders.analyses import album, one_face_scans
-from tests.builders.clock import NOON
+from tests.builders.clock import NOON, wait_until
 from tests.builders.kafka import publish, running, wait_until_done
+from tests.builders.neighbours import record
 from tests.builders.pipeline import INDEX_AND_CLUSTER, assignments
 from tests.builders.references import reference as strangers
+
+EUCLIDEAN = {"distance": "euclidean"}
 
 _FACES = np.random.default_rng(1).permutation(album(400, a_person=6).vectors)
 
@@ -139,6 +147,37 @@ def test_a_clusterer_stops_with_one_line_when_the_index_goes_over_to_another_ref
     with running(calibrated, cluster.run):
         wait_until_done(calibrated.kafka, INDEX_AND_CLUSTER)
     assert assignments(calibrated) == expected(calibrated, reference, 50)
+
+
+def test_a_foreign_record_of_neighbours_is_named_and_a_tombstone_is_the_way_out(settings: Settings) -> None:
+    own, foreign = record("s", 0, {"face": ()}), record("foreign", 1, {})
+    foreign = foreign.model_copy(update={"reference": "0123456789abcdef"})
+    publish(settings.kafka, [own])
+    followed = FollowedReference(Settings.model_validate(settings.model_dump() | {"clustering": EUCLIDEAN}))
+    publish(settings.kafka, [foreign])
+    received = list(read_to_end(settings.kafka, NEIGHBOURS))
+    line = r"\(neighbours 0/1\): start the clustering again, .* a tombstone of its key '0/foreign'"
+    with pytest.raises(Fatal, match=line):
+        followed.check(received)
+    publish(settings.kafka, [Tombstone(NEIGHBOURS, foreign.key)])
+    followed.check(received)
+    assert published_measure(settings) == own.measure
+
+
+def test_a_clusterer_that_waits_for_the_index_is_alive(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_another = record("s", 0, {"face": ()}).model_copy(update={"embedder": "net-0123456789abcdef"})
+    publish(settings.kafka, [of_another])
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(await_embedder, settings, stop)
+        try:
+            for _ in range(2):
+                monkeypatch.setattr(health, "_turned_at", -1e9)
+                wait_until(lambda: health.is_alive, "it does not turn", 30)
+            assert not waiting.done()
+        finally:
+            stop.set()
+        waiting.result(timeout=60)
 
 
 def test_calibrating_is_proposed_to_a_large_archive_without_a_reference_of_its_own(

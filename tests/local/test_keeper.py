@@ -93,6 +93,37 @@ def test_what_ends_is_started_again_and_others_are_told_when_it_is_away_and_back
 
 
 @pytest.mark.usefixtures("patience")
+def test_a_service_whose_log_is_deleted_is_kept_running(tmp_path: Path) -> None:
+    lines: list[str] = []
+    up: list[bool] = []
+    service = Sleeper(tmp_path, 60, 60)
+    with Keeper(lines.append, lambda: up.append(kept.is_up)) as kept:
+        kept.start(service)
+        (tmp_path / "log").unlink()
+        time.sleep(0.2)
+        kept.check()
+        assert (lines, up) == ([], [])
+        service.started[0].process.kill()
+        wait_until(lambda: up == [False, True], lambda: str(up), within_s=10, every_s=0.02)
+        kept.check()
+
+
+def test_of_a_log_that_was_emptied_meanwhile_all_is_read(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("of an earlier start\n" * 3)
+    running = child.start("one", ["sleep", "60"], folder=tmp_path, log=log)
+    try:
+        assert running.log_since(running.log_start) == ("", running.log_start)
+        log.write_text("is ready\n")
+        assert running.has_logged("is ready")
+        assert running.log_since(running.log_start) == ("is ready\n", 9)
+        log.unlink()
+        assert running.log_since(9) == ("", 0)
+    finally:
+        running.stop()
+
+
+@pytest.mark.usefixtures("patience")
 def test_what_ends_again_and_again_is_given_up_with_one_line_unless_something_is_done_in_between(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,13 @@ def test_what_a_killed_owner_announced_is_gone_when_the_next_one_owns(tmp_path: 
         assert announced(tmp_path) is None
 
 
+def test_a_damaged_announcement_counts_for_nothing(tmp_path: Path) -> None:
+    announce(tmp_path, Owner(pid=os.getpid(), command="run", ready=True))
+    (path,) = (path for path in tmp_path.iterdir() if b"run" in path.read_bytes())
+    path.write_bytes(b"\xff\x80")
+    assert announced(tmp_path) is None
+
+
 def test_an_announcement_of_a_dead_process_counts_for_nothing(tmp_path: Path) -> None:
     announce(tmp_path, Owner(pid=2**22 + 1, command="run", ready=True))
     assert announced(tmp_path) is None

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Sequence
 
 from kafka import KafkaProducer
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from errors import Retriable
 from schemas.codec import encode
 from schemas.topics import DEAD_LETTERS, FACES, SCANS
 from settings import KafkaSettings
 from stream import clients
 from stream.reading import read_to_end
 from stream.records import Cause, Output, Received, Rejected, RestoredStep, scan_of
+from telemetry import metrics
 from telemetry.health import health
 from tests.builders.catalogue import analysed
 from tests.builders.clock import now, wait_until
@@ -47,6 +51,7 @@ def test_a_loop_counts_what_it_does_and_hands_traces_on(empty_kafka: KafkaSettin
     assert sample("facestream_dead_letters_total", consumer=GROUP, cause="invalid") == 1
     assert sample("facestream_dead_letters_total", consumer=GROUP, cause="scan") == 1
     assert sample("facestream_taking_part", consumer=GROUP) == 1
+    assert not sample("facestream_snapshot_timestamp_seconds", consumer=GROUP)
     assert sample("facestream_step_duration_seconds_count", consumer=GROUP) >= 1
     assert sample("facestream_commit_duration_seconds_count", consumer=GROUP) >= 1
     assert sample("facestream_batch_records_sum", consumer=GROUP) == 4
@@ -57,6 +62,43 @@ def test_a_loop_counts_what_it_does_and_hands_traces_on(empty_kafka: KafkaSettin
     letters = [line for line in lines if line["event"] == "dead letter"]
     assert sorted(line.get("trace_id", "") for line in letters) == ["", "0af7651916cd43dd8448eb211c80319c"]
     assert not [line for line in lines if "bad/1" in str(line)]
+
+
+def test_while_its_state_is_restored_a_member_takes_no_part_and_the_age_of_its_snapshots_counts_from_then(
+    empty_kafka: KafkaSettings,
+) -> None:
+    group = "index-measured"
+    restored = threading.Event()
+    metrics.taking_part.labels(group).set(1)
+    began = time.time()
+
+    def restore(_: object) -> RestoredStep:
+        restored.wait(60)
+        return RestoredStep(lambda _: [], save=lambda _: None)
+
+    with running_transform(empty_kafka, group, restore):
+        wait_until(lambda: sample("facestream_taking_part", consumer=group) == 0, "it takes part", 30)
+        restored.set()
+        wait_until(lambda: sample("facestream_taking_part", consumer=group) == 1, "it takes no part", 30)
+        assert sample("facestream_snapshot_timestamp_seconds", consumer=group) >= began
+
+
+def test_a_consumer_is_not_ready_while_it_waits_for_its_store(empty_kafka: KafkaSettings) -> None:
+    is_away = threading.Event()
+    is_away.set()
+
+    def step(_: Sequence[Received]) -> list[Output]:
+        if is_away.is_set():
+            raise Retriable("the store is away")
+        return []
+
+    producer = clients.producer(empty_kafka)
+    publish(producer, "waiting/1")
+    producer.close()
+    with running_transform(empty_kafka, GROUP, lambda _: RestoredStep(step)):
+        wait_until(lambda: not health.is_ready and health._waits_for, "it is ready", 30)
+        is_away.clear()
+        wait_until(lambda: health.is_ready, "it is not ready", 60)
 
 
 def publish(producer: KafkaProducer, scan_id: str) -> None:

@@ -38,6 +38,13 @@ def stores(*roots: Path, max_bytes: int = 1000) -> Stores:
     return Stores(StoreParameters(roots=roots, max_bytes=max_bytes, deadline_s=5))
 
 
+def test_a_damaged_line_in_the_file_of_roots_takes_no_other_root_away(scans: Path, tmp_path: Path) -> None:
+    file = tmp_path / "roots.jsonl"
+    file.write_bytes(b'{"root": "file:///\xff\x80\n')
+    remember(file, [scans])
+    assert scans in Roots((), file).known()
+
+
 def test_a_file_below_a_root_is_read_and_no_other(scans: Path, secret: Path) -> None:
     assert stores(scans).fetch((scans / "a.jpg").as_uri()) == b"scan"
     for uri in (
