@@ -124,7 +124,7 @@ def _settle(kafka: KafkaSettings, letters: Sequence[Letter], how: Settlement, no
                     producer.send(
                         letter.topic,
                         value=record.value,
-                        key=record.key,
+                        key=clients.key_to_send(record),
                         headers=_headers_to_send(record),
                         partition=letter.partition,
                     )

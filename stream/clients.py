@@ -8,9 +8,11 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.serializer import Serializer
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from errors import Fatal
+from schemas.topics import Record
 from settings import KafkaSettings
 from stream import batches
 from stream.connection_errors import connection_error
@@ -42,6 +44,9 @@ patiently = retry(
 """Retries questions about groups: a broker that has just started first creates or loads their topic."""
 
 
+_NO_KEY = object()
+
+
 class NoAnswer(KafkaTimeoutError):  # type: ignore[misc]
     """A call of a transactional producer was given up, and so is the producer."""
 
@@ -67,7 +72,10 @@ def consumer(kafka: KafkaSettings, **options: Any) -> KafkaConsumer:  # noqa: AN
 
 
 def producer(kafka: KafkaSettings, **options: Any) -> KafkaProducer:  # noqa: ANN401
-    """An idempotent producer that waits for all replicas. Raises Fatal if the broker does not answer."""
+    """An idempotent producer that waits for all replicas. Raises Fatal if the broker does not answer.
+
+    Records that another program wrote are sent with `key_to_send`.
+    """
     return _connect(
         KafkaProducer,
         kafka,
@@ -77,8 +85,22 @@ def producer(kafka: KafkaSettings, **options: Any) -> KafkaProducer:  # noqa: AN
         max_request_size=MAX_RECORD_BYTES,
         batch_size=_BATCH_BYTES,
         linger_ms=_LINGER_MS,
+        key_serializer=_Keys(),
         **options,
     )
+
+
+def key_to_send(record: Record) -> Any:  # noqa: ANN401
+    """The key by which a `producer` sends a record, also one that has neither key nor value.
+
+    kafka-python refuses that one, which Kafka takes in topics that are not compacted; it looks before it serializes.
+    """
+    return _NO_KEY if record.key is None and record.value is None else record.key
+
+
+class _Keys(Serializer):  # type: ignore[misc]
+    def serialize(self, topic: str, headers: object, data: object) -> object:  # noqa: ARG002
+        return None if data is _NO_KEY else data
 
 
 def admin(kafka: KafkaSettings) -> KafkaAdminClient:

@@ -88,7 +88,7 @@ def _copy(kafka: KafkaSettings, records: Iterable[Any], changed: Callable[[Recor
             headers = [(name, value or b"") for name, value in record.headers if name != _COPY]
             producer.send(
                 one.topic,
-                key=record.key,
+                key=clients.key_to_send(record),
                 value=record.value,
                 headers=[*headers, (_COPY, mark.encode())],
                 partition=one.partition,

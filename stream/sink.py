@@ -168,7 +168,7 @@ def _publish_dead_letters(
 
 def _send(producer: KafkaProducer, record: Record) -> None:
     headers = list(record.headers)
-    producer.send(DEAD_LETTERS.name, value=record.value, key=record.key, headers=headers).get()
+    producer.send(DEAD_LETTERS.name, value=record.value, key=clients.key_to_send(record), headers=headers).get()
 
 
 def _write(member: Member, sink: Sink, batch: Batch, since: Positions) -> tuple[Positions, Sequence[Rejected]]:

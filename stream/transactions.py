@@ -100,7 +100,8 @@ class Transactions:
         for number, (output, headers) in enumerate(outputs):
             topic, record = self._record(output, f"{transaction}-{number}", now)
             topics[topic] += 1
-            self._producer.send(topic, value=record.value, key=record.key, headers=[*record.headers, *headers])
+            key = clients.key_to_send(record)
+            self._producer.send(topic, value=record.value, key=key, headers=[*record.headers, *headers])
         for topic in topics:
             self._growth.check(topic)
         clients.bounded(

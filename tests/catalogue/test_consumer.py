@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 
 import pytest
@@ -12,14 +12,15 @@ from psycopg import Connection
 from catalogue import dead_letters, decisions, reader, vector_index, writer
 from consumers import catalogue
 from errors import Fatal, Retriable
-from schemas.topics import ASSIGNMENTS, FACES, LABELS, SCANS, Checkpoint, Record, Tombstone
+from producers.dead_letters import Letter, retry, with_originals
+from schemas.topics import ASSIGNMENTS, CLUSTERS, DEAD_LETTERS, FACES, LABELS, SCANS, Checkpoint, Record, Tombstone
 from settings import DatabaseSettings, KafkaSettings, Settings
 from stream.lag import lag_reader
-from stream.reading import end_of
+from stream.reading import end_of, undecoded_until
 from tests.builders.catalogue import StreamRecord, analysed, assigned, face, published
 from tests.builders.clock import now, wait_until
 from tests.builders.decisions import named, undone
-from tests.builders.kafka import Stages, publish, publish_record, recreate, running, wait_until_done
+from tests.builders.kafka import Stages, publish, publish_foreign, publish_record, recreate, running, wait_until_done
 
 STAGES: Stages = {catalogue.GROUP: catalogue.TOPICS}
 
@@ -72,6 +73,28 @@ def test_all_topics_reach_the_tables_over_restarts_and_lost_connections(
     assert [it.label_id for it in decisions.people(connection)] == ["grace"]
     (letter,) = dead_letters.stored(connection)
     assert (letter.topic, letter.key, letter.consumer) == ("assignments", "x", "catalogue")
+
+
+def test_a_record_with_neither_key_nor_value_is_a_dead_letter_and_can_be_sent_again(
+    settings: Settings, connection: Connection
+) -> None:
+    kafka = settings.kafka
+    nothing = Record(None, None, (("x", b"1"),))
+    places = [place for topic in (CLUSTERS, DEAD_LETTERS) for place in publish_foreign(kafka, topic, [nothing])]
+    publish(kafka, [published("after nothing")])
+    with running(settings, catalogue.run):
+        wait_until_done(kafka, STAGES)
+        assert reader.scan(connection, "after nothing")
+        wait_until(lambda: len(letters_at(connection, places)) == 2, "its dead letters do not come back")
+    whole = with_originals(kafka, [Letter(*place, catalogue.GROUP, now()) for place in places])
+    assert [letter.original for letter in whole] == [nothing, nothing]
+    assert [one.result for one in retry(kafka, whole, now)] == ["retried", "left"]
+    *_, last = undecoded_until(kafka, end_of(kafka, CLUSTERS))
+    assert (last.key, last.value, dict(last.headers)["retry_attempts"]) == (None, None, b"1")
+
+
+def letters_at(connection: Connection, places: Collection[tuple[str, int, int]]) -> list[dead_letters.StoredDeadLetter]:
+    return [it for it in dead_letters.stored(connection) if (it.topic, it.partition, it.offset) in places]
 
 
 def test_a_new_database_is_filled_from_the_beginning_whatever_was_committed_to_kafka(
