@@ -39,7 +39,7 @@ from schemas.decisions import Decision, DecisionUndone, FaceNamed
 from schemas.topics import LABELS, Tombstone
 from settings import KafkaSettings
 from stream import clients
-from stream.reading import Log
+from stream.following import Follower
 from stream.records import Received
 
 _TRANSACTIONAL_ID = "facestream-decisions"
@@ -85,9 +85,8 @@ class DecisionWriter(AbstractContextManager["DecisionWriter"]):
         self._kafka = kafka
         self._now = now
         self._lock = threading.RLock()
-        self._offset = 0
         self._producer: KafkaProducer | None = None
-        self._log = Log(kafka, LABELS)
+        self._topic = Follower(kafka, LABELS)
         try:
             self.refresh()
         except BaseException:
@@ -98,10 +97,12 @@ class DecisionWriter(AbstractContextManager["DecisionWriter"]):
         """Read what was published since. Raises errors.Fatal when the broker does not answer."""
         with self._lock:
             try:
-                received, self._offset = self._log.to_end(self._offset)
+                news = self._topic.news()
             except KafkaError as error:
                 raise Fatal(self._lost(f"does not answer ({error})")) from error
-            self.decisions.apply(_changes(received))
+            if news.is_another:
+                self.decisions = Decisions()
+            self.decisions.apply(_changes(news.received))
 
     @contextmanager
     def reading(self) -> Iterator[Decisions]:
@@ -138,7 +139,7 @@ class DecisionWriter(AbstractContextManager["DecisionWriter"]):
     def close(self) -> None:
         """Close the connections to the broker."""
         self._stop()
-        self._log.close()
+        self._topic.close()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
