@@ -157,12 +157,10 @@ class DecisionWriter(AbstractContextManager["DecisionWriter"]):
             self._kafka, transactional_id=_TRANSACTIONAL_ID, transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS
         )
         try:
-            _init(self._producer)
+            clients.begin_transactions(self._producer)
         except KafkaError as error:
             self._stop()
-            ids = ", ".join(decision.decision_id for decision in sent.decisions) if sent else ""
-            advice = f"; see `facestream history` for decision {ids}, and decide again if it is not there" * bool(ids)
-            raise Fatal(self._lost(f"did not confirm the decision ({error})") + advice) from error
+            raise self._unconfirmed(error, sent.decisions if sent else ()) from error
         return self._producer
 
     def _stop(self) -> None:
@@ -217,7 +215,10 @@ class DecisionWriter(AbstractContextManager["DecisionWriter"]):
         return describe(decision, people) + (f", no longer {name_before}" if name_before else "")
 
     def _publish(self, producer: KafkaProducer, decisions: Sequence[Decision]) -> bool:
-        """Step 4. False where the broker did not confirm: another writer has begun, or the broker is gone."""
+        """Step 4. False where the broker did not confirm: another writer has begun, or the broker is gone.
+
+        Raises Fatal where it does not answer at all: every further attempt would take as long.
+        """
         try:
             producer.begin_transaction()
             for decision in decisions:
@@ -225,6 +226,9 @@ class DecisionWriter(AbstractContextManager["DecisionWriter"]):
                 producer.send(LABELS.name, key=record.key, value=record.value, headers=list(record.headers))
             producer.flush(timeout=_CONFIRM_S)
             clients.bounded(producer.commit_transaction, _CONFIRM_S)
+        except clients.NoAnswer as error:
+            self._stop()
+            raise self._unconfirmed(error, decisions) from error
         except KafkaError:
             self._stop()
             return False
@@ -238,14 +242,14 @@ class DecisionWriter(AbstractContextManager["DecisionWriter"]):
                 raise Fatal(self._lost("confirmed decisions, but does not show them to readers"))
             self.refresh()
 
+    def _unconfirmed(self, error: KafkaError, decisions: Sequence[Decision]) -> Fatal:
+        """decisions: what may have been published."""
+        ids = ", ".join(decision.decision_id for decision in decisions)
+        advice = f"; see `facestream history` for decision {ids}, and decide again if it is not there" * bool(ids)
+        return Fatal(self._lost(f"did not confirm the decision ({error})") + advice)
+
     def _lost(self, what: str) -> str:
         return f"the Kafka broker at {self._kafka.bootstrap_servers} {what}"
-
-
-@clients.patiently
-def _init(producer: KafkaProducer) -> None:
-    # A broker that has just started first creates or loads the topic of transactions.
-    producer.init_transactions()
 
 
 def _changes(received: Sequence[Received]) -> Iterator[Decision | DecisionDeleted]:

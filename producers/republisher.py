@@ -89,7 +89,7 @@ class Republisher(AbstractContextManager["Republisher"]):
 
     def _publish(self, portion: Sequence[ScanPublished]) -> list[ScanPublished]:
         if not self._is_begun:
-            clients.patiently(self._producer.init_transactions)()
+            clients.begin_transactions(self._producer)
             self._is_begun = True
         scans = list(portion)
         while scans := [scan for scan in scans if not self._is_overtaken(scan)]:
@@ -98,16 +98,19 @@ class Republisher(AbstractContextManager["Republisher"]):
             # Records, not offsets: what closes a segment is appended to this topic too.
             erased = self._erasures.news()
             if erased.received or erased.is_another:
-                self._producer.abort_transaction()
+                self._abort()
                 raise UserError(
                     "something is being erased, which the scans would name again: when facestream erase has ended, do "
                     "the same again"
                 )
             if not any(self._is_overtaken(scan) for scan in scans):
-                self._producer.commit_transaction()
+                clients.bounded(self._producer.commit_transaction, _CONFIRM_S)
                 return scans
-            self._producer.abort_transaction()
+            self._abort()
         return []
+
+    def _abort(self) -> None:
+        clients.bounded(self._producer.abort_transaction, _CONFIRM_S)
 
     def _sent(self, scans: Sequence[ScanPublished]) -> dict[int, int]:
         """Steps 1 and 2: the last offset of these records in each partition."""

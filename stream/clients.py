@@ -35,6 +35,8 @@ _LINGER_MS = 50
 # after it is back.
 _RECONNECT_WITHIN_MS = 1_000
 
+_BEGUN_WITHIN_S = 30.0
+
 patiently = retry(
     retry=retry_if_exception(lambda error: isinstance(error, KafkaError) and error.retriable),
     wait=wait_fixed(0.2),
@@ -140,6 +142,15 @@ def bounded(call: Callable[[], None], within_s: float) -> None:
         raise errors[0]
     if thread.is_alive():
         raise NoAnswer(f"no answer within {within_s:.0f} s")
+
+
+def begin_transactions(producer: KafkaProducer) -> None:
+    """End the transactions of those before it with its id, and begin its own.
+
+    Raises KafkaError; NoAnswer after 30 s. A broker that has just started first creates or loads the topic of
+    transactions.
+    """
+    bounded(patiently(producer.init_transactions), _BEGUN_WITHIN_S)
 
 
 def is_answering(kafka: KafkaSettings, within_s: float) -> bool:

@@ -79,7 +79,7 @@ def _copy(kafka: KafkaSettings, records: Iterable[Any], changed: Callable[[Recor
         kafka, transactional_id="facestream-copying", transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS
     )
     try:
-        clients.patiently(producer.init_transactions)()
+        clients.begin_transactions(producer)
         producer.begin_transaction()
         for one in records:
             record = changed(_record(one))

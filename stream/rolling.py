@@ -42,7 +42,7 @@ def roll(kafka: KafkaSettings, topics: Iterable[Topic]) -> None:
     """
     producer = clients.producer(kafka, transactional_id=_TRANSACTIONAL_ID, transaction_timeout_ms=30_000)
     try:
-        clients.patiently(producer.init_transactions)()
+        clients.begin_transactions(producer)
         producer.begin_transaction()
         for topic in topics:
             for number in sorted(producer.partitions_for(topic.name)):
