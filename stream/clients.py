@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +37,7 @@ _LINGER_MS = 50
 _RECONNECT_WITHIN_MS = 1_000
 
 _BEGUN_WITHIN_S = 30.0
+_LOOK_EVERY_S = 0.2
 
 patiently = retry(
     retry=retry_if_exception(lambda error: isinstance(error, KafkaError) and error.retriable),
@@ -121,10 +123,13 @@ def close_producer(producer: KafkaProducer, within_s: float) -> None:
         producer._closed = True
 
 
-def bounded(call: Callable[[], None], within_s: float) -> None:
+def bounded(
+    call: Callable[[], None], within_s: float, failure: Callable[[], BaseException | None] = lambda: None
+) -> None:
     """Make a call of a transactional producer, which itself may wait for ever for an answer that was lost.
 
-    Raises what the call raises, and NoAnswer after `within_s`; the producer is of no use any more then.
+    Raises what the call raises, what `failure` returns meanwhile, and NoAnswer after `within_s`; the producer is of no
+    use any more after the last two.
     """
     errors: list[BaseException] = []
 
@@ -137,7 +142,11 @@ def bounded(call: Callable[[], None], within_s: float) -> None:
     # A daemon: one that waits for ever does not keep the process from ending.
     thread = threading.Thread(target=run, name="transaction", daemon=True)
     thread.start()
-    thread.join(within_s)
+    deadline = time.monotonic() + within_s
+    while thread.is_alive() and time.monotonic() < deadline:
+        thread.join(min(_LOOK_EVERY_S, within_s))
+        if thread.is_alive() and (error := failure()) is not None:
+            raise error
     if errors:
         raise errors[0]
     if thread.is_alive():

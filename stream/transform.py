@@ -368,7 +368,8 @@ class _Loop:
         except KafkaError as error:
             if is_too_large(error):
                 self._make_smaller(outputs, error)
-                self._abort()
+                self._transactions.begin_again(self._stop)
+                self._member.invalidate()
                 return
             if is_fenced(error):
                 if self._transactions.is_overdue:

@@ -101,19 +101,6 @@ def letters_at(connection: Connection, places: Collection[tuple[str, int, int]])
     return [it for it in dead_letters.stored(connection) if (it.topic, it.partition, it.offset) in places]
 
 
-def test_what_the_tables_refuse_is_a_dead_letter_also_where_that_is_a_flood(settings: Settings) -> None:
-    kafka = settings.kafka.model_copy(update={"most_dead_letters": 5})
-    long_id = "ö" * 1_000
-    publish(kafka, [assigned(f"{long_id}{number}", "s", "c") for number in range(20)])
-    with (
-        pytest.raises(Fatal, match=r"catalogue stopped: .* records of the last minute would be dead letters"),
-        running(settings.model_copy(update={"kafka": kafka}), catalogue.run) as (run,),
-    ):
-        run.result(timeout=60)
-    keys = {(letter.original.key or b"").decode() for letter in dead_letters_of(kafka, catalogue.GROUP)}
-    assert keys >= {f"{long_id}{number}" for number in range(20)}
-
-
 def test_a_dead_letter_that_its_topic_does_not_take_whole_is_one_by_its_beginning(
     settings: Settings, connection: Connection
 ) -> None:

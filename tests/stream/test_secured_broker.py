@@ -16,6 +16,7 @@ from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, R
 
 from errors import Fatal
 from local import kafka as embedded
+from local.access import USER
 from local.jars import java
 from local.keeper import Keeper
 from schemas.topics import SCANS, TOPICS, Topic
@@ -52,9 +53,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
         # A second listener beside that of the embedded broker.
         listeners = embedded._LISTENERS.replace("=LOCAL://", f"=SASL_SSL://127.0.0.1:{port},LOCAL://")
         listeners = listeners.replace("=LOCAL:", "=SASL_SSL:SASL_SSL,LOCAL:")
-        patch.setattr(
-            embedded, "_LISTENERS", listeners + _TLS.format(keystore=keystore, password=_PASSWORD, own=embedded.USER)
-        )
+        patch.setattr(embedded, "_LISTENERS", listeners + _TLS.format(keystore=keystore, password=_PASSWORD, own=USER))
         with Keeper(print) as keeper:
             keeper.start(embedded.Broker(folder / "kafka", print))
             yield {

@@ -82,7 +82,7 @@ def test_a_configuration_that_the_broker_refuses_or_does_not_show_is_an_error(ad
         apply(admin, [state(admin, impossible)])
     with pytest.raises(Fatal, match="refuses to configure topic clusters"):
         topic_configs.alter(admin, {CLUSTERS.name: {"cleanup.policy": "none of these"}})
-    # As where a user may not read it: kafka-python passes over the broker's error.
+    # As where a user may not read it: kafka-python leaves out the broker's error.
     line = (
         "does not show how topic nowhere is configured: its user needs the right DescribeConfigs on the topic nowhere"
     )

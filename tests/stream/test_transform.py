@@ -10,20 +10,16 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import closing
 
 import pytest
-from kafka import KafkaAdminClient, KafkaProducer
-from kafka.admin import ConfigResource, ConfigResourceType
+from kafka import KafkaProducer
 from kafka.errors import ProducerFencedError
 
 from cli.supervisor import as_environment
 from errors import Fatal, Retriable
-from schemas.faces import ScanAnalysed
 from schemas.scans import ScanPublished
-from schemas.topics import FACES, SCANS, Record, Tombstone, Topic
+from schemas.topics import FACES, SCANS, Record, Tombstone
 from settings import KafkaSettings, Settings
-from stream import clients, topic_states
 from stream.lag import lag_reader
 from stream.member import Member
 from stream.reading import read_to_end, read_until
@@ -189,39 +185,6 @@ def test_a_member_whose_heartbeat_has_ended_stops_with_a_clear_line(kafka: Kafka
             member._check_membership()
     finally:
         member.close()
-
-
-def test_of_outputs_the_one_that_its_topic_does_not_take_is_a_dead_letter_and_the_others_go_through(
-    kafka: KafkaSettings,
-) -> None:
-    def large(batch: Sequence[Received]) -> list[Output]:
-        return [
-            one.model_copy(update={"provenance": one.provenance.model_copy(update={"engine": "x" * 20_000})})
-            if isinstance(one, ScanAnalysed) and one.scan_id == "large-7"
-            else one
-            for one in echo.echo(batch)
-        ]
-
-    publish(kafka, [scan(f"large-{number}") for number in range(20)])
-    with closing(clients.admin(kafka)) as admin:
-        topic = ConfigResource(ConfigResourceType.TOPIC, FACES.name, configs={"max.message.bytes": "10000"})
-        admin.alter_configs([topic])
-        wait_until(lambda: max_message_bytes(admin, FACES) == "10000", "the topic is not configured")
-        try:
-            with running_transform(kafka, "large", lambda _: RestoredStep(large), max_records=16):
-                wait_until_scans_are_read(kafka, "large", within_s=60)
-        finally:
-            topic_states.apply(admin, topic_states.topic_states(admin, [FACES]))
-    assert times_analysed(kafka, "large-") == {f"large-{number}": 1 for number in range(20) if number != 7}
-    (letter,) = [one for one in dead_letters(kafka, "large") if (one.original.key or b"").startswith(b"large-")]
-    assert letter.original.key == b"large-7"
-    assert letter.reason.startswith("the step of large failed (")
-
-
-def max_message_bytes(admin: KafkaAdminClient, topic: Topic) -> str:
-    resource = ConfigResource(ConfigResourceType.TOPIC, topic.name, configs=None)
-    configs = admin.describe_configs([resource], config_filter="all")["topic"][topic.name]
-    return str(configs["max.message.bytes"]["value"])
 
 
 def test_a_standby_takes_over(kafka: KafkaSettings) -> None:
