@@ -7,7 +7,7 @@ or by another process. A newer analysis is never replaced by an older one, also 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import psycopg
@@ -73,10 +73,13 @@ def write(
     positions: Mapping[tuple[str, int], int],
     consumer: str = CONSUMER,
 ) -> Refused:
-    """Write records and `positions`, the offsets to read next by topic and partition: see `write_since`."""
+    """Write records and `positions`, the offsets to read next by topic and partition: see `write_since`.
+
+    Returns the records that no row can hold, with the reasons.
+    """
     checkpoints = {one: Checkpoint(offset) for one, offset in positions.items()}
-    refused = write_since(connection, records, {}, checkpoints, consumer)
-    assert refused is not None  # nothing is asked of what was stored before
+    refused: Refused = []
+    write_since(connection, records, {}, checkpoints, consumer, lambda *one: refused.append(one))
     return refused
 
 
@@ -85,21 +88,29 @@ def write_since(
     records: Sequence[Received],
     since: Mapping[tuple[str, int], int],
     checkpoints: Checkpoints,
-    consumer: str = CONSUMER,
-) -> Refused | None:
+    consumer: str,
+    refused: Callable[[Received, str], None],
+) -> bool:
     """Write records and the offsets to read next by topic and partition, with what is kept beside them.
 
     Records of a partition are given in order. Those before the stored offset of `consumer` are skipped; the stored
-    offset is never lowered. A record that no row can hold gets a row in `dead_letters` with the reason instead. Where
-    only the database shows that, the records are written in halves, in transactions of their own, until it stands
-    alone. Returns these records with their reasons; None, having written nothing, where a stored offset is before that
-    of `since`.
+    offset is never lowered. A record that no row can hold gets a row in `dead_letters` with the reason instead, and
+    `refused` is called with both once that is committed. Where only the database shows that, the records are written
+    in halves, in transactions of their own, until it stands alone. False where a stored offset is before that of
+    `since`: the records, or the later half of them, are not written then.
 
     Raises psycopg.OperationalError when the database is unavailable; the same call can then be made again. Any other
     psycopg.Error does not go away by itself.
     """
+
+    def write(refusal: str | None = None) -> bool:
+        those = _write(connection, records, since, checkpoints, consumer, refusal)
+        for one in those or ():
+            refused(*one)
+        return those is not None
+
     try:
-        return _write(connection, records, since, checkpoints, consumer)
+        return write()
     except psycopg.Error as error:
         if not records or not isinstance(error, _OF_A_RECORD):
             raise
@@ -112,15 +123,15 @@ def write_since(
         one = records[0]
         trace = in_log(one.record.headers)
         log.warning("refused", topic=one.topic, partition=one.partition, offset=one.offset, **trace)
-        return _write(connection, records, since, checkpoints, consumer, reason[:500])
+        return write(reason[:500])
     first, second = records[: len(records) // 2], records[len(records) // 2 :]
     half = {
         partition: replace(checkpoints[partition], offset=offset)
         for partition, offset in {(it.topic, it.partition): it.offset + 1 for it in first}.items()
     }
-    refused = write_since(connection, first, since, half, consumer)
-    others = None if refused is None else write_since(connection, second, since, checkpoints, consumer)
-    return None if refused is None or others is None else refused + others
+    return write_since(connection, first, since, half, consumer, refused) and write_since(
+        connection, second, since, checkpoints, consumer, refused
+    )
 
 
 def _write(

@@ -20,9 +20,9 @@ from settings import KafkaSettings, Settings
 from stream import waits
 from stream.caught_up import CaughtUp
 from stream.erasures import Erasures
+from stream.following import Follower
 from stream.generations import Generations
 from stream.lag import lag_reader
-from stream.reading import Log
 from stream.records import Positions
 from stream.stages import CLUSTER, DETECT, INDEX, kind_of
 
@@ -141,13 +141,14 @@ class _Named(AbstractContextManager["_Named"]):
     def __init__(self, kafka: KafkaSettings, topic: Topic, face_ids: frozenset[str]) -> None:
         self.topic = topic
         self._face_ids = face_ids
-        self._log = Log(kafka, topic)
-        self._position = 0
+        self._follower = Follower(kafka, topic)
         self._is_named: dict[str, bool] = {}
 
     def is_left(self) -> bool:
-        received, self._position = self._log.to_end(self._position)
-        for one in received:
+        news = self._follower.news()
+        if news.is_another:
+            self._is_named.clear()
+        for one in news.received:
             message = one.message
             if isinstance(message, NeighboursFound):
                 ids = (face_id for face in message.faces for face_id in (face.face_id, *face.neighbours))
@@ -159,7 +160,7 @@ class _Named(AbstractContextManager["_Named"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._log.close()
+        self._follower.close()
 
 
 def _mark(folder: Path) -> str:

@@ -14,7 +14,7 @@ import psycopg
 import structlog
 from kafka.errors import KafkaError
 
-from catalogue import own_vectors, reader, vector_index, writer
+from catalogue import own_vectors, reader, rows, vector_index, writer
 from catalogue.connection import connect
 from catalogue.embedder import use_embedder
 from catalogue.errors import CatalogueError, CatalogueUnavailable
@@ -97,17 +97,24 @@ class CatalogueSink(AbstractContextManager["CatalogueSink"]):
         self._vectors_indexed = vector_index.tend(connection, behind, table)
 
     def write(
-        self, received: Sequence[Received], since: Positions, checkpoints: Checkpoints
-    ) -> Sequence[Rejected] | None:
-        """Write records and the offsets after them; those that no row can hold. Raises Retriable and Fatal."""
+        self,
+        received: Sequence[Received],
+        since: Positions,
+        checkpoints: Checkpoints,
+        refuse: Callable[[Rejected], None],
+    ) -> bool:
+        """Write records and the offsets after them: see `stream.sink.Sink`. Raises Retriable and Fatal."""
         places = {(one.topic, one.partition, one.offset): one for one in received}
-        refused = self._with_connection(
-            lambda connection: writer.write_since(connection, received, since, checkpoints, self._consumer)
+
+        def refused(one: rows.Received, reason: str) -> None:
+            refuse(Rejected(places[one.topic, one.partition, one.offset], reason))
+
+        is_taken = self._with_connection(
+            lambda connection: writer.write_since(connection, received, since, checkpoints, self._consumer, refused)
         )
-        if refused is None:
-            return None
-        self._measure(received)
-        return [Rejected(places[one.topic, one.partition, one.offset], reason) for one, reason in refused]
+        if is_taken:
+            self._measure(received)
+        return is_taken
 
     def _measure(self, written: Sequence[Received]) -> None:
         now = self._clock()

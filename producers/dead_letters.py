@@ -29,6 +29,7 @@ ATTEMPTS = "retry_attempts"
 # The time in a dead letter is that of its consumer's clock, the one that topics are searched by that of its client.
 _CLOCKS_DIFFER = timedelta(hours=1)
 _IN_ONE_TRANSACTION = 100
+_CONFIRM_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def drop(kafka: KafkaSettings, letters: Sequence[Letter], now: Callable[[], date
 def _settle(kafka: KafkaSettings, letters: Sequence[Letter], how: Settlement, now: Callable[[], datetime]) -> None:
     producer = clients.producer(kafka, transactional_id="facestream-dead-letters")
     try:
-        producer.init_transactions()
+        clients.begin_transactions(producer)
         for start in range(0, len(letters), _IN_ONE_TRANSACTION):
             producer.begin_transaction()
             for letter in letters[start : start + _IN_ONE_TRANSACTION]:
@@ -124,7 +125,7 @@ def _settle(kafka: KafkaSettings, letters: Sequence[Letter], how: Settlement, no
                     producer.send(
                         letter.topic,
                         value=record.value,
-                        key=record.key,
+                        key=clients.key_to_send(record),
                         headers=_headers_to_send(record),
                         partition=letter.partition,
                     )
@@ -132,7 +133,7 @@ def _settle(kafka: KafkaSettings, letters: Sequence[Letter], how: Settlement, no
                     Settled(letter.topic, letter.partition, letter.offset, letter.consumer, how, now())
                 )
                 producer.send(DEAD_LETTERS.name, value=None, key=marker.key, headers=list(marker.headers))
-            producer.commit_transaction()
+            clients.bounded(producer.commit_transaction, _CONFIRM_S)
     finally:
         clients.close_producer(producer, within_s=5)
 

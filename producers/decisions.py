@@ -39,7 +39,7 @@ from schemas.decisions import Decision, DecisionUndone, FaceNamed
 from schemas.topics import LABELS, Tombstone
 from settings import KafkaSettings
 from stream import clients
-from stream.reading import Log
+from stream.following import Follower
 from stream.records import Received
 
 _TRANSACTIONAL_ID = "facestream-decisions"
@@ -85,9 +85,8 @@ class DecisionWriter(AbstractContextManager["DecisionWriter"]):
         self._kafka = kafka
         self._now = now
         self._lock = threading.RLock()
-        self._offset = 0
         self._producer: KafkaProducer | None = None
-        self._log = Log(kafka, LABELS)
+        self._topic = Follower(kafka, LABELS)
         try:
             self.refresh()
         except BaseException:
@@ -98,10 +97,12 @@ class DecisionWriter(AbstractContextManager["DecisionWriter"]):
         """Read what was published since. Raises errors.Fatal when the broker does not answer."""
         with self._lock:
             try:
-                received, self._offset = self._log.to_end(self._offset)
+                news = self._topic.news()
             except KafkaError as error:
                 raise Fatal(self._lost(f"does not answer ({error})")) from error
-            self.decisions.apply(_changes(received))
+            if news.is_another:
+                self.decisions = Decisions()
+            self.decisions.apply(_changes(news.received))
 
     @contextmanager
     def reading(self) -> Iterator[Decisions]:
@@ -143,7 +144,7 @@ class DecisionWriter(AbstractContextManager["DecisionWriter"]):
     def close(self) -> None:
         """Close the connections to the broker."""
         self._stop()
-        self._log.close()
+        self._topic.close()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -161,12 +162,10 @@ class DecisionWriter(AbstractContextManager["DecisionWriter"]):
             self._kafka, transactional_id=_TRANSACTIONAL_ID, transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS
         )
         try:
-            _init(self._producer)
+            clients.begin_transactions(self._producer)
         except KafkaError as error:
             self._stop()
-            ids = ", ".join(decision.decision_id for decision in sent.decisions) if sent else ""
-            advice = f"; see `facestream history` for decision {ids}, and decide again if it is not there" * bool(ids)
-            raise Fatal(self._lost(f"did not confirm the decision ({error})") + advice) from error
+            raise self._unconfirmed(error, sent.decisions if sent else ()) from error
         return self._producer
 
     def _stop(self) -> None:
@@ -221,7 +220,10 @@ class DecisionWriter(AbstractContextManager["DecisionWriter"]):
         return describe(decision, people) + (f", no longer {name_before}" if name_before else "")
 
     def _publish(self, producer: KafkaProducer, decisions: Sequence[Decision]) -> KafkaError | None:
-        """Step 4. The error where the broker did not confirm: another writer has begun, or it refuses, or is gone."""
+        """Step 4. The error where the broker did not confirm: another writer has begun, or it refuses, or is gone.
+
+        Raises Fatal where it does not answer at all: every further attempt would take as long.
+        """
         try:
             producer.begin_transaction()
             for decision in decisions:
@@ -229,6 +231,9 @@ class DecisionWriter(AbstractContextManager["DecisionWriter"]):
                 producer.send(LABELS.name, key=record.key, value=record.value, headers=list(record.headers))
             producer.flush(timeout=_CONFIRM_S)
             clients.bounded(producer.commit_transaction, _CONFIRM_S)
+        except clients.NoAnswer as error:
+            self._stop()
+            raise self._unconfirmed(error, decisions) from error
         except KafkaError as error:
             self._stop()
             return error
@@ -242,14 +247,14 @@ class DecisionWriter(AbstractContextManager["DecisionWriter"]):
                 raise Fatal(self._lost("confirmed decisions, but does not show them to readers"))
             self.refresh()
 
+    def _unconfirmed(self, error: KafkaError, decisions: Sequence[Decision]) -> Fatal:
+        """decisions: what may have been published."""
+        ids = ", ".join(decision.decision_id for decision in decisions)
+        advice = f"; see `facestream history` for decision {ids}, and decide again if it is not there" * bool(ids)
+        return Fatal(self._lost(f"did not confirm the decision ({error})") + advice)
+
     def _lost(self, what: str) -> str:
         return f"the Kafka broker at {self._kafka.bootstrap_servers} {what}"
-
-
-@clients.patiently
-def _init(producer: KafkaProducer) -> None:
-    # A broker that has just started first creates or loads the topic of transactions.
-    producer.init_transactions()
 
 
 def _changes(received: Sequence[Received]) -> Iterator[Decision | DecisionDeleted]:

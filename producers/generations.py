@@ -79,7 +79,7 @@ def change_generations(
             kafka, transactional_id=_TRANSACTIONAL_ID, transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS
         )
         try:
-            clients.patiently(producer.init_transactions)()
+            clients.begin_transactions(producer)
             present = read_generations(kafka)
             if before is not None and _shows(present, sent):
                 return before

@@ -33,8 +33,9 @@ from schemas.scans import ScanPublished
 from schemas.topics import ERASURES, SCANS, Tombstone
 from settings import KafkaSettings
 from stream import clients
+from stream.following import Follower
 from stream.growth import Growth
-from stream.reading import Log, decode_record
+from stream.reading import decode_record
 from stream.records import Positions, Received
 from telemetry.tracing import Tracer
 
@@ -57,8 +58,7 @@ class Republisher(AbstractContextManager["Republisher"]):
         """`read_to`: the ends of `scans` and `erasures` before the scans were read."""
         self._kafka = kafka
         read_to = dict(read_to)
-        self._erasures_end = read_to.pop((ERASURES.name, 0))
-        self._erasures = Log(kafka, ERASURES)
+        self._erasures = Follower(kafka, ERASURES, read_to.pop((ERASURES.name, 0)))
         self._now = now
         self._reader = clients.consumer(kafka, isolation_level="read_uncommitted")
         self._reader.assign([TopicPartition(*partition) for partition in read_to])
@@ -89,25 +89,28 @@ class Republisher(AbstractContextManager["Republisher"]):
 
     def _publish(self, portion: Sequence[ScanPublished]) -> list[ScanPublished]:
         if not self._is_begun:
-            clients.patiently(self._producer.init_transactions)()
+            clients.begin_transactions(self._producer)
             self._is_begun = True
         scans = list(portion)
         while scans := [scan for scan in scans if not self._is_overtaken(scan)]:
             self._producer.begin_transaction()
             self._follow(self._sent(scans))
             # Records, not offsets: what closes a segment is appended to this topic too.
-            erased, self._erasures_end = self._erasures.to_end(self._erasures_end)
-            if erased:
-                self._producer.abort_transaction()
+            erased = self._erasures.news()
+            if erased.received or erased.is_another:
+                self._abort()
                 raise UserError(
                     "something is being erased, which the scans would name again: when facestream erase has ended, do "
                     "the same again"
                 )
             if not any(self._is_overtaken(scan) for scan in scans):
-                self._producer.commit_transaction()
+                clients.bounded(self._producer.commit_transaction, _CONFIRM_S)
                 return scans
-            self._producer.abort_transaction()
+            self._abort()
         return []
+
+    def _abort(self) -> None:
+        clients.bounded(self._producer.abort_transaction, _CONFIRM_S)
 
     def _sent(self, scans: Sequence[ScanPublished]) -> dict[int, int]:
         """Steps 1 and 2: the last offset of these records in each partition."""

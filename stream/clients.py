@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.serializer import Serializer
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from errors import Fatal
+from schemas.topics import Record
 from settings import KafkaSettings
 from stream import batches
 from stream.connection_errors import connection_error
@@ -33,6 +36,9 @@ _LINGER_MS = 50
 # after it is back.
 _RECONNECT_WITHIN_MS = 1_000
 
+_BEGUN_WITHIN_S = 30.0
+_LOOK_EVERY_S = 0.2
+
 patiently = retry(
     retry=retry_if_exception(lambda error: isinstance(error, KafkaError) and error.retriable),
     wait=wait_fixed(0.2),
@@ -40,6 +46,9 @@ patiently = retry(
     reraise=True,
 )
 """Retries questions about groups: a broker that has just started first creates or loads their topic."""
+
+
+_NO_KEY = object()
 
 
 class NoAnswer(KafkaTimeoutError):  # type: ignore[misc]
@@ -67,7 +76,10 @@ def consumer(kafka: KafkaSettings, **options: Any) -> KafkaConsumer:  # noqa: AN
 
 
 def producer(kafka: KafkaSettings, **options: Any) -> KafkaProducer:  # noqa: ANN401
-    """An idempotent producer that waits for all replicas. Raises Fatal if the broker does not answer."""
+    """An idempotent producer that waits for all replicas. Raises Fatal if the broker does not answer.
+
+    Records that another program wrote are sent with `key_to_send`.
+    """
     return _connect(
         KafkaProducer,
         kafka,
@@ -77,8 +89,22 @@ def producer(kafka: KafkaSettings, **options: Any) -> KafkaProducer:  # noqa: AN
         max_request_size=MAX_RECORD_BYTES,
         batch_size=_BATCH_BYTES,
         linger_ms=_LINGER_MS,
+        key_serializer=_Keys(),
         **options,
     )
+
+
+def key_to_send(record: Record) -> Any:  # noqa: ANN401
+    """The key by which a `producer` sends a record, also one that has neither key nor value.
+
+    kafka-python refuses that one, which Kafka takes in topics that are not compacted; it looks before it serializes.
+    """
+    return _NO_KEY if record.key is None and record.value is None else record.key
+
+
+class _Keys(Serializer):  # type: ignore[misc]
+    def serialize(self, topic: str, headers: object, data: object) -> object:  # noqa: ARG002
+        return None if data is _NO_KEY else data
 
 
 def admin(kafka: KafkaSettings) -> KafkaAdminClient:
@@ -97,10 +123,13 @@ def close_producer(producer: KafkaProducer, within_s: float) -> None:
         producer._closed = True
 
 
-def bounded(call: Callable[[], None], within_s: float) -> None:
+def bounded(
+    call: Callable[[], None], within_s: float, failure: Callable[[], BaseException | None] = lambda: None
+) -> None:
     """Make a call of a transactional producer, which itself may wait for ever for an answer that was lost.
 
-    Raises what the call raises, and NoAnswer after `within_s`; the producer is of no use any more then.
+    Raises what the call raises, what `failure` returns meanwhile, and NoAnswer after `within_s`; the producer is of no
+    use any more after the last two.
     """
     errors: list[BaseException] = []
 
@@ -113,11 +142,24 @@ def bounded(call: Callable[[], None], within_s: float) -> None:
     # A daemon: one that waits for ever does not keep the process from ending.
     thread = threading.Thread(target=run, name="transaction", daemon=True)
     thread.start()
-    thread.join(within_s)
+    deadline = time.monotonic() + within_s
+    while thread.is_alive() and time.monotonic() < deadline:
+        thread.join(min(_LOOK_EVERY_S, within_s))
+        if thread.is_alive() and (error := failure()) is not None:
+            raise error
     if errors:
         raise errors[0]
     if thread.is_alive():
         raise NoAnswer(f"no answer within {within_s:.0f} s")
+
+
+def begin_transactions(producer: KafkaProducer) -> None:
+    """End the transactions of those before it with its id, and begin its own.
+
+    Raises KafkaError; NoAnswer after 30 s. A broker that has just started first creates or loads the topic of
+    transactions.
+    """
+    bounded(patiently(producer.init_transactions), _BEGUN_WITHIN_S)
 
 
 def is_answering(kafka: KafkaSettings, within_s: float) -> bool:

@@ -22,7 +22,8 @@ from schemas.codec import encoded
 from schemas.erasures import ErasureState, FacesErased
 from schemas.topics import ERASURES, Tombstone
 from settings import KafkaSettings, Settings
-from stream.reading import Log, latest_events
+from stream.following import Follower
+from stream.reading import latest_events
 
 FOLDER = "erasures"
 _KEY, _RECORDS = "key", "records.jsonl"
@@ -120,8 +121,7 @@ class Erasures(AbstractContextManager["Erasures"]):
         self._kafka = kafka
         self._look_every_s = look_every_s
         self._lock = threading.Lock()
-        self._log: Log | None = None
-        self._offset = 0
+        self._topic: Follower | None = None
         self._looked_at = -look_every_s
         self._records: dict[str, FacesErased] = {}
         self._latest = dict.fromkeys(ErasureState, "")
@@ -149,10 +149,12 @@ class Erasures(AbstractContextManager["Erasures"]):
     def _look(self) -> None:
         if time.monotonic() < self._looked_at + self._look_every_s:
             return
-        if self._log is None:
-            self._log = Log(self._kafka, ERASURES)
-        received, self._offset = self._log.to_end(self._offset)
-        for one in received:
+        if self._topic is None:
+            self._topic = Follower(self._kafka, ERASURES)
+        news = self._topic.news()
+        if news.is_another:
+            self._records, self._latest = {}, dict.fromkeys(ErasureState, "")
+        for one in news.received:
             if isinstance(one.message, FacesErased):
                 self._records = self._records | {one.message.erasure_id: one.message}
                 self._latest[one.message.state] = f"{one.offset}/{one.message.erasure_id}"
@@ -164,8 +166,8 @@ class Erasures(AbstractContextManager["Erasures"]):
 
     def close(self) -> None:
         """Close the connection."""
-        if self._log is not None:
-            self._log.close()
+        if self._topic is not None:
+            self._topic.close()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -5,27 +5,45 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kafka.errors import FencedInstanceIdError, InvalidProducerEpochError, KafkaError, ProducerFencedError
+from kafka.errors import (
+    FencedInstanceIdError,
+    InvalidProducerEpochError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    ProducerFencedError,
+    RecordListTooLargeError,
+)
 
 from errors import Fatal
 from settings import KafkaSettings
 
 _FENCED = (FencedInstanceIdError, ProducerFencedError, InvalidProducerEpochError)
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
 def is_fenced(error: BaseException | None) -> bool:
-    """Whether another process has joined with the same member name or transactional id: the broker refuses the older.
+    """Whether another process has joined with the same member name or transactional id: the older one is refused."""
+    return _is_or_names(error, _FENCED)
+
+
+def is_too_large(error: BaseException | None) -> bool:
+    """Whether a record is larger than this program sends, or than its topic takes."""
+    return _is_or_names(error, _TOO_LARGE)
+
+
+def _is_or_names(error: BaseException | None, kinds: tuple[type[KafkaError], ...]) -> bool:
+    """Whether an error is one of these.
 
     A producer that was refused once answers every later call with a plain KafkaError. The first refusal is then among
     its arguments, behind it, or only named in its text, whichever method was called.
     """
     if error is None:
         return False
-    if isinstance(error, _FENCED) or any(isinstance(argument, _FENCED) for argument in error.args):
+    if isinstance(error, kinds) or any(isinstance(argument, kinds) for argument in error.args):
         return True
-    if isinstance(error, KafkaError) and any(refusal.__name__ in str(error) for refusal in _FENCED):
+    if isinstance(error, KafkaError) and any(kind.__name__ in str(error) for kind in kinds):
         return True
-    return is_fenced(error.__cause__) or is_fenced(error.__context__)
+    return _is_or_names(error.__cause__, kinds) or _is_or_names(error.__context__, kinds)
 
 
 @contextmanager

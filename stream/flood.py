@@ -26,18 +26,21 @@ class FloodGuard:
         self._counts: deque[tuple[float, int, int]] = deque()
 
     def check(self, records: int, rejected: Sequence[Rejected]) -> None:
-        """Count a batch before anything of it is committed. Raises Fatal in a flood."""
-        now = self._clock()
-        self._counts.append((now, records, len(rejected)))
-        while self._counts[0][0] < now - _WINDOW_S:
+        """Look at a batch that is not counted yet. Raises Fatal in a flood."""
+        while self._counts and self._counts[0][0] < self._clock() - _WINDOW_S:
             self._counts.popleft()
-        read = sum(count for _, count, _ in self._counts)
-        dead = sum(count for _, _, count in self._counts)
+        read = records + sum(count for _, count, _ in self._counts)
+        dead = len(rejected) + sum(count for _, _, count in self._counts)
         if rejected and dead >= self._most and 2 * dead > read:
-            last = rejected[-1]
-            place = f"{last.consumed.topic} {last.consumed.partition}/{last.consumed.offset}"
+            # Where it is: the reason may quote what the record holds, which no log is to have.
+            last = rejected[-1].consumed
             raise Fatal(
                 f"{self._consumer} stopped: {dead:,} of the {read:,} records of the last minute would be dead letters, "
-                f"the last one {place} ({last.reason[:200]}); see facestream dead-letters. If all of them are to "
-                "become dead letters, raise FACESTREAM_KAFKA__MOST_DEAD_LETTERS and start it again"
+                f"the last one {last.topic} {last.partition}/{last.offset}; facestream dead-letters shows why those "
+                "before it are. If all of them are to become dead letters, raise "
+                "FACESTREAM_KAFKA__MOST_DEAD_LETTERS and start it again"
             )
+
+    def count(self, records: int, rejected: Sequence[Rejected]) -> None:
+        """Count a batch that is committed: one that is not is read again."""
+        self._counts.append((self._clock(), records, len(rejected)))

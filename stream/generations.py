@@ -23,7 +23,8 @@ from schemas.topics import (
     of_generation,
 )
 from settings import KafkaSettings
-from stream.reading import Log, latest, read_to_end
+from stream.following import Follower
+from stream.reading import latest, read_to_end
 
 
 @dataclass(frozen=True)
@@ -109,19 +110,19 @@ class GenerationsReader(AbstractContextManager["GenerationsReader"]):
     """The generations time and again, over one connection. Closed at the end of the context."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
-        self._log = Log(kafka, GENERATIONS)
+        self._topic = Follower(kafka, GENERATIONS)
         self._messages: list[object] = []
-        self._offset = 0
 
     def read(self) -> Generations:
         """The generations that there are now. Raises kafka.errors.KafkaError where the broker does not answer."""
-        received, self._offset = self._log.to_end(self._offset)
-        self._messages += [one.message for one in received]
+        news = self._topic.news()
+        before = [] if news.is_another else self._messages
+        self._messages = [*before, *(one.message for one in news.received)]
         return generations_of(self._messages)
 
     def close(self) -> None:
         """Close the connection."""
-        self._log.close()
+        self._topic.close()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

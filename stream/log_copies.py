@@ -79,7 +79,7 @@ def _copy(kafka: KafkaSettings, records: Iterable[Any], changed: Callable[[Recor
         kafka, transactional_id="facestream-copying", transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS
     )
     try:
-        clients.patiently(producer.init_transactions)()
+        clients.begin_transactions(producer)
         producer.begin_transaction()
         for one in records:
             record = changed(_record(one))
@@ -88,7 +88,7 @@ def _copy(kafka: KafkaSettings, records: Iterable[Any], changed: Callable[[Recor
             headers = [(name, value or b"") for name, value in record.headers if name != _COPY]
             producer.send(
                 one.topic,
-                key=record.key,
+                key=clients.key_to_send(record),
                 value=record.value,
                 headers=[*headers, (_COPY, mark.encode())],
                 partition=one.partition,

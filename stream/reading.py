@@ -30,7 +30,6 @@ Kept = TypeVar("Kept")
 
 _topic_named = cache(topic_named)
 
-_MOST_AT_ONCE = 2000
 _LONGEST_SILENCE_S = 30.0
 # A poll that finds nothing but the marker of a transaction takes all of this.
 _POLL_MS = 100
@@ -181,33 +180,23 @@ class Log(AbstractContextManager["Log"]):
         """The records from `offset` on that the broker has sent, without waiting; and the offset to continue from."""
         return self._poll(offset, max_records, timeout_ms=_NO_WAIT_MS)
 
-    def to_end(self, offset: int) -> tuple[list[Received], int]:
-        """All records from `offset` to the present end of the topic, and the offset to continue from.
+    def at(self, offsets: Collection[int]) -> list[Received]:
+        """The records at these offsets, ascending. Those that compaction has deleted are missing.
 
         Raises kafka.errors.KafkaTimeoutError where the broker sends nothing for a while.
         """
         end = self._reader.end_offsets([self._partition])[self._partition]
         records: list[Received] = []
-        heard_at = time.monotonic()
-        while offset < end:
-            received, position = self._poll(offset, _MOST_AT_ONCE, timeout_ms=_POLL_MS)
-            records += received
-            if position > offset:
-                heard_at = time.monotonic()
-            elif time.monotonic() > heard_at + _LONGEST_SILENCE_S:
-                raise KafkaTimeoutError(f"no records for {_LONGEST_SILENCE_S:.0f} seconds")
-            offset = position
-        return records, offset
-
-    def at(self, offsets: Collection[int]) -> list[Received]:
-        """The records at these offsets, ascending. Those that compaction has deleted are missing."""
-        end = self._reader.end_offsets([self._partition])[self._partition]
-        records: list[Received] = []
         wanted = {offset for offset in offsets if offset < end}
         unread = sorted(wanted)
+        heard_at = time.monotonic()
         while unread:
             received, position = self._poll(unread[0], len(unread), timeout_ms=_POLL_MS)
             records += [record for record in received if record.offset in wanted]
+            if position > unread[0]:
+                heard_at = time.monotonic()
+            elif time.monotonic() > heard_at + _LONGEST_SILENCE_S:
+                raise KafkaTimeoutError(f"no records for {_LONGEST_SILENCE_S:.0f} seconds")
             unread = [offset for offset in unread if offset >= position]
         return records
 

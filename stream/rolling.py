@@ -12,12 +12,11 @@ from contextlib import contextmanager, suppress
 from time import monotonic, sleep
 
 from kafka import KafkaAdminClient
-from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
 from schemas.topics import Topic
 from settings import KafkaSettings
-from stream import clients
+from stream import clients, topic_configs
 
 _TRANSACTIONAL_ID = "facestream-rolling"
 _KEY = b"closes a segment"
@@ -42,7 +41,7 @@ def roll(kafka: KafkaSettings, topics: Iterable[Topic]) -> None:
     """
     producer = clients.producer(kafka, transactional_id=_TRANSACTIONAL_ID, transaction_timeout_ms=30_000)
     try:
-        clients.patiently(producer.init_transactions)()
+        clients.begin_transactions(producer)
         producer.begin_transaction()
         for topic in topics:
             for number in sorted(producer.partitions_for(topic.name)):
@@ -68,24 +67,19 @@ def close_segments(kafka: KafkaSettings, topics: Iterable[Topic]) -> None:
 def at_once(kafka: KafkaSettings, topics: Iterable[Topic], *, tombstones: bool) -> Iterator[None]:
     """Within the context these topics lose at once what was deleted; with `tombstones`, the tombstones too.
 
-    At the end they are configured as before.
+    At the end they are configured as before. Raises Fatal where the broker refuses it.
     """
     wanted = _AT_ONCE | (_NO_TOMBSTONES if tombstones else {})
     names = [topic.name for topic in topics]
     admin = clients.admin(kafka)
     try:
         before = {name: _own_config(admin, name, wanted) for name in names}
-        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=dict(wanted)) for name in names])
+        topic_configs.alter(admin, dict.fromkeys(names, wanted))
         try:
             yield
         finally:
-            unset = {name: [key for key in wanted if key not in before[name]] for name in names}
-            admin.reset_configs(
-                [ConfigResource(ConfigResourceType.TOPIC, name, configs=keys) for name, keys in unset.items() if keys]
-            )
-            again = [ConfigResource(ConfigResourceType.TOPIC, name, configs=it) for name, it in before.items() if it]
-            if again:
-                admin.alter_configs(again)
+            topic_configs.reset(admin, {name: [key for key in wanted if key not in before[name]] for name in names})
+            topic_configs.alter(admin, before)
     finally:
         admin.close()
 
@@ -109,8 +103,7 @@ def roll_until(kafka: KafkaSettings, left: Callable[[], Collection[Topic]], with
 
 def _own_config(admin: KafkaAdminClient, name: str, wanted: dict[str, str]) -> dict[str, str]:
     """What was set for this topic, of these names. What an erasure that was cut off has set counts as not set."""
-    resource = ConfigResource(ConfigResourceType.TOPIC, name, configs=None)
-    configs = admin.describe_configs([resource], config_filter="all")["topic"][name]
+    configs = topic_configs.topic_configs(admin, [name])[name]
     return {
         key: str(configs[key]["value"])
         for key, temporary in wanted.items()

@@ -16,16 +16,15 @@ from functools import partial
 from typing import Protocol
 
 import structlog
-from kafka import KafkaProducer
-from kafka.errors import CommitFailedError, MessageSizeTooLargeError
+from kafka.errors import CommitFailedError, KafkaError
 
 from errors import Retriable
-from schemas.topics import DEAD_LETTERS, Record, Topic, topic_named
+from schemas.topics import DEAD_LETTERS, Topic, topic_named
 from settings import KafkaSettings
 from stream import clients
 from stream.continuity import Break, Checkpoints, Kind
-from stream.dead_letters import FEW_BYTES, dead_letter_record, place_of
-from stream.failures import kafka_errors_are_fatal
+from stream.dead_letters import FEW_BYTES, MOST_BYTES, dead_letter_record, place_of
+from stream.failures import is_too_large, kafka_errors_are_fatal
 from stream.flood import FloodGuard
 from stream.measuring import Measures
 from stream.member import Batch, Member
@@ -45,11 +44,16 @@ class Sink(Protocol):
         """What the store has of each partition."""
 
     def write(
-        self, received: Sequence[Received], since: Positions, checkpoints: Checkpoints
-    ) -> Sequence[Rejected] | None:
-        """Take records and what is read with them. Returns those that it refuses.
+        self,
+        received: Sequence[Received],
+        since: Positions,
+        checkpoints: Checkpoints,
+        refuse: Callable[[Rejected], None],
+    ) -> bool:
+        """Take records and what is read with them. `refuse` is called with each record that is refused, once that is
+        in the store; also where this call fails afterwards.
 
-        None where it has taken nothing, because the store has not read up to `since`, as this member has left it:
+        False where it has not taken all, because the store has not read up to `since`, as this member has left it:
         another member has made it drop a topic meanwhile.
         """
 
@@ -81,7 +85,7 @@ def drain(
     A record that cannot be decoded becomes a dead letter if its topic is among `reports`; records of the other topics
     are reported by the consumers that process them. One that the sink refuses becomes a dead letter too. Raises Fatal.
     """
-    producer = clients.producer(kafka)
+    letters = _DeadLetters(kafka, group, clock)
     positions: Positions = {}
     member = Member(kafka, group, member_name, topics, stop)
     reported = {topic.name for topic in reports}
@@ -100,14 +104,21 @@ def drain(
                         continue
                     measures.look(member)
                     rejected = [one for one in batch.rejected if one.consumed.topic in reported]
-                    flood.check(len(batch.received) + len(batch.rejected), rejected)
-                    _publish_dead_letters(producer, rejected, group, clock)
+                    records = len(batch.received) + len(batch.rejected)
+                    flood.check(records, rejected)
+                    letters.publish(rejected)
                     measures.steps(batch.received)
-                    positions, refused = _write(member, sink, batch, positions)
-                    flood.check(0, refused)
-                    _publish_dead_letters(producer, refused, group, clock)
-                    measures.rejected([*rejected, *refused])
+                    refused: list[Rejected] = []
+                    try:
+                        positions = _write(member, sink, batch, positions, refused.append)
+                    finally:
+                        # The store has them already, so that nobody comes by them again.
+                        letters.publish(refused)
+                    dead = [*rejected, *refused]
+                    flood.check(records, dead)
+                    measures.rejected(dead)
                     if batch.positions and not member.reassigned:
+                        flood.count(records, dead)
                         measures.stepped()
                         measures.read(batch)
                     if len(batch.received) < _FEW:
@@ -119,7 +130,7 @@ def drain(
                     log.warning("stopped while waiting to try again", consumer=group)
     finally:
         member.close()
-        clients.close_producer(producer, within_s=5)
+        letters.close()
         measures.close()
 
 
@@ -153,41 +164,55 @@ def _consequence(one: Break) -> str:
     return f"all that is left of it is read again; {topic_named(one.topic).way_back}"
 
 
-def _publish_dead_letters(
-    producer: KafkaProducer, rejected: Sequence[Rejected], group: str, clock: Callable[[], datetime]
-) -> None:
-    # Before the offsets: a process that ends in between publishes them a second time, and loses none. Those that the
-    # sink has refused it has itself as well.
-    for one in rejected:
-        log.warning("dead letter", **place_of(one))
-        try:
-            _send(producer, dead_letter_record(one, group, clock()))
-        except MessageSizeTooLargeError:
-            _send(producer, dead_letter_record(one, group, clock(), FEW_BYTES))
+class _DeadLetters:
+    """The way to `dead-letters`. Published before the offsets: a process that ends in between publishes them a second
+    time, and loses none. Those that the sink has refused it has itself as well."""
+
+    def __init__(self, kafka: KafkaSettings, group: str, clock: Callable[[], datetime]) -> None:
+        self._kafka = kafka
+        self._group = group
+        self._clock = clock
+        self._most_bytes = MOST_BYTES
+        self._producer = clients.producer(kafka)
+
+    def publish(self, rejected: Sequence[Rejected]) -> None:
+        """Publish them; the broker has confirmed them on return. Raises KafkaError."""
+        for one in rejected:
+            log.warning("dead letter", **place_of(one))
+            try:
+                self._send(one)
+            except KafkaError as error:
+                if not is_too_large(error) or self._most_bytes == FEW_BYTES:
+                    raise
+                # A producer that was refused once sends nothing more.
+                self.close()
+                self._producer = clients.producer(self._kafka)
+                self._most_bytes = FEW_BYTES
+                self._send(one)
+
+    def _send(self, rejected: Rejected) -> None:
+        record = dead_letter_record(rejected, self._group, self._clock(), self._most_bytes)
+        key, headers = clients.key_to_send(record), list(record.headers)
+        self._producer.send(DEAD_LETTERS.name, value=record.value, key=key, headers=headers).get()
+
+    def close(self) -> None:
+        """Close the connection."""
+        clients.close_producer(self._producer, within_s=5)
 
 
-def _send(producer: KafkaProducer, record: Record) -> None:
-    headers = list(record.headers)
-    producer.send(DEAD_LETTERS.name, value=record.value, key=record.key, headers=headers).get()
-
-
-def _write(member: Member, sink: Sink, batch: Batch, since: Positions) -> tuple[Positions, Sequence[Rejected]]:
-    """Write a batch where the store has read up to `since`; what it has read up to now, and what it has refused."""
+def _write(member: Member, sink: Sink, batch: Batch, since: Positions, refuse: Callable[[Rejected], None]) -> Positions:
+    """Write a batch where the store has read up to `since`; what it has read up to now."""
     # An empty batch may still have moved the positions, over markers of transactions.
     positions = batch.positions or member.positions()
-    refused: Sequence[Rejected] = ()
     if batch.positions:
         checkpoints = member.topics.checkpoints(positions)
-        taken = member.work(lambda: sink.write(batch.received, since, checkpoints))
-        if taken is None:
+        if not member.work(lambda: sink.write(batch.received, since, checkpoints, refuse)):
             member.invalidate()
-        else:
-            refused = taken
     if member.reassigned:
-        return since, refused
+        return since
     try:
         member.commit(positions)
     except CommitFailedError:
         # A rebalance came in between. The store has the offsets; the next owner reads them there.
         member.invalidate()
-    return {**since, **batch.positions}, refused
+    return {**since, **batch.positions}

@@ -10,23 +10,25 @@ how many partitions a topic began with, but its records do: each lies where its 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kafka import KafkaAdminClient, TopicPartition
-from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.partitioner import murmur2
 
 from errors import Fatal
 from schemas.defaults import ERASED_WITHIN_H
 from schemas.topics import Topic, topic_named
 from settings import KafkaSettings
-from stream import clients
+from stream import clients, topic_configs
 
 # So many of the first records of each partition are looked at. If partitions were added, half of them or more are
 # elsewhere than their keys belong now.
 _LOOKED_AT = 100
 _MOST_POLLS = 200
+
+_APPLIED_WITHIN_S, _LOOK_AGAIN_S = 10.0, 0.1
 
 # From so many replicas on, a record that is confirmed is on two brokers at least.
 _REPLICAS_FOR_TWO = 3
@@ -93,8 +95,7 @@ def topic_states(
     described = [one for one in admin.describe_topics(sorted(by_name)) if one["partitions"]] if by_name else []
     if not described:
         return []
-    resources = [ConfigResource(ConfigResourceType.TOPIC, one["name"], configs=None) for one in described]
-    configs = admin.describe_configs(resources, config_filter="all")["topic"]
+    configs = topic_configs.topic_configs(admin, [str(one["name"]) for one in described])
     states = []
     order = list(by_name)
     for one in sorted(described, key=lambda one: order.index(one["name"])):
@@ -109,19 +110,32 @@ def topic_states(
 def compacts(admin: KafkaAdminClient) -> bool:
     """Whether every broker compacts topics."""
     brokers = [str(one["broker_id"]) for one in admin.describe_cluster()["brokers"]]
-    resources = [ConfigResource(ConfigResourceType.BROKER, one, configs=None) for one in brokers]
-    configs = admin.describe_configs(resources, config_filter="all")["broker"]
+    configs = topic_configs.broker_configs(admin, brokers)
     return all(str(configs[one]["log.cleaner.enable"]["value"]).lower() == "true" for one in brokers)
 
 
 def apply(admin: KafkaAdminClient, states: Iterable[TopicState]) -> None:
-    """Configure these topics as wanted. Nothing else of their configuration changes."""
-    changes = {state.topic.name: {name: value for name, (_, value) in state.differing.items()} for state in states}
-    resources = [
-        ConfigResource(ConfigResourceType.TOPIC, name, configs=configs) for name, configs in changes.items() if configs
-    ]
-    if resources:
-        admin.alter_configs(resources)
+    """Configure these topics as wanted, and return when they are so. Nothing else of their configuration changes.
+
+    Raises Fatal where the broker refuses it, or does not do it.
+    """
+    differing = [state for state in states if state.differing]
+    topic_configs.alter(
+        admin,
+        {one.topic.name: {name: value for name, (_, value) in one.differing.items()} for one in differing},
+    )
+    # A broker applies what is configured a moment later.
+    deadline = time.monotonic() + _APPLIED_WITHIN_S
+    while left := [one for one in _again(admin, differing) if one.differing]:
+        if time.monotonic() > deadline:
+            raise Fatal(f"the Kafka broker took the configuration, and has not applied it: {left[0].lines[0]}")
+        time.sleep(_LOOK_AGAIN_S)
+
+
+def _again(admin: KafkaAdminClient, states: Sequence[TopicState]) -> list[TopicState]:
+    """These topics as they are now."""
+    within_h = next((one.erased_within_h for one in states), ERASED_WITHIN_H)
+    return topic_states(admin, [one.topic for one in states], within_h)
 
 
 def check(kafka: KafkaSettings, state: TopicState) -> None:

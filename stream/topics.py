@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from kafka import KafkaAdminClient, TopicPartition
-from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import TopicAlreadyExistsError
 
 from schemas.topics import TOPICS, Topic
 from settings import KafkaSettings
 from stream import clients
 from stream.records import Positions
+from stream.topic_configs import topic_configs
 from stream.topic_states import apply, check, topic_states, wanted_config
 
 _DEFAULT = -1
@@ -95,7 +94,7 @@ def extent(kafka: KafkaSettings, topic: str, now: datetime) -> Extent:
         (description,) = admin.describe_topics([topic])
         partitions = [TopicPartition(topic, number) for number in sorted(reader.partitions_for_topic(topic) or ())]
         ends = reader.end_offsets(partitions)
-        retention_ms = int(_configs(admin, topic, ["delete.retention.ms"])["delete.retention.ms"]["value"])
+        retention_ms = int(topic_configs(admin, [topic])[topic]["delete.retention.ms"]["value"])
         oldest_ms = max(0, now.timestamp() * 1000 - 0.9 * retention_ms)
         firsts = reader.offsets_for_times(dict.fromkeys(partitions, oldest_ms))
         return Extent(
@@ -115,12 +114,6 @@ def extent(kafka: KafkaSettings, topic: str, now: datetime) -> Extent:
 def tombstones_from(kafka: KafkaSettings, topic: str, now: datetime) -> int:
     """The first offset of a topic of one partition from which on no tombstone has been compacted away at `now`."""
     return extent(kafka, topic, now).tombstones_from[topic, 0]
-
-
-def _configs(admin: KafkaAdminClient, topic: str, names: Iterable[str]) -> Mapping[str, Any]:
-    resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs=dict.fromkeys(names))
-    configs: Mapping[str, Any] = admin.describe_configs([resource], config_filter="all")["topic"][topic]
-    return configs
 
 
 def _create(admin: KafkaAdminClient, topics: list[Topic], kafka: KafkaSettings) -> None:

@@ -20,6 +20,7 @@ from schemas.topics import DEAD_LETTERS, Record, Tombstone, of_generation, topic
 from settings import KafkaSettings
 from stream import clients
 from stream.dead_letters import MOST_BYTES, dead_letter_record, place_of
+from stream.failures import is_too_large
 from stream.growth import Growth
 from stream.records import Headers, Output, Rejected
 from telemetry.health import health
@@ -94,20 +95,36 @@ class Transactions:
         Raises KafkaError where that failed, and Fatal where a topic was given more partitions; `abort` comes next.
         """
         topics: Counter[str] = Counter()
+        sent: list[Any] = []
         self._begun_at = time.monotonic()
         self._producer.begin_transaction()
         transaction, now = uuid4().hex, self._clock()
         for number, (output, headers) in enumerate(outputs):
             topic, record = self._record(output, f"{transaction}-{number}", now)
             topics[topic] += 1
-            self._producer.send(topic, value=record.value, key=record.key, headers=[*record.headers, *headers])
+            key = clients.key_to_send(record)
+            sent.append(self._producer.send(topic, value=record.value, key=key, headers=[*record.headers, *headers]))
         for topic in topics:
             self._growth.check(topic)
         clients.bounded(
             lambda: self._producer.send_offsets_to_transaction(offsets, group_metadata), _COMMITTED_WITHIN_S
         )
-        clients.bounded(self._producer.commit_transaction, _COMMITTED_WITHIN_S)
+
+        def refusal() -> BaseException | None:
+            return next((one.exception for one in sent if one.failed() and is_too_large(one.exception)), None)
+
+        clients.bounded(self._producer.commit_transaction, _COMMITTED_WITHIN_S, refusal)
         return topics
+
+    def begin_again(self, stop: threading.Event) -> None:
+        """Go on after a record that was too large.
+
+        Where kafka-python (3.0.12) had it in a batch with others, which it then splits, it neither commits nor aborts
+        the transaction any more, and says nothing.
+        """
+        clients.close_producer(self._producer, within_s=0)
+        self._connect()
+        self.begin(stop)
 
     def abort(self) -> None:
         """Abort the present transaction. Raises KafkaError."""

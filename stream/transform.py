@@ -29,7 +29,7 @@ from typing import Any
 from uuid import uuid4
 
 import structlog
-from kafka.errors import KafkaError, MessageSizeTooLargeError
+from kafka.errors import KafkaError
 
 from errors import FacestreamError, Fatal, Retriable
 from schemas.topics import Checkpoint, Topic
@@ -38,7 +38,7 @@ from stream import clients
 from stream.chunks import chunks
 from stream.continuity import Break
 from stream.dead_letters import FEW_BYTES
-from stream.failures import is_fenced, kafka_errors_are_fatal
+from stream.failures import is_fenced, is_too_large, kafka_errors_are_fatal
 from stream.flood import FloodGuard
 from stream.isolation import Isolation
 from stream.measuring import Measures
@@ -235,7 +235,8 @@ class _Loop:
             return
         self._measures.stepped()
         rejected = [*batch.rejected, *failing]
-        self._flood.check(len(batch.received) + len(batch.rejected), [*rejected, *_rejected_in(outputs)])
+        dead = [*rejected, *_rejected_in(outputs)]
+        self._flood.check(len(batch.received) + len(batch.rejected), dead)
         self._in_work = received
         if isinstance(outputs, Publication):
             publication = replace(outputs, rejected=[*rejected, *outputs.rejected])
@@ -244,8 +245,10 @@ class _Loop:
             positions = self._restored.hold(batch.positions)
             self._commit([(output, ()) for output in (*rejected, *outputs)], positions, group_metadata)
         self._in_work = ()
-        self._isolation.passed()
+        # Where what it published was not taken, the records are read again, and there are to be fewer.
         if not self._member.reassigned:
+            self._isolation.passed()
+            self._flood.count(len(batch.received) + len(batch.rejected), dead)
             self._measures.read(batch)
 
     def _publish(
@@ -359,13 +362,15 @@ class _Loop:
         offsets = self._member.topics.as_offsets(committed, beside)
         try:
             topics = self._transactions.commit(outputs, offsets, group_metadata)
-        except MessageSizeTooLargeError as error:
-            self._make_smaller(outputs, error)
-            self._abort()
         except clients.NoAnswer:
             # To abort would be refused: by then the broker has ended the transaction, which looks like another member.
             raise
         except KafkaError as error:
+            if is_too_large(error):
+                self._make_smaller(outputs, error)
+                self._transactions.begin_again(self._stop)
+                self._member.invalidate()
+                return
             if is_fenced(error):
                 if self._transactions.is_overdue:
                     line = f"{self._group}: the broker has ended a transaction that took too long, and is asked again"
@@ -384,7 +389,7 @@ class _Loop:
         self._transactions.abort()
         self._member.invalidate()
 
-    def _make_smaller(self, outputs: Sequence[tuple[Output, Headers]], error: MessageSizeTooLargeError) -> None:
+    def _make_smaller(self, outputs: Sequence[tuple[Output, Headers]], error: KafkaError) -> None:
         """Let the same records be published again so that the topics take them. Raises Fatal where that cannot be."""
         has_letters = any(isinstance(output, Rejected) for output, _ in outputs)
         if has_letters and self._transactions.most_letter_bytes > FEW_BYTES:

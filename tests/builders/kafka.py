@@ -15,6 +15,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import MemberToRemove
 from kafka.errors import NoError
+from kafka.serializer import Serializer
 from kafka.structs import OffsetAndMetadata
 
 from cli.supervisor import as_environment
@@ -192,15 +193,24 @@ class AnyHeaders(list[tuple[str, bytes | None]]):
         return ((name, value or b"") for name, value in super().__iter__())
 
 
+class AnyKey(Serializer):  # type: ignore[misc]
+    """Keys as bytes, and "" for none: kafka-python takes no record that has neither key nor value from its caller."""
+
+    def serialize(self, topic: str, headers: object, data: bytes | str) -> bytes | None:  # noqa: ARG002
+        return data if isinstance(data, bytes) else None
+
+
 def publish_foreign(
     kafka: KafkaSettings, topic: Topic, records: Sequence[Record], compression: str | None = None
 ) -> list[tuple[str, int, int]]:
     """Write records as another program may, whatever is in them, each in a batch of its own; where each of them is."""
-    producer = KafkaProducer(**for_subscribers(kafka), compression_type=compression, max_request_size=2**30)
+    options = {"compression_type": compression, "max_request_size": 2**30, "key_serializer": AnyKey()}
+    producer = KafkaProducer(**for_subscribers(kafka), **options)
     places = []
     for record in records:
         headers = AnyHeaders(record.headers)
-        written = producer.send(topic.name, value=record.value, key=record.key, headers=headers).get(timeout=30)
+        key = "" if record.key is None else record.key
+        written = producer.send(topic.name, value=record.value, key=key, headers=headers).get(timeout=30)
         places.append((written.topic, written.partition, written.offset))
     producer.close()
     return places

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import closing
 from functools import partial
 
 import pytest
+from kafka.admin import ConfigResource, ConfigResourceType
 from psycopg import Connection
 
 from catalogue import dead_letters, decisions, reader, vector_index, writer
 from consumers import catalogue
 from errors import Fatal, Retriable
-from schemas.topics import ASSIGNMENTS, FACES, LABELS, SCANS, Checkpoint, Record, Tombstone
+from producers.dead_letters import Letter, retry, with_originals
+from schemas.topics import ASSIGNMENTS, CLUSTERS, DEAD_LETTERS, FACES, LABELS, SCANS, Checkpoint, Record, Tombstone
 from settings import DatabaseSettings, KafkaSettings, Settings
+from stream import clients, topic_states
 from stream.lag import lag_reader
-from stream.reading import end_of
+from stream.reading import end_of, undecoded_until
 from tests.builders.catalogue import StreamRecord, analysed, assigned, face, published
 from tests.builders.clock import now, wait_until
 from tests.builders.decisions import named, undone
-from tests.builders.kafka import Stages, publish, publish_record, recreate, running, wait_until_done
+from tests.builders.kafka import Stages, publish, publish_foreign, publish_record, recreate, running, wait_until_done
+from tests.builders.transforms import dead_letters as dead_letters_of
 
 STAGES: Stages = {catalogue.GROUP: catalogue.TOPICS}
 
@@ -74,6 +79,45 @@ def test_all_topics_reach_the_tables_over_restarts_and_lost_connections(
     assert (letter.topic, letter.key, letter.consumer) == ("assignments", "x", "catalogue")
 
 
+def test_a_record_with_neither_key_nor_value_is_a_dead_letter_and_can_be_sent_again(
+    settings: Settings, connection: Connection
+) -> None:
+    kafka = settings.kafka
+    nothing = Record(None, None, (("x", b"1"),))
+    places = [place for topic in (CLUSTERS, DEAD_LETTERS) for place in publish_foreign(kafka, topic, [nothing])]
+    publish(kafka, [published("after nothing")])
+    with running(settings, catalogue.run):
+        wait_until_done(kafka, STAGES)
+        assert reader.scan(connection, "after nothing")
+        wait_until(lambda: len(letters_at(connection, places)) == 2, "its dead letters do not come back")
+    whole = with_originals(kafka, [Letter(*place, catalogue.GROUP, now()) for place in places])
+    assert [letter.original for letter in whole] == [nothing, nothing]
+    assert [one.result for one in retry(kafka, whole, now)] == ["retried", "left"]
+    *_, last = undecoded_until(kafka, end_of(kafka, CLUSTERS))
+    assert (last.key, last.value, dict(last.headers)["retry_attempts"]) == (None, None, b"1")
+
+
+def letters_at(connection: Connection, places: Collection[tuple[str, int, int]]) -> list[dead_letters.StoredDeadLetter]:
+    return [it for it in dead_letters.stored(connection) if (it.topic, it.partition, it.offset) in places]
+
+
+def test_a_dead_letter_that_its_topic_does_not_take_whole_is_one_by_its_beginning(
+    settings: Settings, connection: Connection
+) -> None:
+    with closing(clients.admin(settings.kafka)) as admin:
+        limit = {"max.message.bytes": "1000000"}
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, DEAD_LETTERS.name, configs=limit)])
+        try:
+            garbage = [Record(key, b"[" * 2_000_000) for key in (b"large-1", b"large-2")]
+            places = publish_foreign(settings.kafka, ASSIGNMENTS, garbage)
+            with running(settings, catalogue.run):
+                wait_until(lambda: len(letters_at(connection, places)) == 2, "there are no dead letters")
+        finally:
+            topic_states.apply(admin, topic_states.topic_states(admin, [DEAD_LETTERS]))
+    cut = {letter.original.key: letter.cut for letter in dead_letters_of(settings.kafka, catalogue.GROUP)}
+    assert all((found := cut[key]) and found.size == 2_000_000 for key in (b"large-1", b"large-2"))
+
+
 def test_a_new_database_is_filled_from_the_beginning_whatever_was_committed_to_kafka(
     settings: Settings, connection: Connection
 ) -> None:
@@ -91,7 +135,7 @@ def test_an_unavailable_database_is_waited_for() -> None:
         with pytest.raises(Retriable, match=r"the catalogue is away: PostgreSQL at 127\.0\.0\.1:1 does not answer"):
             sink.checkpoints()
         with pytest.raises(Retriable):
-            sink.write([], {}, {("scans", 0): Checkpoint(1)})
+            sink.write([], {}, {("scans", 0): Checkpoint(1)}, print)
 
 
 def test_a_database_that_cannot_hold_a_catalogue_stops_the_consumer(
@@ -182,8 +226,8 @@ def test_decisions_are_kept_where_their_topic_has_lost_them(settings: Settings, 
 def test_a_member_writes_nothing_behind_what_another_has_made_the_tables_drop(connection: Connection) -> None:
     def write(offset: int, since: Mapping[tuple[str, int], int]) -> bool:
         record = StreamRecord("scans", 1, offset, published(f"s{offset}"))
-        refused = writer.write_since(connection, [record], since, {("scans", 1): Checkpoint(offset + 1, "old")})
-        return refused is not None
+        checkpoints = {("scans", 1): Checkpoint(offset + 1, "old")}
+        return writer.write_since(connection, [record], since, checkpoints, "catalogue", lambda *_: None)
 
     assert write(4, {("scans", 1): 4})
     had = reader.checkpoints(connection, "catalogue")

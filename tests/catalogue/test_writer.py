@@ -14,13 +14,13 @@ from psycopg import Connection
 
 from catalogue import dead_letters, reader, rows
 from catalogue.connection import connect
-from catalogue.writer import CONSUMER, write
+from catalogue.writer import CONSUMER, write, write_since
 from decisions.identities import Identities
 from schemas.base import DLIB_EMBEDDER
 from schemas.clusters import Change
 from schemas.dead_letters import Settled
 from schemas.faces import ScanAnalysed
-from schemas.topics import ASSIGNMENTS, FACES, LABELS, SCANS, Tombstone
+from schemas.topics import ASSIGNMENTS, FACES, LABELS, SCANS, Checkpoint, Tombstone
 from settings import DatabaseSettings
 from tests.builders.catalogue import (
     PUBLISHED_AT,
@@ -228,6 +228,25 @@ def test_what_only_postgresql_refuses_is_a_dead_letter_and_the_others_are_writte
     assert {row[0] for row in rows_of(connection, "analyses")} == {event.scan_id for event in good}
     assert reader.offsets(connection, CONSUMER) == {("faces", 0): len(messages)}
     assert reader.counts(connection) == all_counted(connection)
+
+
+def test_a_record_that_was_refused_before_the_database_went_away_is_reported(
+    connection: Connection, database: DatabaseSettings
+) -> None:
+    records = in_order("faces", refused_by_postgresql("bad"), analysed("good", face("f")))
+    checkpoints = {("faces", 0): Checkpoint(2)}
+    reported: list[str] = []
+    with connect(database) as another:
+
+        def refused(one: rows.Received, _: str) -> None:
+            reported.append(str(one.message.key) if isinstance(one.message, ScanAnalysed) else "")
+            connection.execute("SELECT pg_terminate_backend(%s)", (another.info.backend_pid,))
+
+        with pytest.raises(psycopg.OperationalError):
+            write_since(another, records, {}, checkpoints, CONSUMER, refused)
+    assert write_since(connection, records, {}, checkpoints, CONSUMER, refused)
+    assert reported == ["bad"]
+    assert [row[0] for row in rows_of(connection, "analyses")] == ["good"]
 
 
 def test_a_face_stays_with_the_first_live_scan_that_has_it(connection: Connection) -> None:

@@ -16,7 +16,7 @@ from stream import clients, log_copies, rolling
 from stream.reading import beginning_of, end_of, read_to_end, undecoded_until
 from tests.builders.clock import wait_until
 from tests.builders.feed import scan
-from tests.builders.kafka import publish
+from tests.builders.kafka import publish, publish_foreign
 
 
 def everything(kafka: KafkaSettings, topic: str) -> list[Any]:
@@ -103,6 +103,15 @@ def test_a_log_is_copied_without_some_records_and_the_others_keep_their_ids_and_
     assert again is not None
     assert again.had_from == copied.copies_from
     assert changes(empty_kafka) == [("b", None), ("c", None)] * 2
+
+
+def test_what_has_neither_key_nor_value_stays_in_a_log_that_is_copied(empty_kafka: KafkaSettings) -> None:
+    publish_foreign(empty_kafka, CLUSTERS, [Record(None, None, (("x", b"1"),))])
+    publish_changes(empty_kafka)
+    assert log_copies.rewrite(empty_kafka, CLUSTERS, without("a"), "erasure")
+    first, *_ = undecoded_until(empty_kafka, end_of(empty_kafka, CLUSTERS))
+    assert (first.key, first.value, first.headers[0]) == (None, None, ("x", b"1"))
+    assert changes(empty_kafka) == [("b", None), ("c", None)]
 
 
 def test_copying_that_was_cut_off_goes_on_and_copies_nothing_twice(

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from kafka.errors import BrokerNotAvailableError, FencedInstanceIdError, KafkaError, ProducerFencedError
+from kafka.errors import (
+    BrokerNotAvailableError,
+    FencedInstanceIdError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    ProducerFencedError,
+    RecordListTooLargeError,
+)
 
 from errors import Fatal
 from settings import KafkaSettings
-from stream.failures import is_fenced, kafka_errors_are_fatal
+from stream.failures import is_fenced, is_too_large, kafka_errors_are_fatal
 
 
 def _behind(cause: Exception) -> KafkaError:
@@ -43,6 +50,13 @@ def test_a_member_that_was_refused_is_told_so_whichever_call_finds_out(error: Ka
     assert is_fenced(error)
     with pytest.raises(Fatal, match="another detect has taken over as member '0': give each its own --member"):
         _fail(error)
+
+
+def test_a_record_that_is_too_large_is_known_whichever_call_finds_out() -> None:
+    text = f"Cannot execute transactional method because we are in an error state: {MessageSizeTooLargeError()}"
+    for error in (MessageSizeTooLargeError(), RecordListTooLargeError(), KafkaError(text)):
+        assert is_too_large(error)
+        assert not is_fenced(error)
 
 
 def test_a_broker_that_is_lost_is_named() -> None:

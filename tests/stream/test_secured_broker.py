@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,14 @@ from local.jars import java
 from local.keeper import Keeper
 from schemas.examples import EXAMPLES
 from schemas.generations import GenerationDefined
-from schemas.topics import TOPICS
+from schemas.topics import SCANS, TOPICS, Topic
 from settings import KafkaSettings, Settings
 from stream import clients
 from stream.groups import known_groups
-from stream.topics import ensure_topics
+from stream.topic_configs import broker_configs
+from stream.topic_states import apply, topic_states
+from stream.topics import ensure_topics, extent
+from tests.builders.clock import now, wait_until
 from tests.builders.commands import facestream
 from tests.builders.kafka import publish
 
@@ -34,9 +39,10 @@ ssl.keystore.type=PKCS12
 ssl.keystore.location={keystore}
 ssl.keystore.password={password}
 listener.name.sasl_ssl.plain.sasl.jaas.config=\\
-  org.apache.kafka.common.security.plain.PlainLoginModule required user_archive="{password}" user_guest="{password}";
+  org.apache.kafka.common.security.plain.PlainLoginModule required \\
+  user_archive="{password}" user_guest="{password}";
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
-super.users=User:{owner};User:archive
+super.users=User:archive;User:{own}
 """
 
 
@@ -52,9 +58,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
         # A second listener beside that of the embedded broker.
         listeners = embedded._LISTENERS.replace("=LOCAL://", f"=SASL_SSL://127.0.0.1:{port},LOCAL://")
         listeners = listeners.replace("=LOCAL:", "=SASL_SSL:SASL_SSL,LOCAL:")
-        patch.setattr(
-            embedded, "_LISTENERS", listeners + _TLS.format(keystore=keystore, password=_PASSWORD, owner=USER)
-        )
+        patch.setattr(embedded, "_LISTENERS", listeners + _TLS.format(keystore=keystore, password=_PASSWORD, own=USER))
         with Keeper(print) as keeper:
             keeper.start(embedded.Broker(folder / "kafka", print))
             yield {
@@ -78,6 +82,45 @@ def test_settings_alone_connect_to_a_broker_with_tls_and_a_password(secured: dic
     ensure_topics(settings)
     ensure_topics(settings, TOPICS)  # present now, and checked
     assert known_groups(settings) == set()
+
+
+def allow(admin: KafkaAdminClient, user: str, topic: str, operation: ACLOperation) -> None:
+    pattern = ResourcePattern(ResourceType.TOPIC, topic)
+    admin.create_acls([ACL(f"User:{user}", "*", operation, ACLPermissionType.ALLOW, pattern)])
+
+
+def test_a_user_who_may_not_read_or_change_a_configuration_learns_what_right_is_missing(
+    secured: dict[str, Any],
+) -> None:
+    own = KafkaSettings.model_validate(secured)
+    ensure_topics(own)
+    guest = KafkaSettings.model_validate(secured | {"sasl_username": "guest"})
+    with closing(clients.admin(own)) as admin, closing(clients.admin(guest)) as guests:
+
+        def refusal(call: Callable[[], object]) -> str:
+            with pytest.raises(Fatal) as refused:
+                call()
+            return str(refused.value)
+
+        allow(admin, "guest", SCANS.name, ACLOperation.DESCRIBE)
+        wait_until(lambda: SCANS.name in guests.list_topics(), "the right is not there")
+        unreadable = "the Kafka broker does not show how topic scans is configured: its user needs the right"
+        assert refusal(lambda: topic_states(guests, [SCANS])).startswith(unreadable)
+        assert refusal(lambda: extent(guest, SCANS.name, now())).startswith(unreadable)
+        assert "DescribeConfigs on the cluster" in refusal(lambda: broker_configs(guests, ["1"]))
+        allow(admin, "guest", SCANS.name, ACLOperation.DESCRIBE_CONFIGS)
+        wait_until(lambda: is_shown(guests, SCANS), "the right is not there")
+        differing = topic_states(guests, [replace(SCANS, retention=timedelta(days=1))])
+        refused = refusal(lambda: apply(guests, differing))
+        assert refused.startswith("the Kafka broker refuses to configure topic scans (")
+        assert "without the right AlterConfigs on the topic scans" in refused
+
+
+def is_shown(admin: KafkaAdminClient, topic: Topic) -> bool:
+    try:
+        return bool(topic_states(admin, [topic]))
+    except Fatal:
+        return False
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from errors import Fatal
 from producers.publisher import Publisher
 from schemas.topics import CLUSTERS, LABELS, SCANS, TOPICS, Topic
 from settings import KafkaSettings, Settings
-from stream import clients
+from stream import clients, topic_configs
 from stream.records import RestoredStep
 from stream.topic_states import TopicState, apply, compacts, topic_states, wanted_config
 from stream.topics import ensure_topics
@@ -74,6 +74,21 @@ def test_a_retention_that_changed_in_the_code_is_reported_and_applied(
     has = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, CLUSTERS.name, configs=None)])
     assert has["topic"][CLUSTERS.name]["segment.ms"]["value"] == "100000", "what is not declared stays as it is"
     apply(admin, [state(admin, CLUSTERS)])
+
+
+def test_a_configuration_that_the_broker_refuses_or_does_not_show_is_an_error(admin: KafkaAdminClient) -> None:
+    impossible = replace(CLUSTERS, retention=timedelta(days=-1))
+    with pytest.raises(Fatal, match=r"refuses to configure topic clusters \(.*retention\.ms"):
+        apply(admin, [state(admin, impossible)])
+    with pytest.raises(Fatal, match="refuses to configure topic clusters"):
+        topic_configs.alter(admin, {CLUSTERS.name: {"cleanup.policy": "none of these"}})
+    # As where a user may not read it: kafka-python leaves out the broker's error.
+    line = (
+        "does not show how topic nowhere is configured: its user needs the right DescribeConfigs on the topic nowhere"
+    )
+    with pytest.raises(Fatal, match=line):
+        topic_configs.topic_configs(admin, [CLUSTERS.name, "nowhere"])
+    assert state(admin, CLUSTERS).differing == {}
 
 
 @pytest.mark.process
