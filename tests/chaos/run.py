@@ -21,6 +21,7 @@ from tests.chaos.faults import LeftOut, harm
 from tests.chaos.feeder import Feeder
 from tests.chaos.inputs import Pictures, Portion, make_pictures, portions, probe, probed
 from tests.chaos.machine import DoesNotEnd, Machine, NotThere, Roots, small_disk
+from tests.chaos.offsets import CommittedOffsets
 from tests.chaos.schedule import Fault, schedule
 from tests.chaos.state import State, differences, state_of
 
@@ -97,6 +98,7 @@ class _Run:
         self._report = report
         self._fed: Sequence[Portion] = ()
         self._feeder = Feeder(machine.proxied_kafka, machine.roots.incoming)
+        self._committed = CommittedOffsets(machine)
         self.problems: list[str] = []
 
     def through(self, planned: Sequence[Fault], fed: Sequence[Portion]) -> list[Recovery]:
@@ -108,6 +110,8 @@ class _Run:
                 feeder.put(portion)
                 time.sleep(fault.after_s)
                 recoveries.append(self._recovery(number, fault, watcher))
+                if recoveries[-1].seconds is not None:
+                    self.problems += self._committed.look(f"fault {number + 1}")
                 self._report(f"{number + 1}/{len(planned)} {_line(recoveries[-1])}")
             feeder.put(fed[-1])
             feeder.put(Portion(probe(len(planned), self._pictures)))
