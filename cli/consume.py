@@ -17,7 +17,7 @@ from contextlib import closing
 from datetime import datetime
 from functools import partial
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import structlog
 import typer
@@ -26,6 +26,7 @@ from cli.common import load_settings, now
 from cli.logs import log_to_stderr
 from cli.options import Data
 from cli.printing import print_line
+from cli.signals import set_by_handler
 from errors import Fatal, UserError
 from local.services import services
 from schemas import defaults
@@ -242,8 +243,8 @@ def _consume(name: str, run: Run, settings: Settings, member: str) -> None:
     gc.set_threshold(100_000)
     stop = threading.Event()
 
-    def handle(_signal: int, _frame: FrameType | None) -> Any:  # noqa: ANN401
-        stop.set()
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        set_by_handler(stop)
 
     signal.signal(signal.SIGTERM, handle)
     signal.signal(signal.SIGINT, handle)

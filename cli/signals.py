@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,17 @@ from types import FrameType
 from cli.printing import stderr
 
 
+def set_by_handler(event: threading.Event) -> None:
+    """Set an event from the handler of a signal, in another thread.
+
+    A handler runs in the main thread, between any two steps of it, also while that is inside a method of the event and
+    has its lock: `Event.set` would then wait for ever for its own thread. It is no rare case: a child whose parent is
+    killed gets a signal for each of the parent's threads, all at once.
+    """
+    # Without a lock of Python's, as `threading.Thread.start` has one.
+    _thread.start_new_thread(event.set, ())
+
+
 @contextmanager
 def setting(stop: threading.Event, *, reported: bool = True) -> Iterator[None]:
     """Within the context, both set `stop`; once it is set, they raise KeyboardInterrupt. reported: a line says so."""
@@ -18,7 +30,7 @@ def setting(stop: threading.Event, *, reported: bool = True) -> Iterator[None]:
     def handle(_signal: int, _frame: FrameType | None) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
-        stop.set()
+        set_by_handler(stop)
         if reported:
             stderr.print("stopping: records in progress are finished first (again to stop at once)")
 

@@ -91,12 +91,16 @@ class Machine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all that was started. May be called again."""
         for name in list(self.members):
             self.remove_member(name, signal.SIGKILL)
         with suppress(NotThere):
             self.end()
-        for proxy in self._proxies.values():
-            proxy.__exit__(None, None, None)
+        for name in list(self._proxies):
+            self._proxies.pop(name).__exit__(None, None, None)
 
     @property
     def proxied_kafka(self) -> KafkaSettings:
@@ -256,3 +260,17 @@ def _wait_for(name: str, process: subprocess.Popen[bytes]) -> None:
     finally:
         process.kill()
         process.wait()
+
+
+def left_over(data: Path) -> list[str]:
+    """The processes of an archive in this folder that are still there a minute after its end; they are killed."""
+    processes = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("FACESTREAM_DATA") == str(data):
+                processes.append(process)
+    _, left = psutil.wait_procs(processes, timeout=60)
+    lines = [f"left over: {command_of(process)}" for process in left]
+    for process in left:
+        process.kill()
+    return lines

@@ -20,7 +20,7 @@ from stream.stages import STAGES
 from tests.chaos.faults import LeftOut, harm
 from tests.chaos.feeder import Feeder
 from tests.chaos.inputs import Pictures, Portion, make_pictures, portions, probe, probed
-from tests.chaos.machine import DoesNotEnd, Machine, NotThere, Roots, small_disk
+from tests.chaos.machine import DoesNotEnd, Machine, NotThere, Roots, left_over, small_disk
 from tests.chaos.offsets import CommittedOffsets
 from tests.chaos.schedule import Fault, schedule
 from tests.chaos.state import State, differences, state_of
@@ -77,6 +77,8 @@ def chaos(folder: Path, faults: int, seed: int, report: Callable[[str], None], *
             *machine.unexpected_lines(),
             *run.problems,
         ]
+        machine.close()
+        problems += left_over(roots.data)
     rows = {name: len(rows) for name, rows in found.tables.items()}
     return Result(seed, recoveries, problems, time.monotonic() - began, rows)
 
