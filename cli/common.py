@@ -96,18 +96,18 @@ def euclidean_thresholds(models: ModelSettings) -> dict[str, Any]:
 def largest_euclidean(settings: Settings, connection: Connection) -> float:
     """How far from a face others are looked for by Euclidean distance, with the embedder of the live generation.
 
-    See `models.descriptions.eps_max_of`, and `catalogue.own_vectors.radius` where that is another than the settings'.
+    See `models.descriptions.euclidean_reach`, and `catalogue.own_vectors.radius` where that is another than the
+    settings'.
     """
     from catalogue.own_vectors import radius
 
     of_live = radius(connection)
     if of_live is not None:
         return of_live
-    if settings.clustering.distance == "euclidean":
-        return settings.clustering.eps_max
-    from models.descriptions import eps_max_of
+    from models.descriptions import euclidean_reach
 
-    return eps_max_of(settings.models.embedder, settings.models.embedder_path)
+    clustering, networks = settings.clustering, settings.models
+    return euclidean_reach(clustering.distance, clustering.eps_max, networks.embedder, networks.embedder_path)
 
 
 def _space(models: ModelSettings) -> Space:

@@ -213,6 +213,14 @@ def eps_max_of(setting: str, path: Path | None = None) -> float:
     return DLIB_SPACE.eps_max if description is None else description.eps_max
 
 
+def euclidean_reach(distance: str, eps_max: float, setting: str, path: Path | None = None) -> float:
+    """How far from a face others are looked for by Euclidean distance. Raises WeightsError.
+
+    distance, eps_max: as clusters are made; setting, path: of the embedder.
+    """
+    return eps_max if distance == "euclidean" else eps_max_of(setting, path)
+
+
 _Any = TypeVar("_Any", bound=Description)
 
 

@@ -16,7 +16,6 @@ erasure that begins after 4 finds it, because it reads `scans` after its own rec
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -25,7 +24,7 @@ from types import TracebackType
 from uuid import uuid4
 
 from kafka import KafkaProducer, TopicPartition
-from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.errors import KafkaError
 
 from errors import Fatal, UserError
 from schemas.codec import encode
@@ -37,13 +36,13 @@ from stream.following import Follower
 from stream.growth import Growth
 from stream.reading import decode_record
 from stream.records import Positions, Received
+from stream.silence import Silence
 from telemetry.tracing import Tracer
 
 _AT_ONCE = 200
 # How long an open transaction of a killed process may hold up readers.
 _TRANSACTION_TIMEOUT_MS = 30_000
 _CONFIRM_S = 60.0
-_LONGEST_SILENCE_S = 30.0
 _CLOSE_S = 5.0
 
 
@@ -127,13 +126,10 @@ class Republisher(AbstractContextManager["Republisher"]):
 
     def _follow(self, last: dict[int, int]) -> None:
         """Step 3: read what others have published, up to these offsets."""
-        heard_at = time.monotonic()
+        silence = Silence()
         while any(self._reader.position(TopicPartition(SCANS.name, one)) <= offset for one, offset in last.items()):
             polled = self._reader.poll(timeout_ms=200)
-            if polled:
-                heard_at = time.monotonic()
-            elif time.monotonic() > heard_at + _LONGEST_SILENCE_S:
-                raise KafkaTimeoutError(f"no records for {_LONGEST_SILENCE_S:.0f} seconds")
+            silence.look(bool(polled))
             for consumed in (one for records in polled.values() for one in records):
                 received = decode_record(consumed)
                 if (consumed.partition, consumed.offset) in self._own or not isinstance(received, Received):

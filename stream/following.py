@@ -6,20 +6,20 @@ other records at the same offsets, or ends before them: it is read again from it
 
 from __future__ import annotations
 
-import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
 
 import structlog
 from kafka import TopicPartition
-from kafka.errors import KafkaTimeoutError, LogTruncationError, OffsetOutOfRangeError
+from kafka.errors import LogTruncationError, OffsetOutOfRangeError
 
 from schemas.topics import Topic
 from settings import KafkaSettings
 from stream import clients
 from stream.reading import decode_record
 from stream.records import Received
+from stream.silence import Silence
 
 log = structlog.get_logger()
 
@@ -27,7 +27,6 @@ log = structlog.get_logger()
 _METADATA_AGE_MS = 30_000
 _MOST_AT_ONCE = 2000
 _POLL_MS = 100
-_LONGEST_SILENCE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -79,17 +78,14 @@ class Follower(AbstractContextManager["Follower"]):
         if end < position:
             raise OffsetOutOfRangeError
         records: list[Received] = []
-        heard_at = time.monotonic()
+        silence = Silence()
         while position < end:
             polled = self._reader.poll(timeout_ms=_POLL_MS, max_records=_MOST_AT_ONCE).get(self._partition, ())
             decoded = map(decode_record, polled)
             records += [record for record in decoded if isinstance(record, Received)]
             # Markers of transactions move it too.
             before, position = position, self._reader.position(self._partition)
-            if position > before:
-                heard_at = time.monotonic()
-            elif time.monotonic() > heard_at + _LONGEST_SILENCE_S:
-                raise KafkaTimeoutError(f"no records for {_LONGEST_SILENCE_S:.0f} seconds")
+            silence.look(position > before)
         self._check_id()
         return records
 

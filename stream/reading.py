@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -12,7 +11,6 @@ from typing import Any, TypeVar
 
 import structlog
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaTimeoutError
 
 from schemas.base import Event
 from schemas.codec import InvalidRecord, NewerRecord, decode
@@ -22,6 +20,7 @@ from settings import KafkaSettings
 from stream import clients
 from stream.batches import Unreadable
 from stream.records import Cause, Consumed, Positions, Received, Rejected
+from stream.silence import Silence, check_silence
 
 log = structlog.get_logger()
 
@@ -30,7 +29,6 @@ Kept = TypeVar("Kept")
 
 _topic_named = cache(topic_named)
 
-_LONGEST_SILENCE_S = 30.0
 # A poll that finds nothing but the marker of a transaction takes all of this.
 _POLL_MS = 100
 
@@ -107,8 +105,7 @@ def read_before(
         before, reached = reached, [reader.position(partition) for partition in ends]
         # Polls are counted, because the caller may take long between two of them.
         silent_polls = 0 if polled or reached != before else silent_polls + 1
-        if silent_polls * _POLL_MS > _LONGEST_SILENCE_S * 1000:
-            raise KafkaTimeoutError(f"no records for {_LONGEST_SILENCE_S:.0f} seconds")
+        check_silence(silent_polls * _POLL_MS / 1000)
         # Compare positions, not the offsets of records: the last offsets may be markers of transactions.
         finished = {partition for partition in unfinished if reader.position(partition) >= ends[partition]}
         unfinished -= finished
@@ -189,14 +186,11 @@ class Log(AbstractContextManager["Log"]):
         records: list[Received] = []
         wanted = {offset for offset in offsets if offset < end}
         unread = sorted(wanted)
-        heard_at = time.monotonic()
+        silence = Silence()
         while unread:
             received, position = self._poll(unread[0], len(unread), timeout_ms=_POLL_MS)
             records += [record for record in received if record.offset in wanted]
-            if position > unread[0]:
-                heard_at = time.monotonic()
-            elif time.monotonic() > heard_at + _LONGEST_SILENCE_S:
-                raise KafkaTimeoutError(f"no records for {_LONGEST_SILENCE_S:.0f} seconds")
+            silence.look(position > unread[0])
             unread = [offset for offset in unread if offset >= position]
         return records
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaTimeoutError
 
 from settings import KafkaSettings
 from stream import clients
 from stream.reading import decode_record
 from stream.records import Received
+from stream.silence import Silence
 
 # What lies between two wanted records is read through, unless it is more than this.
 _READ_THROUGH = 100
 # What the broker sends for a wanted record: so much of what follows, or the record alone where it is larger.
 _FETCH_BYTES = 256 * 1024
-_LONGEST_SILENCE_S = 30.0
 
 
 def records_at(kafka: KafkaSettings, topic: str, positions: Collection[tuple[int, int]]) -> Iterator[Received]:
@@ -43,7 +41,7 @@ def _records(reader: KafkaConsumer, partition: TopicPartition, wanted: Collectio
     reader.assign([partition])
     end = reader.end_offsets([partition])[partition]
     unread = sorted(offset for offset in wanted if offset < end)
-    first, position, heard_at = 0, -_READ_THROUGH - 1, time.monotonic()
+    first, position, silence = 0, -_READ_THROUGH - 1, Silence()
     while first < len(unread):
         if unread[first] - position > _READ_THROUGH:
             position = unread[first]
@@ -53,9 +51,6 @@ def _records(reader: KafkaConsumer, partition: TopicPartition, wanted: Collectio
             if consumed.offset in wanted and isinstance(received := decode_record(consumed), Received):
                 yield received
         reached = reader.position(partition)
-        if reached > position:
-            heard_at = time.monotonic()
-        elif time.monotonic() > heard_at + _LONGEST_SILENCE_S:
-            raise KafkaTimeoutError(f"no records for {_LONGEST_SILENCE_S:.0f} seconds")
+        silence.look(reached > position)
         position = reached
         first = bisect_left(unread, position, first)

@@ -21,7 +21,7 @@ from catalogue import own_vectors, reader
 from catalogue.connection import connection_pool
 from decisions.identities import Person
 from errors import FacestreamError
-from models.descriptions import eps_max_of
+from models.descriptions import euclidean_reach
 from producers.decisions import DecisionWriter
 from settings import Settings
 from web.access_users import User
@@ -51,10 +51,8 @@ class Desk:
         """Connect to PostgreSQL and Kafka. Raises FacestreamError where one of them does not answer."""
         self.settings = settings
         clustering, networks = settings.clustering, settings.models
-        self._radius = (
-            clustering.eps_max
-            if clustering.distance == "euclidean"
-            else eps_max_of(networks.embedder, networks.embedder_path)
+        self._radius = euclidean_reach(
+            clustering.distance, clustering.eps_max, networks.embedder, networks.embedder_path
         )
         self.now = now
         self.pool: ConnectionPool = connection_pool(settings.database, _CONNECTIONS)

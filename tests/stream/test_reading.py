@@ -8,7 +8,7 @@ from kafka.errors import KafkaTimeoutError
 from schemas.scans import ScanPublished
 from schemas.topics import ASSIGNMENTS, SCANS, Tombstone
 from settings import KafkaSettings
-from stream import clients, reading
+from stream import clients, silence
 from stream.reading import latest, latest_events, latest_values, read_until
 from tests.builders.kafka import publish
 from tests.builders.transforms import scan
@@ -52,6 +52,6 @@ def test_a_key_keeps_its_place_until_it_is_deleted() -> None:
 def test_records_that_are_not_there_are_not_waited_for_for_ever(
     kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_LONGEST_SILENCE_S", 1.0)
+    monkeypatch.setattr(silence, "LONGEST_SILENCE_S", 1.0)
     with pytest.raises(KafkaTimeoutError, match="no records for 1 seconds"):
         list(read_until(kafka, {(SCANS.name, 0): 1_000_000}))
