@@ -59,6 +59,11 @@ class FollowedTopics:
             if before[partition.topic] != self._ids[partition.topic]
         }
 
+    @property
+    def ids(self) -> Mapping[str, str]:
+        """The ids of the topics, as of `note`."""
+        return self._ids
+
     def ask_for_ids(self) -> None:
         """Note the ids that the broker has for the topics, whatever the client has heard."""
         self._ids = topic_ids(self._kafka, self._names)

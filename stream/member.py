@@ -30,6 +30,7 @@ from schemas.codec import NewerRecord
 from schemas.topics import Checkpoint, Topic
 from settings import KafkaSettings
 from stream import clients
+from stream.confirmed import ConfirmedOffsets
 from stream.continuity import Break, Checkpoints, Kind, breaks, continued, parted
 from stream.followed_topics import FollowedTopics
 from stream.reading import decode_record
@@ -77,7 +78,8 @@ class Member:
     """One static member of the group `group` (KIP-345): with the same `name`, a restart keeps its partitions.
 
     `metadata` is the checkpoint metadata beside the committed offsets, as of `take_assignment`; see
-    `stream.records.Idle`. `topics` is what it has of its topics beside offsets.
+    `stream.records.Idle`. `topics` is what it has of its topics beside offsets,
+    `confirmed` what the broker has confirmed of commits in transactions.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Member:
         self._answering_since: float | None = None
         self._listener = _Listener()
         self._committed: dict[tuple[str, int], int] = {}
+        self.confirmed = ConfirmedOffsets(self._name)
         names = [topic.name for topic in topics]
         self.metadata = ""
         self._consumer = clients.consumer(
@@ -144,7 +147,7 @@ class Member:
         assigned = self._assigned()
         recreated = self.topics.note(assigned)
         found = {partition: self._consumer.committed(partition, metadata=True) for partition in assigned}
-        commits = {partition: commit for partition, commit in found.items() if commit is not None}
+        commits = self.confirmed.not_earlier(found, self.topics.ids)
         texts = {partition: parted(commit.metadata) for partition, commit in commits.items()}
         self.metadata = next((metadata for _, metadata in texts.values() if metadata), "")
         return recreated | {

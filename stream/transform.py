@@ -379,6 +379,7 @@ class _Loop:
             log.warning("commit failed, starting again from the last one", consumer=self._group, reason=str(error))
             self._abort()
         else:
+            self._member.confirmed.note(offsets)
             self._committed = committed
             self._metadata = metadata
             rejected = (output for output, _ in outputs if isinstance(output, Rejected))
