@@ -13,13 +13,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from kafka import TopicPartition
+from kafka import KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
 
 from schemas.dead_letters import DeadLetter, Settled, Settlement, encode_settled
 from schemas.topics import DEAD_LETTERS, Record, topic_named
 from settings import KafkaSettings
 from stream import clients
 from stream.dead_letters import MOST_BYTES
+from stream.failures import first_refusal, is_too_large
 from stream.reading import as_positions, decode_record, end_of, partitions_of, undecoded_until
 from stream.records import Received
 
@@ -30,6 +32,7 @@ ATTEMPTS = "retry_attempts"
 _CLOCKS_DIFFER = timedelta(hours=1)
 _IN_ONE_TRANSACTION = 100
 _CONFIRM_S = 60.0
+_TOO_LARGE = "its original is larger than the topic takes"
 
 
 @dataclass(frozen=True)
@@ -93,18 +96,13 @@ def retry(kafka: KafkaSettings, letters: Sequence[Letter], now: Callable[[], dat
     place, or bring back what was withdrawn.
     """
     problems = _problems(kafka, letters)
-    superseded = _superseded(kafka, [letter for letter in letters if letter.place not in problems])
-    outcomes: list[Outcome] = []
-    sent: list[Letter] = []
-    for letter in letters:
-        reason = problems.get(letter.place) or superseded.get(letter.place)
-        if reason is None:
-            sent.append(letter)
-            outcomes.append(Outcome(letter, "retried"))
-        else:
-            outcomes.append(Outcome(letter, "left", reason))
-    _settle(kafka, sent, "retried", now)
-    return outcomes
+    problems |= _superseded(kafka, [letter for letter in letters if letter.place not in problems])
+    to_send = [letter for letter in letters if letter.place not in problems]
+    problems |= {letter.place: _TOO_LARGE for letter in _settle(kafka, to_send, "retried", now)}
+    return [
+        Outcome(letter, "left", problems[letter.place]) if letter.place in problems else Outcome(letter, "retried")
+        for letter in letters
+    ]
 
 
 def drop(kafka: KafkaSettings, letters: Sequence[Letter], now: Callable[[], datetime]) -> list[Outcome]:
@@ -113,29 +111,55 @@ def drop(kafka: KafkaSettings, letters: Sequence[Letter], now: Callable[[], date
     return [Outcome(letter, "dropped") for letter in letters]
 
 
-def _settle(kafka: KafkaSettings, letters: Sequence[Letter], how: Settlement, now: Callable[[], datetime]) -> None:
-    producer = clients.producer(kafka, transactional_id="facestream-dead-letters")
-    try:
-        clients.begin_transactions(producer)
-        for start in range(0, len(letters), _IN_ONE_TRANSACTION):
-            producer.begin_transaction()
-            for letter in letters[start : start + _IN_ONE_TRANSACTION]:
-                if how == "retried" and letter.original is not None:
-                    record = letter.original
-                    producer.send(
-                        letter.topic,
-                        value=record.value,
-                        key=clients.key_to_send(record),
-                        headers=_headers_to_send(record),
-                        partition=letter.partition,
-                    )
-                marker = encode_settled(
-                    Settled(letter.topic, letter.partition, letter.offset, letter.consumer, how, now())
+def _settle(
+    kafka: KafkaSettings, letters: Sequence[Letter], how: Settlement, now: Callable[[], datetime]
+) -> list[Letter]:
+    """Settle dead letters, a hundred in a transaction. Returns those whose originals are larger than the topics take.
+
+    Where a topic refuses one, the transaction is undone, and its letters are settled in halves.
+    """
+    refused: list[Letter] = []
+    to_do = [letters[start : start + _IN_ONE_TRANSACTION] for start in range(0, len(letters), _IN_ONE_TRANSACTION)]
+    while to_do:
+        producer = clients.producer(kafka, transactional_id="facestream-dead-letters")
+        try:
+            clients.begin_transactions(producer)
+            while to_do:
+                some = to_do[0]
+                _settle_together(producer, some, how, now)
+                to_do.pop(0)
+        except KafkaError as error:
+            if not is_too_large(error):
+                raise
+            # A producer that was refused once sends nothing more.
+            half = len(some) // 2
+            to_do[:1] = [some[:half], some[half:]] if half else []
+            refused += [] if half else some
+        finally:
+            clients.close_producer(producer, within_s=5)
+    return refused
+
+
+def _settle_together(
+    producer: KafkaProducer, letters: Sequence[Letter], how: Settlement, now: Callable[[], datetime]
+) -> None:
+    producer.begin_transaction()
+    sent = []
+    for letter in letters:
+        if how == "retried" and letter.original is not None:
+            record = letter.original
+            sent.append(
+                producer.send(
+                    letter.topic,
+                    value=record.value,
+                    key=clients.key_to_send(record),
+                    headers=_headers_to_send(record),
+                    partition=letter.partition,
                 )
-                producer.send(DEAD_LETTERS.name, value=None, key=marker.key, headers=list(marker.headers))
-            clients.bounded(producer.commit_transaction, _CONFIRM_S)
-    finally:
-        clients.close_producer(producer, within_s=5)
+            )
+        marker = encode_settled(Settled(letter.topic, letter.partition, letter.offset, letter.consumer, how, now()))
+        producer.send(DEAD_LETTERS.name, value=None, key=marker.key, headers=list(marker.headers))
+    clients.bounded(producer.commit_transaction, _CONFIRM_S, lambda: first_refusal(sent))
 
 
 def _headers_to_send(record: Record) -> list[tuple[str, bytes]]:
@@ -161,7 +185,7 @@ def _problem(letter: Letter, partitions: Collection[int]) -> str | None:
     if original is None:
         return "its original is no longer there, or was larger than a record of dead-letters may be"
     if len(original.key or b"") + len(original.value or b"") > MOST_BYTES:
-        return "its original is larger than the topic takes"
+        return _TOO_LARGE
     if original.key is None and topic_named(letter.topic).retention is None:
         return "its original has no key, which this topic does not take"
     return None

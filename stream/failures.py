@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from kafka.errors import (
     FencedInstanceIdError,
@@ -29,6 +30,11 @@ def is_fenced(error: BaseException | None) -> bool:
 def is_too_large(error: BaseException | None) -> bool:
     """Whether a record is larger than this program sends, or than its topic takes."""
     return _is_or_names(error, _TOO_LARGE)
+
+
+def first_refusal(sent: Iterable[Any]) -> BaseException | None:
+    """Of kafka-python's futures of records, the error of the first that is too large; None where none is so far."""
+    return next((one.exception for one in sent if one.failed() and is_too_large(one.exception)), None)
 
 
 def _is_or_names(error: BaseException | None, kinds: tuple[type[KafkaError], ...]) -> bool:

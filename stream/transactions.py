@@ -20,7 +20,7 @@ from schemas.topics import DEAD_LETTERS, Record, Tombstone, of_generation, topic
 from settings import KafkaSettings
 from stream import clients
 from stream.dead_letters import MOST_BYTES, dead_letter_record, place_of
-from stream.failures import is_too_large
+from stream.failures import first_refusal
 from stream.growth import Growth
 from stream.records import Headers, Output, Rejected
 from telemetry.health import health
@@ -109,11 +109,7 @@ class Transactions:
         clients.bounded(
             lambda: self._producer.send_offsets_to_transaction(offsets, group_metadata), _COMMITTED_WITHIN_S
         )
-
-        def refusal() -> BaseException | None:
-            return next((one.exception for one in sent if one.failed() and is_too_large(one.exception)), None)
-
-        clients.bounded(self._producer.commit_transaction, _COMMITTED_WITHIN_S, refusal)
+        clients.bounded(self._producer.commit_transaction, _COMMITTED_WITHIN_S, lambda: first_refusal(sent))
         return topics
 
     def begin_again(self, stop: threading.Event) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import os
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 
 import pytest
 from psycopg import Connection
@@ -15,8 +18,10 @@ from schemas.codec import encode
 from schemas.dead_letters import DeadLetter, encode_dead_letter
 from schemas.topics import DEAD_LETTERS, FACES, SCANS, NotUtf8, Record, Tombstone
 from settings import KafkaSettings
+from stream import clients
 from stream.reading import read_to_end, undecoded_until
 from stream.records import Output, Received, Rejected, RestoredStep
+from stream.topic_configs import alter, reset
 from tests.builders.catalogue import WriteMessages, analysed, dead
 from tests.builders.clock import NOON
 from tests.builders.commands import Facestream
@@ -112,6 +117,35 @@ def test_a_retried_record_that_fails_again_counts_its_attempts(
         assert (shown["attempts"], base64.b64decode(shown["original"]["value"])) == (attempts, b"{")
         assert facestream("dead-letters", "retry", letter_id).code == 0
     assert "header \\xff" in facestream("dead-letters", "show", letter_id).out
+
+
+def test_an_original_that_its_topic_no_longer_takes_is_left_and_the_others_are_sent(
+    configured: KafkaSettings, connection: Connection, facestream: Facestream
+) -> None:
+    kafka = configured
+    bad = {b"small-1": b"{", b"large": os.urandom(300_000), b"small-2": b"{"}
+    publish_foreign(kafka, SCANS, [Record(key, value, ()) for key, value in bad.items()])
+    with running_transform(kafka, "shrunk", lambda _: RestoredStep(echo.echo)):
+        wait_until_scans_are_read(kafka, "shrunk")
+    read_into_the_catalogue(kafka, connection)
+
+    def listed() -> dict[str, str]:
+        """Those on the list, by the keys of their originals."""
+        lines = facestream("dead-letters", "--stage", "shrunk", "--json").json_lines()
+        return {one["key"]: one["id"] for one in lines if one["key"].encode() in bad}
+
+    with closing(clients.admin(kafka)) as admin:
+        alter(admin, {SCANS.name: {"max.message.bytes": "100000"}})
+        try:
+            retried = facestream("dead-letters", "retry", *listed().values(), "--json").json_lines()
+        finally:
+            reset(admin, {SCANS.name: ["max.message.bytes"]})
+    assert Counter((one["result"], one["reason"]) for one in retried) == {
+        ("retried", None): 2,
+        ("left", "its original is larger than the topic takes"): 1,
+    }
+    read_into_the_catalogue(kafka, connection)
+    assert listed().keys() == {"large"}
 
 
 def test_a_forged_dead_letter_is_left(
