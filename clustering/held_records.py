@@ -117,6 +117,13 @@ class HeldRecords:
         """The live analysis of each scan, the highest one that any shard holds; NO_ANALYSIS where none does."""
         return np.asarray(self.held_analysis[scans].max(axis=1, initial=NO_ANALYSIS))
 
+    def analyses_of(self, scan_ids: Iterable[str]) -> dict[str, int]:
+        """The live analysis of each of these scans that has one."""
+        known = [scan_id for scan_id in scan_ids if scan_id in self._scan_slots]
+        live = self.live_analyses(np.array([self._scan_slots[scan_id] for scan_id in known], dtype=np.int64))
+        found = dict(zip(known, live.tolist(), strict=True))
+        return {scan_id: analysis for scan_id, analysis in found.items() if analysis != NO_ANALYSIS}
+
     def are_held(self, scans: Slots, analyses: Slots) -> Mask:
         """Whether any shard holds a record of this analysis of this scan, for each pair."""
         return np.asarray((self.held_analysis[scans] == analyses[:, None]).any(axis=1))

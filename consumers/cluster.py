@@ -17,17 +17,16 @@ from pathlib import Path
 
 from clustering import snapshot
 from clustering.cluster_changes import Place
-from clustering.clustering import Clustering, ClusteringInput, DecisionDeleted, Delta, NeighboursWithdrawn, Parameters
+from clustering.clustering import Clustering, Delta, Parameters
 from clustering.reconciliation import Expected, Published, reconcile
+from consumers.cluster_inputs import inputs_of
 from consumers.erased import ClusterErasure
 from consumers.references import FollowedReference, await_embedder, followed_reference, space_of_settings
 from consumers.resume import batches, batches_since, empty_snapshot_folder, is_usable, snapshot_folder
 from errors import Fatal
 from models.descriptions import DLIB_SPACE, Space
 from schemas.base import Event
-from schemas.claims import refused_claims
 from schemas.clusters import Change, ClusterChanged, Role
-from schemas.neighbours import NeighboursFound, parse_neighbours_key
 from schemas.topics import (
     ASSIGNMENTS,
     CLUSTERS,
@@ -47,7 +46,7 @@ from stream.erasures import Erasures
 from stream.generations import group_of
 from stream.pace import Pace
 from stream.reading import latest_values, read_to_end, read_until
-from stream.records import Headers, Positions, Publication, Received, Rejected, RestoredStep, Unfinished
+from stream.records import Headers, Positions, Publication, Received, RestoredStep, Unfinished
 from stream.topics import ensure_topics
 from stream.transform import transform
 from telemetry import metrics
@@ -89,65 +88,9 @@ def step(clustering: Clustering, batch: Sequence[Received]) -> Publication:
     Rejected are records that reach less far than eps, and those with a face that another scan has. Raises Fatal where
     none reaches as far: then eps is beyond eps_max.
     """
-    inputs: list[tuple[Received, ClusteringInput]] = []
-    rejected: list[Rejected] = []
-    for received in batch:
-        message = received.message
-        try:
-            if isinstance(message, ClusteringInput):
-                inputs.append((received, message))
-            elif isinstance(message, Tombstone):
-                inputs.append((received, _deletion(message)))
-        except ValueError as error:
-            rejected.append(Rejected(received, str(error)))
-    usable, refused = _usable(clustering, inputs)
+    usable, rejected = inputs_of(clustering, batch)
     delta = clustering.apply(usable)
-    return replace(publication_of(delta), rejected=[*rejected, *refused])
-
-
-def _usable(
-    clustering: Clustering, inputs: Sequence[tuple[Received, ClusteringInput]]
-) -> tuple[list[ClusteringInput], list[Rejected]]:
-    """The inputs that can be applied, and the others as rejections. Raises Fatal, see `step`."""
-    rejected: list[Rejected] = []
-    too_short: dict[str, str] = {}
-    reaching = clustering.graph.records.scans.used
-    # Claims are made by what can be applied: a record that is refused neither takes faces nor gives any back.
-    long_enough: list[tuple[Received, ClusteringInput]] = []
-    for received, entry in inputs:
-        if isinstance(entry, NeighboursFound):
-            short = clustering.graph.records.problem(entry)
-            if short is not None:
-                too_short[entry.scan_id] = short
-                rejected.append(Rejected(received, short))
-                continue
-            reaching += 1
-        long_enough.append((received, entry))
-    if len(too_short) > max(1, reaching):
-        # Not one foreign record, but most that the index has published: the settings do not fit.
-        # Without them nearly all that is published would be removed.
-        raise Fatal(next(iter(too_short.values())))
-    claims = [
-        (entry.scan_id, [face.face_id for face in entry.faces] if isinstance(entry, NeighboursFound) else [])
-        for _, entry in long_enough
-        if isinstance(entry, NeighboursFound | NeighboursWithdrawn)
-    ]
-    face_ids = {face_id for _, claimed in claims for face_id in claimed}
-    refusals = iter(refused_claims(claims, clustering.graph.scans_of(face_ids)))
-    usable: list[ClusteringInput] = []
-    for received, entry in long_enough:
-        refusal = next(refusals) if isinstance(entry, NeighboursFound | NeighboursWithdrawn) else None
-        if refusal is None:
-            usable.append(entry)
-        else:
-            rejected.append(Rejected(received, refusal))
-    return usable, rejected
-
-
-def _deletion(tombstone: Tombstone) -> ClusteringInput:
-    if tombstone.topic == LABELS:
-        return DecisionDeleted(tombstone.key)
-    return NeighboursWithdrawn(*parse_neighbours_key(tombstone.key))
+    return replace(publication_of(delta), rejected=rejected)
 
 
 def publication_of(delta: Delta) -> Publication:

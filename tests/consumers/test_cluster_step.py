@@ -93,6 +93,18 @@ def test_a_face_that_another_scan_has_is_a_dead_letter_until_that_scan_is_withdr
     assert {output.key for output in publication.keyed} == {"one", "more"}
 
 
+def test_an_older_analysis_neither_takes_faces_from_other_scans_nor_gives_back_those_of_its_own() -> None:
+    clustering = Clustering(parameters_of(Settings().clustering))
+    latest = record("s1", 5, {"one": ()}, shards=1)
+    older = record("s1", 4, {"other": ()}, shards=1)
+    claim = record("claiming", 6, {"one": ()}, shards=1)
+    publication = step(clustering, [received(0, latest), received(1, older), received(2, OTHER), received(3, claim)])
+    assert [rejected.consumed.offset for rejected in publication.rejected] == [3]
+    assert {output.key for output in publication.keyed} == {"one", "other"}
+    publication = step(clustering, [received(4, older), received(5, claim)])
+    assert [rejected.consumed.offset for rejected in publication.rejected] == [5]
+
+
 def test_a_record_that_is_refused_as_too_short_takes_no_faces_from_one_of_the_same_batch() -> None:
     clustering = Clustering(parameters_of(Settings().clustering))
     short = record("short", 3, {"one": ()}, shards=1, eps_max=0.01)
