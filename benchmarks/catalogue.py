@@ -21,13 +21,14 @@ from psycopg import Connection
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.archive import Record, face, published, scan_analysed
+from benchmarks.archive import DEFAULT_WORLD, Record, face, published, scan_analysed
+from benchmarks.world import load as load_world
 from catalogue import reader, vector_index
 from catalogue.connection import connect
 from catalogue.writer import write
 from local.services import services
 from schemas.clusters import Change, ClusterChanged, FaceAssigned, Role
-from schemas.faces import EMBEDDING_DIMENSIONS, ScanAnalysed
+from schemas.faces import ScanAnalysed
 from settings import Settings
 
 _SCANS_A_BATCH = 64
@@ -52,18 +53,8 @@ class Row:
 
 
 def embeddings(count: int) -> npt.NDArray[np.float32]:
-    """Vectors distributed like embeddings: float32, shape (count, EMBEDDING_DIMENSIONS), about 8 per person.
-
-    The deviations along the principal axes, between people and within one, follow those of dlib's embeddings of
-    5,325 photos of Labeled Faces in the Wild, which vary in 96 of the 128 dimensions.
-    """
-    generator = np.random.default_rng(0)
-    axis = np.arange(1, 97)
-    people = generator.normal(size=(count // _FACES_A_PERSON + 1, 96)) * (0.18 * axis**-0.37)
-    person_of_face = generator.integers(len(people), size=count)
-    vectors = np.zeros((count, EMBEDDING_DIMENSIONS), "<f4")
-    vectors[:, :96] = people[person_of_face] + generator.normal(size=(count, 96)) * (0.051 * (1 - axis / 120))
-    return vectors
+    """Faces of the harder world, eight of each person: float32, shape (count, EMBEDDING_DIMENSIONS)."""
+    return load_world(DEFAULT_WORLD).sample(np.arange(count) // _FACES_A_PERSON, seed=0)
 
 
 def batches(vectors: npt.NDArray[np.float32]) -> Iterator[list[Record]]:

@@ -2,7 +2,9 @@
 
 All that comes after detection runs as processes: broker, index, clusterer, catalogue, database. An archive of `--faces`
 is there already. Then scans of two faces are published to `faces` at `--rate` faces a second, as detect publishes them,
-and each is timed from then until another connection sees its row in `assignments`. That one asks every 20 ms.
+and each is timed from then until another connection sees its row in `assignments`. That one asks every 20 ms. Further
+rows have the parts of that, by the times of the records: until a consumer sends what it made of it, which the next one
+reads once it is committed.
 """
 
 from __future__ import annotations
@@ -11,8 +13,9 @@ import argparse
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 from psycopg import Connection
@@ -27,6 +30,10 @@ from cli.common import now
 from consumers.references import event_of
 from index.entries import Analysed
 from producers.references import publish_reference
+from schemas.neighbours import parse_neighbours_key
+from schemas.topics import ASSIGNMENTS, NEIGHBOURS, Topic
+from settings import KafkaSettings
+from stream.reading import end_of, undecoded_until
 
 _CONSUMERS = ("index", "cluster", "catalogue")
 _FACES_A_SCAN = 2
@@ -36,18 +43,21 @@ _LONGEST_WAIT_S = 60.0
 
 
 class Waiting:
-    """The faces whose rows are not there yet, and the seconds that the others took. Used by two threads."""
+    """The faces whose rows are not there yet, and when the others were published and seen. Used by two threads.
+
+    seen: face id to the seconds since 1970 of both.
+    """
 
     def __init__(self) -> None:
         """No face."""
-        self.seconds: list[float] = []
+        self.seen: dict[str, tuple[float, float]] = {}
         self._since: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def begin(self, entry: Analysed) -> None:
         """From now on these faces are waited for."""
         with self._lock:
-            self._since.update((face.face_id, time.perf_counter()) for face in entry.scan.faces)
+            self._since.update((face.face_id, time.time()) for face in entry.scan.faces)
 
     def names(self) -> list[str]:
         """The ids of the faces that are waited for."""
@@ -56,9 +66,9 @@ class Waiting:
 
     def end(self, names: Sequence[str]) -> None:
         """The rows of these faces are there."""
-        seen = time.perf_counter()
+        seen = time.time()
         with self._lock:
-            self.seconds += [seen - self._since.pop(name) for name in names]
+            self.seen.update((name, (self._since.pop(name), seen)) for name in names)
 
 
 def measure(faces: int, rate: float, seconds: float, world: str, folder: Path) -> Iterator[Row]:
@@ -79,12 +89,32 @@ def measure(faces: int, rate: float, seconds: float, world: str, folder: Path) -
                 waiting = Waiting()
                 taken = _publish_steadily(feed, archive, faces, rate, waiting, connection)
             consumers.check()
-    yield Row(
-        f"from a face to its row, at {rate:,.0f} faces/s, {world}",
-        faces,
-        len(waiting.seconds) / taken,
-        *percentiles(waiting.seconds),
-    )
+        parts = _parts(running.kafka, waiting.seen)
+    whole = [end - begin for begin, end in waiting.seen.values()]
+    what = f"from a face to its row, at {rate:,.0f} faces/s, {world}"
+    yield Row(what, faces, len(whole) / taken, *percentiles(whole))
+    for name, part in parts.items():
+        yield Row(name, faces, None, *percentiles(part))
+
+
+def _parts(kafka: KafkaSettings, seen: Mapping[str, tuple[float, float]]) -> dict[str, list[float]]:
+    """The seconds of each stage, for each face that was seen."""
+    neighbours = {parse_neighbours_key(key)[0]: sent for key, sent in _first_sent(kafka, NEIGHBOURS).items()}
+    assigned = _first_sent(kafka, ASSIGNMENTS)
+    parts: dict[str, list[float]] = {"index": [], "cluster": [], "catalogue": []}
+    for face_id, (published, row_seen) in seen.items():
+        times = (published, neighbours[face_id.rpartition("#")[0]], assigned[face_id], row_seen)
+        for name, (begin, end) in zip(parts, pairwise(times), strict=True):
+            parts[name].append(end - begin)
+    return parts
+
+
+def _first_sent(kafka: KafkaSettings, topic: Topic) -> dict[str, float]:
+    """When the first record of each key was sent, in seconds since 1970."""
+    sent: dict[str, float] = {}
+    for consumed in undecoded_until(kafka, end_of(kafka, topic)):
+        sent.setdefault(consumed.key.decode(), consumed.timestamp / 1000)
+    return sent
 
 
 def _publish_steadily(

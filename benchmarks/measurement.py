@@ -112,15 +112,25 @@ def print_json(rows: Iterable[Row]) -> None:
 def print_table(rows: Iterable[Row], curves: Callable[[], Curves]) -> None:
     """Print all rows, and below them the curves. `curves` is called after the last row."""
     console, progress = Console(width=180), Console(stderr=True, style="dim")
-    table = Table(*(field.name.replace("_", " ") for field in fields(Row)))
-    table.columns[0].no_wrap = True
+    cells: list[list[str]] = []
     for row in rows:
         progress.print(f"{row.what}, {row.faces:,} faces")
-        cells = [f"{value:,.4g}" if isinstance(value, float) else value for value in asdict(row).values()]
-        table.add_row(*("" if cell is None else f"{cell:,}" if isinstance(cell, int) else cell for cell in cells))
+        cells.append([_cell(value) for value in asdict(row).values()])
+    # Of a measure that no row has there is no column.
+    columns = [number for number, values in enumerate(zip(*cells, strict=True)) if any(values)]
+    table = Table(*(fields(Row)[number].name.replace("_", " ") for number in columns))
+    table.columns[0].no_wrap = True
+    for values in cells:
+        table.add_row(*(values[number] for number in columns))
     console.print(table)
     if curves():
         _plot(curves())
+
+
+def _cell(value: float | str | None) -> str:
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    return f"{value:,}" if isinstance(value, int) else value or ""
 
 
 def _plot(curves: Curves) -> None:

@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 # A transaction costs the store more than a few rows do: after a small batch the loop waits, so that the next is larger.
 _FEW = 50
-_GATHER_S = 0.3
+_GATHER_S = 0.1
 
 
 class Sink(Protocol):
