@@ -149,7 +149,7 @@ def _run(
                 outputs, waits = detection.idle(metadata)
                 return _counted(detection, outputs), waits
 
-            return RestoredStep(step, idle=idle, hold=detection.hold)
+            return RestoredStep(step, idle=idle, hold=detection.hold, held=detection.waiting_scans)
 
         transform(
             settings.kafka,

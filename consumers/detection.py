@@ -68,6 +68,10 @@ class Detection:
         """How many scans wait for their stores."""
         return len(self._waiting)
 
+    def waiting_scans(self) -> list[str]:
+        """The ids of the scans that wait for their stores."""
+        return list(self._waiting)
+
     def step(self, batch: Sequence[Received]) -> list[Output]:
         """Analyse scans and pass withdrawals on, in the order of the batch; first what is due of those that wait.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from schemas.base import Event
 from schemas.generations import FIRST
@@ -31,6 +31,8 @@ class Measures:
         self._has_age = False
         self._tracer = Tracer(consumer)
         self._traces = Traces()
+        # Those of scans that were read and are not done with, see `RestoredStep.held`.
+        self._held = Traces()
 
     def writes_to(self, generation: str | None) -> None:
         """The generation that is written to; None is the first one, which need not be the live one."""
@@ -72,15 +74,18 @@ class Measures:
 
     def headers_of(self, output: Event | Tombstone) -> Headers:
         """The headers of a record that the step has made, beside its own."""
-        return self._traces.headers_of(scan_of(output))
+        scan_id = scan_of(output)
+        return self._traces.headers_of(scan_id) or self._held.headers_of(scan_id)
 
     def stepped(self) -> None:
         """The step has taken them."""
         metrics.step_seconds.labels(self._consumer).observe(time.monotonic() - self._step_since)
 
-    def read(self, batch: Batch) -> None:
-        """They are processed and committed."""
+    def read(self, batch: Batch, held: Collection[str] = ()) -> None:
+        """They are processed and committed, but for the scans that are held."""
         self._traces.end()
+        known = {**self._held.by_scan, **self._traces.by_scan}
+        self._held = Traces({scan_id: known[scan_id] for scan_id in held if scan_id in known})
         self._traces = Traces()
         topics = Counter([*(one.topic for one in batch.received), *(one.consumed.topic for one in batch.rejected)])
         metrics.batch_records.labels(self._consumer).observe(topics.total())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -153,6 +153,7 @@ class RestoredStep:
     called where there is something to read. save: writes the state to disk as that of these positions. erase: called
     with the committed positions when `idle` may be; does what an erasure asks for, and returns what to publish of that.
     hold: the positions to commit instead of those that were read, where a record before them is not done with.
+    held: the ids of the scans whose records are not done with.
     """
 
     step: Step
@@ -162,3 +163,4 @@ class RestoredStep:
     save: Callable[[Positions], None] | None = None
     erase: Callable[[Positions], Sequence[Output]] = lambda _: ()
     hold: Callable[[Positions], Positions] = lambda positions: positions
+    held: Callable[[], Collection[str]] = tuple

@@ -249,7 +249,7 @@ class _Loop:
         if not self._member.reassigned:
             self._isolation.passed()
             self._flood.count(len(batch.received) + len(batch.rejected), dead)
-            self._measures.read(batch)
+            self._measures.read(batch, self._restored.held())
 
     def _publish(
         self,

@@ -16,7 +16,7 @@ from schemas.topics import DEAD_LETTERS, FACES, SCANS
 from settings import KafkaSettings
 from stream import clients
 from stream.reading import read_to_end
-from stream.records import Cause, Output, Received, Rejected, RestoredStep, scan_of
+from stream.records import Cause, Headers, Output, Received, Rejected, RestoredStep, scan_of
 from telemetry import metrics
 from telemetry.health import health
 from tests.builders.catalogue import analysed
@@ -64,6 +64,38 @@ def test_a_loop_counts_what_it_does_and_hands_traces_on(empty_kafka: KafkaSettin
     assert not [line for line in lines if "bad/1" in str(line)]
 
 
+def test_a_scan_that_waits_keeps_its_trace_until_it_is_analysed(empty_kafka: KafkaSettings) -> None:
+    waiting: list[str] = []
+    is_away = threading.Event()
+    is_away.set()
+
+    def step(batch: Sequence[Received]) -> list[Output]:
+        waiting.extend(scan_of(received.message) or "" for received in batch)
+        return []
+
+    def idle(metadata: str) -> tuple[list[Output], str]:
+        done = [] if is_away.is_set() else [analysed(scan_id) for scan_id in waiting]
+        if done:
+            waiting.clear()
+        return list(done), metadata
+
+    producer = clients.producer(empty_kafka)
+    publish(producer, "waits/1")
+    step_of_detect = RestoredStep(step, idle=idle, held=lambda: list(waiting))
+    with running_transform(empty_kafka, GROUP, lambda _: step_of_detect, max_records=1):
+        wait_until(lambda: waiting == ["waits/1"], "it was not read", 30)
+        # Another batch comes in between.
+        publish(producer, "waits/2", headers=())
+        wait_until(lambda: len(waiting) == 2, "it was not read", 30)
+        is_away.clear()
+        wait_until(lambda: len(list(read_to_end(empty_kafka, FACES))) == 2, "they are not analysed", 30)
+    producer.close()
+    headers = {
+        scan_of(it.message): dict(it.record.headers).get("traceparent") for it in read_to_end(empty_kafka, FACES)
+    }
+    assert headers == {"waits/1": VALUE, "waits/2": None}
+
+
 def test_while_its_state_is_restored_a_member_takes_no_part_and_the_age_of_its_snapshots_counts_from_then(
     empty_kafka: KafkaSettings,
 ) -> None:
@@ -101,10 +133,9 @@ def test_a_consumer_is_not_ready_while_it_waits_for_its_store(empty_kafka: Kafka
         wait_until(lambda: health.is_ready, "it is not ready", 60)
 
 
-def publish(producer: KafkaProducer, scan_id: str) -> None:
+def publish(producer: KafkaProducer, scan_id: str, headers: Headers = (("traceparent", VALUE),)) -> None:
     record = encode(scan(scan_id), event_id=scan_id, time=now())
-    headers = [*record.headers, ("traceparent", VALUE)]
-    producer.send(SCANS.name, key=record.key, value=record.value, headers=headers).get()
+    producer.send(SCANS.name, key=record.key, value=record.value, headers=[*record.headers, *headers]).get()
 
 
 def analysis_or_rejection(received: Received) -> Output:
