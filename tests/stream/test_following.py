@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +20,7 @@ from stream.following import Follower, News
 from stream.generations import GenerationsReader
 from tests.builders.clock import NOON, wait_until
 from tests.builders.decisions import named
-from tests.builders.kafka import publish, recreate
+from tests.builders.kafka import broker, publish, recreate
 
 
 @pytest.fixture
@@ -70,6 +72,33 @@ def test_a_topic_that_was_recreated_and_has_as_many_records_is_read_from_its_beg
 
     wait_until(is_noticed, "the other topic is not noticed", within_s=60)
     assert ids(seen[-1]) == ["008", "009"]
+
+
+def test_a_topic_that_was_restored_and_has_grown_past_what_was_read_is_read_from_its_beginning(tmp_path: Path) -> None:
+    """It is the same topic, with other records at offsets that were read. Its leader epoch distinguishes them."""
+    log = tmp_path / "kafka" / "log"
+    with ExitStack() as stack:
+        with broker(tmp_path) as kafka:
+            publish(kafka, [named(1, "f", "anna")])
+            (segment,) = log.glob("labels-0/*.log")
+            kept = segment.stat().st_size
+            follower = stack.enter_context(Follower(kafka, LABELS))
+            publish(kafka, [named(2, "f", "anna"), named(3, "f", "anna")])
+            assert ids(follower.news()) == ["001", "002", "003"]
+        with segment.open("r+b") as file:
+            file.truncate(kept)
+        for path in (*segment.parent.glob("*.snapshot"), *segment.parent.glob("*index"), log / ".kafka_cleanshutdown"):
+            path.unlink(missing_ok=True)
+        with broker(tmp_path) as kafka:
+            publish(kafka, [named(number, "f", "bert") for number in (7, 8, 9)])
+            seen: list[News] = []
+
+            def is_noticed() -> bool:
+                seen.append(follower.news())
+                return seen[-1].is_another
+
+            wait_until(is_noticed, "the other records are not noticed", within_s=60)
+            assert ids(seen[-1]) == ["001", "007", "008", "009"]
 
 
 def test_whoever_knows_what_a_topic_says_forgets_it_with_the_topic(kafka: KafkaSettings) -> None:
