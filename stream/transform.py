@@ -59,8 +59,10 @@ _SAVING_SHARE = 0.05
 # How long to wait for a record before calling `idle`, and between two calls of it that both found work.
 _WAIT_MS, _BUSY_WAIT_MS = 200, 10
 
-# Where there is always more to read, `idle` gets this share of the time.
+# Where there is always more to read, `idle` gets this share of the time; else whatever is left, once nothing has come
+# for so long: a steady stream has short pauses, and what comes next should not wait for a piece of other work.
 _IDLE_SHARE = 0.05
+_QUIET_S = 0.2
 
 # A publication may be of all of an archive: so many outputs in one transaction, which takes about a second.
 CHUNK_OUTPUTS = 10_000
@@ -132,6 +134,7 @@ class _Loop:
         self._metadata = ""
         self._has_idle_work = False
         self._idle_at = 0.0
+        self._read_at = 0.0
         # The records that the present outputs were made of.
         self._in_work: Sequence[Received] = ()
         self._saved: Positions = {}
@@ -284,8 +287,11 @@ class _Loop:
         if self._member.reassigned:
             # The state may be half of a step, or ahead of the commits: it is restored first.
             return False
-        is_due = not self._restored.only_at_the_end and time.monotonic() > self._idle_at
-        return not batch.positions or is_due
+        now = time.monotonic()
+        if batch.positions:
+            self._read_at = now
+        is_quiet = now > self._read_at + _QUIET_S
+        return is_quiet or (now > self._idle_at and not self._restored.only_at_the_end)
 
     def _work_of_its_own(self) -> bool:
         """Let the step do what an erasure asks for, or `idle`; whether there was anything to do."""
