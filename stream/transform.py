@@ -44,6 +44,7 @@ from stream.isolation import Isolation
 from stream.measuring import Measures
 from stream.member import Batch, Member
 from stream.records import Headers, Output, Positions, Publication, Received, Rejected, RestoredStep, Unfinished
+from stream.spare_time import SpareTime
 from stream.transactions import Transactions
 
 log = structlog.get_logger()
@@ -58,11 +59,6 @@ _SAVING_SHARE = 0.05
 
 # How long to wait for a record before calling `idle`, and between two calls of it that both found work.
 _WAIT_MS, _BUSY_WAIT_MS = 200, 10
-
-# Where there is always more to read, `idle` gets this share of the time; else whatever is left, once nothing has come
-# for so long: a steady stream has short pauses, and what comes next should not wait for a piece of other work.
-_IDLE_SHARE = 0.05
-_QUIET_S = 0.2
 
 # A publication may be of all of an archive: so many outputs in one transaction, which takes about a second.
 CHUNK_OUTPUTS = 10_000
@@ -133,8 +129,7 @@ class _Loop:
         self._committed: Positions = {}
         self._metadata = ""
         self._has_idle_work = False
-        self._idle_at = 0.0
-        self._read_at = 0.0
+        self._spare_time = SpareTime()
         # The records that the present outputs were made of.
         self._in_work: Sequence[Received] = ()
         self._saved: Positions = {}
@@ -280,29 +275,23 @@ class _Loop:
                 return
 
     def _has_time(self, batch: Batch) -> bool:
-        """Whether nothing was left to read, or the step has had no time for work of its own for long.
-
-        In a steady stream every poll has records: to wait for one without any would be to wait for ever.
-        """
+        """Whether the step may do work of its own now."""
         if self._member.reassigned:
             # The state may be half of a step, or ahead of the commits: it is restored first.
             return False
         now = time.monotonic()
         if batch.positions:
-            self._read_at = now
-        is_quiet = now > self._read_at + _QUIET_S
-        return is_quiet or (now > self._idle_at and not self._restored.only_at_the_end)
+            self._spare_time.read(now)
+        return self._spare_time.has_begun(now, only_at_the_end=self._restored.only_at_the_end)
 
     def _work_of_its_own(self) -> bool:
         """Let the step do what an erasure asks for, or `idle`; whether there was anything to do."""
         if self._erase():
-            # It ends by itself, and somebody waits for it.
-            self._idle_at = 0.0
+            self._spare_time.hurry()
             return True
         began = time.monotonic()
         had_work = self._idle()
-        ended = time.monotonic()
-        self._idle_at = ended + (ended - began) * (1 / _IDLE_SHARE - 1)
+        self._spare_time.worked(began, time.monotonic())
         return had_work
 
     def _idle(self) -> bool:
