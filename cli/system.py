@@ -49,7 +49,10 @@ _NOTICED_S = 1.0
 # How long a question waits for a service that is started again.
 _PATIENCE_S = 120.0
 
-_AWAY = (KafkaError, Fatal, CatalogueUnavailable, OperationalError, InterfaceError)
+_LOST = (KafkaError, CatalogueUnavailable, OperationalError, InterfaceError)
+"""What is raised where a connection is lost."""
+
+_AWAY = (Fatal, *_LOST)
 """What is raised where a service does not answer."""
 
 
@@ -290,15 +293,24 @@ def _opened(services: ExitStack, settings: Settings, stop: threading.Event, comm
 
 
 def through_restarts(keeper: Keeper, stop: threading.Event, call: Callable[[], Result]) -> Result:
-    """What a call returns. It is made again, from its beginning, where a service ended meanwhile."""
+    """What a call returns. It is made again, from its beginning, where a service ended meanwhile, or a connection did:
+    where one of its server processes is killed, PostgreSQL itself starts all of them again.
+    """
+    failing_since: float | None = None
     while True:
-        restarts = keeper.restarts
+        restarts, began = keeper.restarts, time.monotonic()
         try:
             return call()
-        except _AWAY:
+        except _AWAY as error:
+            now = time.monotonic()
+            # One that went well for long, such as a feed, has not failed since.
+            if failing_since is None or now > began + _PATIENCE_S:
+                failing_since = now
             # The error may be there before the keeper knows.
             stop.wait(_NOTICED_S)
-            if keeper.restarts == restarts or stop.is_set():
+            is_restarted = keeper.restarts > restarts
+            is_lost = isinstance(error, _LOST) and keeper.keeps and not keeper.has_failed
+            if stop.is_set() or not (is_restarted or (is_lost and now < failing_since + _PATIENCE_S)):
                 raise
         while not (keeper.is_up or keeper.has_failed or stop.is_set()):
             time.sleep(_ASK_AGAIN_S)
