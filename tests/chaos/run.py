@@ -125,6 +125,7 @@ class _Run:
 
     def _recovery(self, number: int, fault: Fault, watcher: _Watcher) -> Recovery:
         left_out = None
+        self._keep()
         try:
             harm(self._machine, fault, self._disk)
         except LeftOut as error:
@@ -152,6 +153,7 @@ class _Run:
         self._machine.keep_members()
         if self._machine.has_ended:
             self.problems.append(f"facestream watch ended by itself: {self._machine.last_line}")
+            self._report(self.problems[-1])
             self._machine.start()
 
 
