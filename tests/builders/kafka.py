@@ -60,7 +60,7 @@ def empty(kafka: KafkaSettings) -> None:
     The topics are new ones, with other ids; there is no group, and no transaction is open.
     """
     with closing(clients.admin(kafka)) as admin:
-        for transactions in admin.list_transactions(state_filters=["Ongoing"]).values():
+        for transactions in clients.patiently(admin.list_transactions)(state_filters=["Ongoing"]).values():
             for transaction in transactions:
                 # Of a process that was killed. The next one of its name aborts it.
                 producer = clients.producer(kafka, transactional_id=transaction.transactional_id)
