@@ -83,10 +83,9 @@ def present_parameters(settings: Settings, neighbours: Topic = NEIGHBOURS) -> Pa
 
 
 def step(clustering: Clustering, batch: Sequence[Received]) -> Publication:
-    """Apply neighbours and decisions to the clustering; what changed.
+    """Apply neighbours and decisions to the clustering; what changed, and what was rejected. Raises Fatal.
 
-    Rejected are records that reach less far than eps, and those with a face that another scan has. Raises Fatal where
-    none reaches as far: then eps is beyond eps_max.
+    See `inputs_of` for both.
     """
     usable, rejected = inputs_of(clustering, batch)
     delta = clustering.apply(usable)

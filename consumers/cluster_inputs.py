@@ -55,8 +55,7 @@ def _usable(
         # Not one foreign record, but most that the index has published: the settings do not fit.
         # Without them nearly all that is published would be removed.
         raise Fatal(next(iter(too_short.values())))
-    claiming = _claiming(clustering, [entry for _, entry in long_enough])
-    claims = {number: _claim(entry) for number, (_, entry) in enumerate(long_enough) if number in claiming}
+    claims = _claims(clustering, [entry for _, entry in long_enough])
     face_ids = {face_id for _, claimed in claims.values() for face_id in claimed}
     reasons = refused_claims(claims.values(), clustering.graph.scans_of(face_ids))
     refusals = dict(zip(claims, reasons, strict=True))
@@ -70,27 +69,23 @@ def _usable(
     return usable, rejected
 
 
-def _claiming(clustering: Clustering, entries: Sequence[ClusteringInput]) -> set[int]:
-    """The numbers of the entries by which a scan comes to have other faces: not those of an analysis that is no longer
-    the scan's latest, which are ignored.
+def _claims(clustering: Clustering, entries: Sequence[ClusteringInput]) -> dict[int, tuple[str, list[str]]]:
+    """By the numbers of the entries by which a scan comes to have other faces: the scan, and these.
+
+    An analysis that is no longer the scan's latest is ignored, and so claims nothing.
     """
     latest = clustering.graph.records.analyses_of(
         entry.scan_id for entry in entries if isinstance(entry, NeighboursFound)
     )
-    claiming: set[int] = set()
+    claims: dict[int, tuple[str, list[str]]] = {}
     for number, entry in enumerate(entries):
         if isinstance(entry, NeighboursWithdrawn):
             latest.pop(entry.scan_id, None)
-            claiming.add(number)
+            claims[number] = entry.scan_id, []
         elif isinstance(entry, NeighboursFound) and entry.analysis >= latest.get(entry.scan_id, entry.analysis):
             latest[entry.scan_id] = entry.analysis
-            claiming.add(number)
-    return claiming
-
-
-def _claim(entry: ClusteringInput) -> tuple[str, list[str]]:
-    assert isinstance(entry, NeighboursFound | NeighboursWithdrawn)
-    return entry.scan_id, [face.face_id for face in entry.faces] if isinstance(entry, NeighboursFound) else []
+            claims[number] = entry.scan_id, [face.face_id for face in entry.faces]
+    return claims
 
 
 def _deletion(tombstone: Tombstone) -> ClusteringInput:

@@ -125,16 +125,18 @@ def _settle(
         try:
             clients.begin_transactions(producer)
             while to_do:
-                some = to_do[0]
-                _settle_together(producer, some, how, now)
+                _settle_together(producer, to_do[0], how, now)
                 to_do.pop(0)
         except KafkaError as error:
             if not is_too_large(error):
                 raise
             # A producer that was refused once sends nothing more.
-            half = len(some) // 2
-            to_do[:1] = [some[:half], some[half:]] if half else []
-            refused += [] if half else some
+            some = to_do.pop(0)
+            if len(some) == 1:
+                refused += some
+            else:
+                half = len(some) // 2
+                to_do[:0] = [some[:half], some[half:]]
         finally:
             clients.close_producer(producer, within_s=5)
     return refused
