@@ -115,6 +115,15 @@ def publish_record(kafka: KafkaSettings, topic: Topic, record: Record) -> None:
     producer.close()
 
 
+def lose_records_after(segment: Path, size: int) -> None:
+    """Cut a segment of a broker that has ended, as a power cut would: its next start has the first `size` bytes."""
+    with segment.open("r+b") as file:
+        file.truncate(size)
+    beside = (*segment.parent.glob("*.snapshot"), *segment.parent.glob("*index"))
+    for path in (*beside, segment.parents[1] / ".kafka_cleanshutdown"):
+        path.unlink(missing_ok=True)
+
+
 def recreate(kafka: KafkaSettings, *topics: Topic) -> None:
     """Delete topics, and make them again without any record."""
     names = {topic.name for topic in topics}

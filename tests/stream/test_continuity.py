@@ -15,7 +15,7 @@ from stream.continuity import Break, Kind, Present, beside, breaks, continued, p
 from stream.lag import lag_reader
 from stream.records import Positions, RestoredStep
 from tests.builders.clock import wait_until
-from tests.builders.kafka import broker, commit, publish, recreate
+from tests.builders.kafka import broker, commit, lose_records_after, publish, recreate
 from tests.builders.transforms import running_transform, scan, times_analysed, wait_until_scans_are_read
 from tests.stream.echo import echo
 
@@ -133,10 +133,7 @@ def test_records_that_took_the_place_of_lost_ones_are_read(tmp_path: Path, capfd
         kept = segment.stat().st_size
         publish(kafka, [*(scan("kept", f"lost-{number}") for number in range(3)), scan("another")])
         wait_until_scans_are_read(kafka, "epochs")
-    with segment.open("r+b") as file:
-        file.truncate(kept)
-    for path in (*segment.parent.glob("*.snapshot"), *segment.parent.glob("*index"), log / ".kafka_cleanshutdown"):
-        path.unlink(missing_ok=True)
+    lose_records_after(segment, kept)
     with broker(tmp_path) as kafka:
         publish(kafka, [scan("kept", f"in-its-place-{number}") for number in range(5)])
         before = times_analysed(kafka, "kept")["kept"]

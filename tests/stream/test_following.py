@@ -20,7 +20,7 @@ from stream.following import Follower, News
 from stream.generations import GenerationsReader
 from tests.builders.clock import NOON, wait_until
 from tests.builders.decisions import named
-from tests.builders.kafka import broker, publish, recreate
+from tests.builders.kafka import broker, lose_records_after, publish, recreate
 
 
 @pytest.fixture
@@ -32,6 +32,18 @@ def follower(kafka: KafkaSettings) -> Iterator[Follower]:
 
 def ids(news: News) -> list[str]:
     return [one.message.decision_id for one in news.received if isinstance(one.message, Decision)]
+
+
+def news_of_another(follower: Follower) -> News:
+    """What it has of the other topic, once it has noticed that it is another one."""
+    seen: list[News] = []
+
+    def is_noticed() -> bool:
+        seen.append(follower.news())
+        return seen[-1].is_another
+
+    wait_until(is_noticed, "the other topic is not noticed", within_s=60)
+    return seen[-1]
 
 
 def test_what_came_since_is_read_once(kafka: KafkaSettings, follower: Follower) -> None:
@@ -64,14 +76,7 @@ def test_a_topic_that_was_recreated_and_has_as_many_records_is_read_from_its_beg
     follower.news()
     recreate(kafka, LABELS)
     publish(kafka, [named(8, "f", "bert"), named(9, "f", "bert")])
-    seen: list[News] = []
-
-    def is_noticed() -> bool:
-        seen.append(follower.news())
-        return seen[-1].is_another
-
-    wait_until(is_noticed, "the other topic is not noticed", within_s=60)
-    assert ids(seen[-1]) == ["008", "009"]
+    assert ids(news_of_another(follower)) == ["008", "009"]
 
 
 def test_a_topic_that_was_restored_and_has_grown_past_what_was_read_is_read_from_its_beginning(tmp_path: Path) -> None:
@@ -85,20 +90,10 @@ def test_a_topic_that_was_restored_and_has_grown_past_what_was_read_is_read_from
             follower = stack.enter_context(Follower(kafka, LABELS))
             publish(kafka, [named(2, "f", "anna"), named(3, "f", "anna")])
             assert ids(follower.news()) == ["001", "002", "003"]
-        with segment.open("r+b") as file:
-            file.truncate(kept)
-        for path in (*segment.parent.glob("*.snapshot"), *segment.parent.glob("*index"), log / ".kafka_cleanshutdown"):
-            path.unlink(missing_ok=True)
+        lose_records_after(segment, kept)
         with broker(tmp_path) as kafka:
             publish(kafka, [named(number, "f", "bert") for number in (7, 8, 9)])
-            seen: list[News] = []
-
-            def is_noticed() -> bool:
-                seen.append(follower.news())
-                return seen[-1].is_another
-
-            wait_until(is_noticed, "the other records are not noticed", within_s=60)
-            assert ids(seen[-1]) == ["001", "007", "008", "009"]
+            assert ids(news_of_another(follower)) == ["001", "007", "008", "009"]
 
 
 def test_whoever_knows_what_a_topic_says_forgets_it_with_the_topic(kafka: KafkaSettings) -> None:
