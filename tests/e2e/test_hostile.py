@@ -19,8 +19,8 @@ from tests.builders.system import Running, StartSystem
 
 # So many hostile things, and after them a good scan, which must be analysed without waiting long.
 _AT_ONCE = 30
-# What they may hold up the rest for. Other tests run meanwhile, so that is asked of the processor time, on two cores.
-_HELD_UP_S, _CORES = 2.0, 2
+# A photograph such as a camera makes; the small pictures of good scans take next to no time to analyse.
+_PHOTOGRAPH, _SMALL = (4000, 3000), (120, 120)
 # What a good scan takes on a machine that is busy.
 _WITHIN_S = 90.0
 
@@ -38,13 +38,18 @@ def test_nothing_hostile_stops_or_slows_the_rest_and_all_of_it_is_told(start: St
         consumers = running.supervisor.processes
         _analyse(running, good, "before")
         print(f"a good scan by itself: {_analyse(running, good, 'alone'):.1f} s")
+        photograph_s = _processor_s(running)
+        _analyse(running, good, "photograph", _PHOTOGRAPH)
+        photograph_s = _processor_s(running) - photograph_s
+        print(f"a photograph: {photograph_s:.1f} s of processor time")
         for number, some in enumerate(_groups(table)):
             used = _processor_s(running)
             places |= publish_all(running.settings.kafka, some)
             took_s = _analyse(running, good, f"probe-{number}")
             used = _processor_s(running) - used
             print(f"{len(some)} hostile, then a good scan: {took_s:.1f} s, {used:.1f} s of processor time")
-            assert used < _HELD_UP_S * _CORES
+            # Machines differ, and other tests run meanwhile: all of them together cost less than one photograph does.
+            assert used < photograph_s
         running.wait_until_done()
         # None has ended, so none was started again.
         running.supervisor.check()
@@ -90,11 +95,11 @@ def publish_all(kafka: KafkaSettings, some: Sequence[Hostile]) -> dict[Place, Ho
     return places
 
 
-def _analyse(running: Running, folder: Path, name: str) -> float:
+def _analyse(running: Running, folder: Path, name: str, size: tuple[int, int] = _SMALL) -> float:
     """Publish a good scan and wait until the catalogue has its analysis; how many seconds that took."""
     began = time.monotonic()
     path = folder / f"{name}.png"
-    Image.new("RGB", (120, 120), "gray").save(path)
+    Image.new("RGB", size, "gray").save(path)
     running.publish([source for source in list_sources([folder]).sources if source.uri.endswith(f"/{name}.png")])
 
     def is_analysed() -> bool:
