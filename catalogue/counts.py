@@ -40,9 +40,8 @@ _OF_TOUCHED: LiteralString = _COUNTS.format(
     scans="s.scan_id = ANY(%(scans)s)",
     faces="scan_id = ANY(%(scans)s)",
     clusters="""
-        SELECT FROM unnest(%(clusters)s::text[]) AS c(id)
-        WHERE EXISTS (
-            SELECT FROM all_assignments a WHERE a.generation = %(generation)s AND a.cluster_id = c.id)
+        SELECT FROM unnest(%(clusters)s::text[]) AS c(id), LATERAL (
+            SELECT FROM all_assignments a WHERE a.cluster_id = c.id AND a.generation = %(generation)s LIMIT 1) a
     """,
     assignments="face_id = ANY(%(faces)s)",
     letters="""
@@ -139,5 +138,6 @@ def count_again(connection: Connection) -> None:
 
 def _counts(connection: Connection, query: LiteralString, values: Mapping[str, object]) -> Counts:
     with connection.cursor(row_factory=class_row(Counts)) as cursor:
-        (row,) = cursor.execute(query, values).fetchall()
+        # A plan that is kept would be one for the small tables of its first use, and read all of larger ones.
+        (row,) = cursor.execute(query, values, prepare=False).fetchall()
     return row

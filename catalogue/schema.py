@@ -19,20 +19,13 @@ from catalogue import counts
 from catalogue.errors import CatalogueError
 from schemas.base import DLIB_EMBEDDER, EMBEDDING_DIMENSIONS
 
-MIGRATIONS = (2, 3, 5)
+MIGRATIONS = (2, 3, 5, 6)
 """The versions that there is a migration to. None leads to 4: several were called so, and 5 follows all of them."""
 
 VERSION = MIGRATIONS[-1]
 """The version of schema.sql."""
 
 _FOLLOWING = ("totals.sql", "views.sql")
-_WITHOUT_TOTALS = b"""
-    DROP TRIGGER IF EXISTS assignments_inserted ON all_assignments;
-    DROP TRIGGER IF EXISTS assignments_deleted ON all_assignments;
-    DROP TRIGGER IF EXISTS assignments_truncated ON all_assignments;
-    DROP TABLE IF EXISTS cluster_totals, cluster_labels, label_totals;
-"""
-
 # An advisory lock's key that nothing else uses. The lock is held while tables are looked for, created or migrated.
 _LOCK = 4_051_998_001
 
@@ -77,7 +70,6 @@ def _migrate(connection: Connection, to: int) -> None:
         log.info("the tables of the catalogue are migrated", from_version=version, to_version=to)
         _run(connection, f"to_version_{to}.sql")
         if to == VERSION:
-            _execute(connection, _WITHOUT_TOTALS)
             _run(connection, *_FOLLOWING)
             counts.count_again(connection)
         connection.execute("UPDATE catalogue_version SET version = %s", (to,))

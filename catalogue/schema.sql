@@ -111,9 +111,9 @@ CREATE TABLE all_assignments (
     probability  double precision,
     distribution jsonb NOT NULL,
     generation   text COLLATE "C" NOT NULL DEFAULT 'blue',
-    PRIMARY KEY (generation, face_id)
+    PRIMARY KEY (face_id, generation)
 );
-CREATE INDEX assignments_of_cluster ON all_assignments (generation, cluster_id, face_id);
+CREATE INDEX assignments_of_cluster ON all_assignments (cluster_id, generation, face_id);
 CREATE INDEX assignments_of_label ON all_assignments (generation, hard_label, scan_id, face_id)
 WHERE hard_label IS NOT NULL;
 CREATE INDEX noise ON all_assignments (generation, scan_id, face_id) WHERE role = 'noise';
@@ -129,9 +129,9 @@ CREATE TABLE all_cluster_changes (
     successor  text COLLATE "C",
     parts      text[] NOT NULL,
     generation text COLLATE "C" NOT NULL DEFAULT 'blue',
-    PRIMARY KEY (generation, partition, "offset")
+    PRIMARY KEY (partition, "offset", generation)
 );
-CREATE INDEX changes_of_cluster ON all_cluster_changes (generation, cluster_id, "offset" DESC);
+CREATE INDEX changes_of_cluster ON all_cluster_changes (cluster_id, generation, "offset" DESC);
 
 -- Topic `labels`: the decisions of archivists. `kind` is that of `schemas.decisions`; columns that a kind lacks are
 -- NULL.

@@ -5,7 +5,7 @@
 -- Of each cluster the number of its faces, of those with a hard label, of those that are unsettled, and how unsettled they
 -- are together (`uncertainty_of`). `digest` differs where the faces do: it is the sum of the hashes of their ids. Nothing
 -- is rounded, so what is added and subtracted again leaves nothing over.
-CREATE TABLE all_cluster_totals (
+CREATE TABLE IF NOT EXISTS all_cluster_totals (
     cluster_id  text COLLATE "C" NOT NULL,
     size        bigint NOT NULL,
     named       bigint NOT NULL,
@@ -13,26 +13,26 @@ CREATE TABLE all_cluster_totals (
     uncertainty numeric NOT NULL,
     digest      numeric NOT NULL,
     generation  text COLLATE "C" NOT NULL DEFAULT 'blue',
-    PRIMARY KEY (generation, cluster_id)
+    PRIMARY KEY (cluster_id, generation)
 );
-CREATE INDEX clusters_by_uncertainty ON all_cluster_totals (generation, uncertainty DESC, cluster_id);
+CREATE INDEX IF NOT EXISTS clusters_by_uncertainty ON all_cluster_totals (generation, uncertainty DESC, cluster_id);
 
 -- The hard labels in a cluster ('' for faces in none), with the number of their faces.
-CREATE TABLE all_cluster_labels (
+CREATE TABLE IF NOT EXISTS all_cluster_labels (
     cluster_id text COLLATE "C" NOT NULL,
     label_id   text COLLATE "C" NOT NULL,
     faces      bigint NOT NULL,
     generation text COLLATE "C" NOT NULL DEFAULT 'blue',
-    PRIMARY KEY (generation, cluster_id, label_id)
+    PRIMARY KEY (cluster_id, label_id, generation)
 );
 
 -- The labels that faces have: how many have each as hard label, and how many as soft label without a hard one.
-CREATE TABLE all_label_totals (
+CREATE TABLE IF NOT EXISTS all_label_totals (
     label_id   text COLLATE "C" NOT NULL,
     hard       bigint NOT NULL,
     soft       bigint NOT NULL,
     generation text COLLATE "C" NOT NULL DEFAULT 'blue',
-    PRIMARY KEY (generation, label_id)
+    PRIMARY KEY (label_id, generation)
 );
 
 -- How unsettled a face is, from 0 to 1: 1 - the probability of its soft label. Not at all with a hard label, or a soft one
@@ -90,14 +90,15 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER assignments_inserted AFTER INSERT ON all_assignments REFERENCING NEW TABLE AS changed
+CREATE OR REPLACE TRIGGER assignments_inserted AFTER INSERT ON all_assignments REFERENCING NEW TABLE AS changed
 FOR EACH STATEMENT EXECUTE FUNCTION add_up_assignments();
-CREATE TRIGGER assignments_deleted AFTER DELETE ON all_assignments REFERENCING OLD TABLE AS changed
+CREATE OR REPLACE TRIGGER assignments_deleted AFTER DELETE ON all_assignments REFERENCING OLD TABLE AS changed
 FOR EACH STATEMENT EXECUTE FUNCTION add_up_assignments();
-CREATE TRIGGER assignments_truncated AFTER TRUNCATE ON all_assignments
+CREATE OR REPLACE TRIGGER assignments_truncated AFTER TRUNCATE ON all_assignments
 FOR EACH STATEMENT EXECUTE FUNCTION add_up_assignments();
 
 -- What there is already, as the triggers would have added it up.
+TRUNCATE all_cluster_totals, all_cluster_labels, all_label_totals;
 INSERT INTO all_cluster_totals
 SELECT cluster_id, count(*), count(hard_label), count(*) FILTER (WHERE uncertainty > 0), sum(uncertainty),
        sum(hashtextextended(face_id, 0)::numeric), generation

@@ -9,11 +9,15 @@ from psycopg import Connection, sql
 
 _FOLDER = Path(__file__).parents[1] / "catalogue" / "former"
 
-FORMER = ("1", "2", "2-with-kept-faces", "3", "4-with-counts", "4-with-totals", "4")
+FORMER = ("1", "2", "2-with-kept-faces", "3", "4-with-counts", "4-with-totals", "4", "5")
 """The versions. Some had several forms: what was added to them since."""
 
 # What is there without rows, and what triggers fill.
-_KEPT_BY_ITSELF = ("catalogue_version", "cluster_totals", "cluster_labels", "label_totals")
+_TOTALS = ("cluster_totals", "cluster_labels", "label_totals")
+_KEPT_BY_ITSELF = (
+    *("catalogue_version", "catalogue_embedder", "live_generation"),
+    *(*_TOTALS, *(f"all_{table}" for table in _TOTALS)),
+)
 
 
 def make(connection: Connection, version: str) -> None:
