@@ -152,7 +152,7 @@ def _watch(waiting: Waiting, connection: Connection, ended: threading.Event) -> 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__.partition("\n")[0])
-    parser.add_argument("--faces", type=int, default=20_000, help="that are there already, 10,000 or more (20,000)")
+    parser.add_argument("--faces", type=int, default=20_000, help="that are there already, 11,000 or more (20,000)")
     parser.add_argument("--rate", type=float, default=200.0, help="faces a second (200)")
     parser.add_argument("--seconds", type=float, default=60.0, help="for so long (60)")
     worlds = sorted(path.stem for path in WORLDS.glob("*.npz"))

@@ -35,7 +35,7 @@ log = structlog.get_logger()
 # Pairs of faces compared at a time, and records read: less than a tenth of a second on two cores each, so that new
 # faces hardly wait.
 _PAIRS = 2**24
-_MOST_RECORDS = 200
+_MOST_RECORDS = 50
 
 
 class AuditProgress(BaseModel):

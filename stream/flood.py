@@ -24,13 +24,15 @@ class FloodGuard:
         self._most = most_dead_letters
         self._clock = clock
         self._counts: deque[tuple[float, int, int]] = deque()
+        self._read, self._dead = 0, 0
 
     def check(self, records: int, rejected: Sequence[Rejected]) -> None:
         """Look at a batch that is not counted yet. Raises Fatal in a flood."""
         while self._counts and self._counts[0][0] < self._clock() - _WINDOW_S:
-            self._counts.popleft()
-        read = records + sum(count for _, count, _ in self._counts)
-        dead = len(rejected) + sum(count for _, _, count in self._counts)
+            _, read, dead = self._counts.popleft()
+            self._read -= read
+            self._dead -= dead
+        read, dead = self._read + records, self._dead + len(rejected)
         if rejected and dead >= self._most and 2 * dead > read:
             # Where it is: the reason may quote what the record holds, which no log is to have.
             last = rejected[-1].consumed
@@ -44,3 +46,5 @@ class FloodGuard:
     def count(self, records: int, rejected: Sequence[Rejected]) -> None:
         """Count a batch that is committed: one that is not is read again."""
         self._counts.append((self._clock(), records, len(rejected)))
+        self._read += records
+        self._dead += len(rejected)

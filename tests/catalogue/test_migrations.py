@@ -175,19 +175,20 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was_and_the_next_start
         assert version(connection) == schema.VERSION
 
 
-def test_views_of_somebodys_own_and_grants_outlast_the_migration_from_version_4(
-    database: DatabaseSettings, bare: Connection
+@pytest.mark.parametrize("name", ["4", "5"])
+def test_views_of_somebodys_own_and_grants_outlast_the_migration_from_version_4_on(
+    database: DatabaseSettings, bare: Connection, name: str
 ) -> None:
-    former.make(bare, "4")
+    former.make(bare, name)
     former.fill(bare)
     bare.execute("CREATE VIEW mine AS SELECT face_id, collection FROM face_catalogue")
     # The second one is a view of the same name afterwards.
-    for name in ("people", "cluster_changes"):
-        bare.execute(f"GRANT SELECT ON {name} TO PUBLIC".encode())
+    for view in ("people", "cluster_changes"):
+        bare.execute(f"GRANT SELECT ON {view} TO PUBLIC".encode())
     with connect(database) as connection:
         assert len(connection.execute("SELECT * FROM mine").fetchall()) == 3
-        for name in ("people", "cluster_changes"):
-            allowed = connection.execute("SELECT has_table_privilege('pg_monitor', %s, 'SELECT')", (name,))
+        for view in ("people", "cluster_changes"):
+            allowed = connection.execute("SELECT has_table_privilege('pg_monitor', %s, 'SELECT')", (view,))
             assert allowed.fetchone() == (True,)
 
 
