@@ -26,8 +26,8 @@ from local.services import services
 from settings import Settings
 
 _FORMER = Path(__file__).parents[1] / "tests" / "catalogue" / "former"
-# 1 and 2 lack the most; 4 was the last.
-_VERSIONS = ("1", "2", "3", "4")
+# 1 and 2 lack the most; 5 is the last.
+_VERSIONS = ("1", "2", "3", "4", "5")
 
 _SCANS = """
     INSERT INTO scans (scan_id, uri, sha256, media_type, collection, page, metadata, published_at{years})

@@ -138,6 +138,5 @@ def count_again(connection: Connection) -> None:
 
 def _counts(connection: Connection, query: LiteralString, values: Mapping[str, object]) -> Counts:
     with connection.cursor(row_factory=class_row(Counts)) as cursor:
-        # A plan that is kept would be one for the small tables of its first use, and read all of larger ones.
-        (row,) = cursor.execute(query, values, prepare=False).fetchall()
+        (row,) = cursor.execute(query, values).fetchall()
     return row

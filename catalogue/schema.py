@@ -1,10 +1,10 @@
 """Creates the tables in an empty database, and brings those of an earlier version to the present one, in place.
 
-Migrations are numbered files of SQL, `to_version_N.sql`, each run in one transaction, and never changed once they were
-used. They change tables only, and keep their rows. What follows from tables (totals, views, counts) is made again after
-the last one, as it is now. What no row has is read again from Kafka: a migration deletes the offsets of that topic, so
-that the catalogue consumer reads it from its beginning. Where one fails, nothing of it is done, and the next start
-tries again.
+Migrations are numbered files of SQL, `to_version_N.sql`, never changed once they were used. They change tables only,
+and keep their rows. What follows from tables (totals, views, counts) is made again after the last one, as it is now.
+What no row has is read again from Kafka: a migration deletes the offsets of that topic, so that the catalogue consumer
+reads it from its beginning. All that a database lacks is run in one transaction: where one fails, nothing is done, and
+the next start tries again.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ MIGRATIONS = (2, 3, 5, 6)
 
 VERSION = MIGRATIONS[-1]
 """The version of schema.sql."""
+
+_TOTALS_SINCE = 5
+"""From this version on a database has the tables of totals_tables.sql; a migration keeps them as it does others."""
 
 _FOLLOWING = ("totals.sql", "views.sql")
 # An advisory lock's key that nothing else uses. The lock is held while tables are looked for, created or migrated.
@@ -47,32 +50,25 @@ def prepare(connection: Connection) -> None:
         version = _version(connection)
         if version is None:
             _create_extension(connection)
-            _run(connection, "schema.sql", "vector_index.sql", *_FOLLOWING)
+            _run(connection, "schema.sql", "vector_index.sql", "totals_tables.sql", *_FOLLOWING)
             connection.execute("INSERT INTO catalogue_version VALUES (%s)", (VERSION,))
-            return
-    if version > VERSION:
-        raise CatalogueError(
-            f"{name(connection)} holds a catalogue of version {version}, which is newer than this program, "
-            f"which knows version {VERSION}: update Facestream"
-        )
-    for later in MIGRATIONS:
-        if later > version:
-            _migrate(connection, later)
+        elif version > VERSION:
+            raise CatalogueError(
+                f"{name(connection)} holds a catalogue of version {version}, which is newer than this program, "
+                f"which knows version {VERSION}: update Facestream"
+            )
+        elif version < VERSION:
+            log.info("the tables of the catalogue are migrated", from_version=version, to_version=VERSION)
+            _migrate(connection, version)
 
 
-def _migrate(connection: Connection, to: int) -> None:
-    """Bring the tables to this version, unless another process has done it meanwhile."""
-    with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        version = _version(connection)
-        if version is None or version >= to:
-            return
-        log.info("the tables of the catalogue are migrated", from_version=version, to_version=to)
-        _run(connection, f"to_version_{to}.sql")
-        if to == VERSION:
-            _run(connection, *_FOLLOWING)
-            counts.count_again(connection)
-        connection.execute("UPDATE catalogue_version SET version = %s", (to,))
+def _migrate(connection: Connection, version: int) -> None:
+    _run(connection, *(f"to_version_{later}.sql" for later in MIGRATIONS if later > version))
+    if version < _TOTALS_SINCE:
+        _run(connection, "totals_tables.sql")
+    _run(connection, *_FOLLOWING)
+    counts.count_again(connection)
+    connection.execute("UPDATE catalogue_version SET version = %s", (VERSION,))
 
 
 def name(connection: Connection) -> str:

@@ -1,6 +1,7 @@
--- From version 5: ids before generations in keys and indexes. A database has one generation or two, so that a generation says
--- next to nothing of a row; but while PostgreSQL has no statistics of it yet it is taken to say much, and all rows of a
--- generation were read for a few faces. Totals and counts are made again in any case (catalogue/schema.py).
+-- From version 5: in the keys of assignments, changes and totals, and in the indexes of clusters, ids stand before
+-- generations. A database has one generation or two, so that a generation says next to nothing of a row. But while
+-- PostgreSQL has no statistics it takes each column to have 200 values, and read all rows of a generation for a few faces.
+-- Totals and counts are made again in any case (catalogue/schema.py).
 
 ALTER TABLE all_assignments DROP CONSTRAINT all_assignments_pkey, ADD PRIMARY KEY (face_id, generation);
 DROP INDEX assignments_of_cluster;
@@ -11,7 +12,7 @@ ALTER TABLE all_cluster_changes
 DROP INDEX changes_of_cluster;
 CREATE INDEX changes_of_cluster ON all_cluster_changes (cluster_id, generation, "offset" DESC);
 
--- Version 5 has these; from an earlier version they are made below.
+-- Version 5 has these; where it is on the way from an earlier one, they are made afterwards.
 ALTER TABLE IF EXISTS all_cluster_totals
     DROP CONSTRAINT all_cluster_totals_pkey, ADD PRIMARY KEY (cluster_id, generation);
 ALTER TABLE IF EXISTS all_cluster_labels

@@ -1,39 +1,5 @@
--- What the rows of `all_assignments` add up to: tables that triggers keep, so that nobody has to read a million faces to
--- list a few clusters or people. Like these they are a function of their topics. catalogue/schema.py runs this file
--- after schema.sql, where there is more about the tables, and after each migration: then all is added up again.
-
--- Of each cluster the number of its faces, of those with a hard label, of those that are unsettled, and how unsettled they
--- are together (`uncertainty_of`). `digest` differs where the faces do: it is the sum of the hashes of their ids. Nothing
--- is rounded, so what is added and subtracted again leaves nothing over.
-CREATE TABLE IF NOT EXISTS all_cluster_totals (
-    cluster_id  text COLLATE "C" NOT NULL,
-    size        bigint NOT NULL,
-    named       bigint NOT NULL,
-    unsettled   bigint NOT NULL,
-    uncertainty numeric NOT NULL,
-    digest      numeric NOT NULL,
-    generation  text COLLATE "C" NOT NULL DEFAULT 'blue',
-    PRIMARY KEY (cluster_id, generation)
-);
-CREATE INDEX IF NOT EXISTS clusters_by_uncertainty ON all_cluster_totals (generation, uncertainty DESC, cluster_id);
-
--- The hard labels in a cluster ('' for faces in none), with the number of their faces.
-CREATE TABLE IF NOT EXISTS all_cluster_labels (
-    cluster_id text COLLATE "C" NOT NULL,
-    label_id   text COLLATE "C" NOT NULL,
-    faces      bigint NOT NULL,
-    generation text COLLATE "C" NOT NULL DEFAULT 'blue',
-    PRIMARY KEY (cluster_id, label_id, generation)
-);
-
--- The labels that faces have: how many have each as hard label, and how many as soft label without a hard one.
-CREATE TABLE IF NOT EXISTS all_label_totals (
-    label_id   text COLLATE "C" NOT NULL,
-    hard       bigint NOT NULL,
-    soft       bigint NOT NULL,
-    generation text COLLATE "C" NOT NULL DEFAULT 'blue',
-    PRIMARY KEY (label_id, generation)
-);
+-- Keeps the tables of totals_tables.sql. Like the others these are a function of their topics. catalogue/schema.py runs this
+-- file after that one, and after each migration: then all is added up again.
 
 -- How unsettled a face is, from 0 to 1: 1 - the probability of its soft label. Not at all with a hard label, or a soft one
 -- of 0.95 or more: there is more to gain elsewhere.
@@ -43,7 +9,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                 THEN 1 - coalesce(probability, 0)::numeric ELSE 0 END
 $$;
 
--- Keeps these three tables, of each generation apart. Assignments are inserted and deleted, never updated.
+-- Of each generation apart. Assignments are inserted and deleted, never updated.
 CREATE OR REPLACE FUNCTION add_up_assignments() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     sign CONSTANT integer := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
@@ -79,14 +45,14 @@ BEGIN
     ON CONFLICT (generation, cluster_id, label_id) DO UPDATE SET faces = t.faces + EXCLUDED.faces;
 
     IF TG_OP = 'DELETE' THEN
-        DELETE FROM all_cluster_totals t USING (SELECT DISTINCT generation, cluster_id FROM changed) c
-        WHERE t.generation = c.generation AND t.cluster_id = c.cluster_id AND t.size = 0;
-        DELETE FROM all_label_totals t
-        USING (SELECT DISTINCT generation, coalesce(hard_label, soft_label) AS label_id FROM changed) c
-        WHERE t.generation = c.generation AND t.label_id = c.label_id AND t.hard = 0 AND t.soft = 0;
-        DELETE FROM all_cluster_labels t
-        USING (SELECT DISTINCT generation, coalesce(cluster_id, '') AS cluster_id, hard_label FROM changed) c
-        WHERE t.generation = c.generation AND t.cluster_id = c.cluster_id AND t.label_id = c.hard_label AND t.faces = 0;
+        -- By arrays: of a join PostgreSQL may read all totals, to find those that are 0 first. In another generation none is.
+        DELETE FROM all_cluster_totals WHERE size = 0
+        AND cluster_id = ANY (ARRAY(SELECT DISTINCT cluster_id FROM changed WHERE cluster_id IS NOT NULL));
+        DELETE FROM all_label_totals WHERE hard = 0 AND soft = 0
+        AND label_id = ANY (ARRAY(SELECT DISTINCT coalesce(hard_label, soft_label) FROM changed));
+        DELETE FROM all_cluster_labels WHERE faces = 0
+        AND cluster_id = ANY (ARRAY(SELECT DISTINCT coalesce(cluster_id, '') FROM changed WHERE hard_label IS NOT NULL))
+        AND label_id = ANY (ARRAY(SELECT DISTINCT hard_label FROM changed WHERE hard_label IS NOT NULL));
     END IF;
     RETURN NULL;
 END $$;

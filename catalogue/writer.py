@@ -63,6 +63,14 @@ _TABLES_OF = {
     DEAD_LETTERS.name: ("dead_letters",),
 }
 
+# For the transaction of a batch. A crash of the machine may lose the latest commits; their offsets are lost with them,
+# so they are read again. A batch is about few rows, which have keys: without statistics, or with a plan from when
+# tables were small, PostgreSQL would read whole tables for them. To compile a plan takes longer than to run one.
+_FOR_A_BATCH = """
+    SELECT set_config('synchronous_commit', 'off', true), set_config('enable_seqscan', 'off', true),
+        set_config('jit', 'off', true)
+"""
+
 # An advisory lock's key that nothing else uses. The lock is held during a transaction, so that two writers take turns.
 _LOCK = 4_051_998_002
 
@@ -144,8 +152,7 @@ def _write(
 ) -> Refused | None:
     """Write in one transaction; the refused records, or None. refusal: why none of the records can be written."""
     with connection.transaction():
-        # A crash of the machine may lose the latest commits. Their offsets are lost with them, so they are read again.
-        connection.execute("SET LOCAL synchronous_commit = off")
+        connection.execute(_FOR_A_BATCH)
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         stored = offsets(connection, consumer)
         if any(stored[partition] < offset for partition, offset in since.items() if partition in stored):
