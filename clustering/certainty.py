@@ -49,7 +49,7 @@ class Curve:
         return Curve(self.middle * unit, self.width * unit)
 
 
-CALIBRATED = Curve(middle=0.413, width=0.017)
+CALIBRATED = Curve(middle=0.425, width=0.020)
 EUCLIDEAN = Curve(middle=0.48, width=0.03)
 
 
