@@ -39,6 +39,7 @@ _COUNTS: LiteralString = """
 _OF_TOUCHED: LiteralString = _COUNTS.format(
     scans="s.scan_id = ANY(%(scans)s)",
     faces="scan_id = ANY(%(scans)s)",
+    # Not by EXISTS: of that PostgreSQL may make a join with all assignments.
     clusters="""
         SELECT FROM unnest(%(clusters)s::text[]) AS c(id), LATERAL (
             SELECT FROM all_assignments a WHERE a.cluster_id = c.id AND a.generation = %(generation)s LIMIT 1) a

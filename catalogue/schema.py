@@ -29,6 +29,7 @@ _TOTALS_SINCE = 5
 """From this version on a database has the tables of totals_tables.sql; a migration keeps them as it does others."""
 
 _FOLLOWING = ("totals.sql", "views.sql")
+
 # An advisory lock's key that nothing else uses. The lock is held while tables are looked for, created or migrated.
 _LOCK = 4_051_998_001
 

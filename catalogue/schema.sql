@@ -1,6 +1,6 @@
 -- The catalogue's tables as they are now. catalogue/schema.py runs this file once in an empty database, with the length
 -- of an embedding in place of {embedding_dimensions}. A change needs a migration from the version before too: see there.
--- Totals and views are in totals.sql and views.sql.
+-- Totals and views are in totals_tables.sql, totals.sql and views.sql.
 -- Each table is written from one topic and has no foreign keys, because topics are read independently: the rows of a
 -- table are a function of its topic, whichever topic was read first. The views join the tables.
 -- Ids are compared by their bytes (COLLATE "C"): the order does not depend on the locale, and a LIKE with a prefix uses

@@ -32,8 +32,8 @@ from stream.records import Received
 
 log = structlog.get_logger()
 
-# Pairs of faces compared at a time, and records read: less than a tenth of a second on two cores each, so that new
-# faces hardly wait.
+# Pairs of faces compared at a time, and records read: about a tenth of a second on two cores each, so that new faces
+# hardly wait.
 _PAIRS = 2**24
 _MOST_RECORDS = 50
 

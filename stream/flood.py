@@ -24,6 +24,7 @@ class FloodGuard:
         self._most = most_dead_letters
         self._clock = clock
         self._counts: deque[tuple[float, int, int]] = deque()
+        # Their sums, which each batch asks for.
         self._read, self._dead = 0, 0
 
     def check(self, records: int, rejected: Sequence[Rejected]) -> None:

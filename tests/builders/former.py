@@ -14,10 +14,8 @@ FORMER = ("1", "2", "2-with-kept-faces", "3", "4-with-counts", "4-with-totals", 
 
 # What is there without rows, and what triggers fill.
 _TOTALS = ("cluster_totals", "cluster_labels", "label_totals")
-_KEPT_BY_ITSELF = (
-    *("catalogue_version", "catalogue_embedder", "live_generation"),
-    *(*_TOTALS, *(f"all_{table}" for table in _TOTALS)),
-)
+_ALL_TOTALS = tuple(f"all_{table}" for table in _TOTALS)
+_KEPT_BY_ITSELF = ("catalogue_version", "catalogue_embedder", "live_generation", *_TOTALS, *_ALL_TOTALS)
 
 
 def make(connection: Connection, version: str) -> None:
