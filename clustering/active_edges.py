@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clustering import shared_neighbours
-from clustering.columns.arrays import Mask, Slots, first_of_each, unique
+from clustering.columns.arrays import Mask, Slots, are_among, first_of_each, unique
 from clustering.graph import Graph, GraphChanges
 
 
@@ -51,27 +51,29 @@ def compare(graph: Graph, changes: GraphChanges) -> EdgeChanges:
     now_active = _represent_pairs(graph, near)
     if graph.parameters.shares_neighbours:
         near, now_active = shared_neighbours.update(graph, near, now_active, deleted, changes.deleted_sources)
-    keys = _pair_keys(edges.source[near], edges.target[near])
+    # Where one edge represents a pair before and after, nothing has changed.
     was_active = edges.active[near]
-
+    left, come = near[was_active & ~now_active], near[now_active & ~was_active]
     deleted_active = edges.active[deleted]
-    deleted_keys = _pair_keys(changes.deleted_sources, edges.target[deleted])[deleted_active]
-    keys_before = np.concatenate([keys[was_active], deleted_keys])
-
-    keys_now, edges_now = keys[now_active], near[now_active]
-    ended = keys_before[~np.isin(keys_before, keys_now)]
-    known = np.isin(keys_now, keys_before)
-    replaced = known & ~was_active[now_active]
+    keys_left = np.concatenate(
+        [
+            _pair_keys(edges.source[left], edges.target[left]),
+            _pair_keys(changes.deleted_sources[deleted_active], edges.target[deleted[deleted_active]]),
+        ]
+    )
+    keys_come = _pair_keys(edges.source[come], edges.target[come])
+    ended = keys_left[~are_among(keys_left, np.sort(keys_come))]
+    known = are_among(keys_come, np.sort(keys_left))
     edges.active[deleted] = False
-    edges.active[near] = False
-    edges.active[edges_now[known]] = True
+    edges.active[left] = False
+    edges.active[come[known]] = True
     return EdgeChanges(
         added=changes.added,
         removed=changes.removed,
         deactivated_left=ended >> 32,
         deactivated_right=ended & 0xFFFFFFFF,
-        activated=edges_now[~known],
-        replaced=edges_now[replaced],
+        activated=come[~known],
+        replaced=come[known],
     )
 
 

@@ -25,11 +25,13 @@ class Anchors:
         """Nodes that became core have no anchor."""
         self._nodes.anchor[nodes] = _NO_ANCHOR
 
-    def borders_of(self, cores: Slots, cluster: int) -> tuple[Slots, Slots]:
-        """The borders in one cluster that are anchored at these cores: the core, and the border."""
+    def borders_of(self, cores: Slots, clusters: Slots) -> tuple[Slots, Slots]:
+        """The borders that are anchored at these cores, and each in its core's cluster: the core, and the border."""
         nodes = self._nodes
         owners, edges, others = self._graph.neighbours(cores)
-        anchored = (nodes.anchor[others] == edges) & (nodes.cluster[others] == cluster) & ~nodes.core[others]
+        order = np.argsort(cores)
+        of_core = clusters[order][np.searchsorted(cores[order], owners)]
+        anchored = (nodes.anchor[others] == edges) & (nodes.cluster[others] == of_core) & ~nodes.core[others]
         return owners[anchored], others[anchored]
 
     def detach(self, lost: Slots, touched: Slots) -> Slots:

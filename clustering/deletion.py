@@ -9,16 +9,14 @@ The cores that the paper calls update seeds are here those that lost a neighbour
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from clustering.active_edges import EdgeChanges
 from clustering.anchors import Anchors
-from clustering.columns.arrays import Slots, unique
+from clustering.columns.arrays import NO_SLOTS, Slots, are_among, unique
 from clustering.graph import Graph
 from clustering.membership import Membership
-from clustering.split_search import find_split, have_common_core
+from clustering.split_search import find_splits, have_common_core
 
 
 class Deletion:
@@ -37,13 +35,13 @@ class Deletion:
         """
         removed = changes.removed
         self._membership.move(removed, np.full(len(removed), -1))
-        for seeds in self._update_seeds(changes, lost):
-            if len(seeds) > 1:
-                self._potential_split(seeds)
+        components = find_splits(self._graph, self._membership.members, self._update_seeds(changes, lost))
+        if components:
+            self._split(components)
         return self._shrink_or_remove(changes, lost, touched)
 
-    def _update_seeds(self, changes: EdgeChanges, lost: Slots) -> Iterator[Slots]:
-        """For each cluster that lost cores, or edges between cores, its remaining cores at the other ends of them.
+    def _update_seeds(self, changes: EdgeChanges, lost: Slots) -> Slots:
+        """Of clusters that lost cores, or edges between cores, the remaining cores at the other ends, by cluster.
 
         Every component that the cluster may have fallen into holds at least one of them. The ends of a lost edge that
         have a neighbouring core in common, as most have, are left out: they are in one component still. A cluster
@@ -51,34 +49,24 @@ class Deletion:
         """
         nodes, left, right = self._graph.nodes, changes.deactivated_left, changes.deactivated_right
         if not len(left) + len(lost):
-            return
-        left_was_core = nodes.core[left] | np.isin(left, lost)
-        right_was_core = nodes.core[right] | np.isin(right, lost)
+            return NO_SLOTS
+        left_was_core = nodes.core[left] | are_among(left, lost)
+        right_was_core = nodes.core[right] | are_among(right, lost)
         between_cores = left_was_core & right_was_core
         both_are = nodes.core[left] & nodes.core[right]
         between_cores[both_are] = ~have_common_core(self._graph, left[both_are], right[both_are])
         _, _, neighbours = self._graph.neighbours(lost)
         seeds = unique(left[between_cores], right[between_cores], neighbours)
         seeds = seeds[nodes.core[seeds]]
-        clusters = nodes.cluster[seeds]
-        order = np.argsort(clusters)
-        if len(seeds):
-            yield from np.split(seeds[order], np.flatnonzero(np.diff(clusters[order])) + 1)
+        return np.asarray(seeds[np.argsort(nodes.cluster[seeds], kind="stable")])
 
-    def _potential_split(self, seeds: Slots) -> None:
-        """Split the cluster of these cores if they are not connected any more."""
-        cluster = self._graph.nodes.cluster[seeds[:1]].astype(np.int64)
-        _, members = self._membership.members.read(cluster)
-        components = find_split(self._graph, members, seeds)
-        if components:
-            self._split(int(cluster[0]), components)
-
-    def _split(self, cluster: int, components: list[Slots]) -> None:
-        """Make each component, its cores and the borders anchored at them, a cluster; the rest keeps `cluster`."""
+    def _split(self, components: list[Slots]) -> None:
+        """Make each component, its cores and the borders anchored at them, a cluster; the rest stays where it is."""
         cores = np.concatenate(components)
+        former = self._graph.nodes.cluster[cores].astype(np.int64)
         clusters = self._membership.create(len(components))
         self._membership.move(cores, np.repeat(clusters, [len(component) for component in components]))
-        anchors, borders = self._anchors.borders_of(cores, cluster)
+        anchors, borders = self._anchors.borders_of(cores, former)
         self._membership.move(borders, self._graph.nodes.cluster[anchors].astype(np.int64))
 
     def _shrink_or_remove(self, changes: EdgeChanges, lost: Slots, touched: Slots) -> Slots:

@@ -61,8 +61,15 @@ def update(graph: Graph, near: Slots, within_reach: Mask, deleted: Slots, source
     nearer = (end[edges.distance[came] <= graph.nodes.farthest_kept[end]] for end in graph.ends(came))
     nodes = unique(lost, *nearer)
     owners, found = _within_reach(graph, nodes)
+    with graph.nodes.marks() as marks:
+        marks.put(lost, 0)
+        # A face that has lost none of its nearest does not get one that is farther away than these.
+        possible = (edges.distance[found] <= graph.nodes.farthest_kept[owners]) | (marks[owners] >= 0)
+    owners, found = owners[possible], found[possible]
     altered = unique(lost, _keep_nearest(graph, nodes, owners, found))
-    found = found[np.isin(owners, altered)]
+    with graph.nodes.marks() as marks:
+        marks.put(altered, 0)
+        found = found[marks[owners] >= 0]
     near = unique(near, found[_kept_by_both(graph, found) | edges.active[found]])
     return near, active(graph, near, graph.parameters.eps)
 
@@ -77,10 +84,11 @@ def active(graph: Graph, edges: Slots, eps: float) -> Mask:
     return near
 
 
-def nearest_of_each(owners: Slots, distances: npt.NDArray[np.float64], names: Names, most: int) -> Mask:
-    """Which entries are among the `most` least of their owner, by (distance, name). All arrays have shape (n,).
+def nearest_of_each(owners: Slots, distances: npt.NDArray[np.float64], named: Slots, names: Names, most: int) -> Mask:
+    """Which entries are among the `most` least of their owner, by (distance, name). Arrays have shape (n,), but names.
 
-    The entries of an owner follow one another, as they are read from lists. Distances are not negative.
+    The entries of an owner follow one another, as they are read from lists. Distances are not negative. named: where
+    in `names` the name of each entry is.
     """
     nearest = np.ones(len(owners), dtype=np.bool_)
     begins = np.flatnonzero(first_of_each(owners))
@@ -91,7 +99,8 @@ def nearest_of_each(owners: Slots, distances: npt.NDArray[np.float64], names: Na
     sizes = counts[counts > most]
     owner = np.repeat(np.arange(len(sizes)), sizes)
     # One integer for owner and rounded distance: integers are sorted ten times as fast as pairs of columns.
-    scale = (2**_DISTANCE_BITS - 1) / max(float(distances[crowded].max()), 1e-300)
+    # All distances may be 0.
+    scale = (2**_DISTANCE_BITS - 1) / max(float(distances[crowded].max()), 1e-200)
     keys = (owner << _DISTANCE_BITS) + np.floor(distances[crowded] * scale).astype(np.int64)
     last = np.sort(keys)[np.cumsum(sizes) - sizes + most - 1][owner]
     nearest[crowded[keys > last]] = False
@@ -101,7 +110,7 @@ def nearest_of_each(owners: Slots, distances: npt.NDArray[np.float64], names: Na
     open_ = np.flatnonzero((keys == last) & tied[owner])
     if len(open_):
         entries = crowded[open_]
-        name_ranks = np.unique(names[entries].astype(str), return_inverse=True)[1]
+        name_ranks = np.unique(names[named[entries]].astype(str), return_inverse=True)[1]
         order = np.lexsort((name_ranks, distances[entries], owner[open_]))
         entries, owner = entries[order], owner[open_][order]
         place = np.arange(len(entries)) - np.searchsorted(owner, owner, side="left")
@@ -128,7 +137,7 @@ def _keep_nearest(graph: Graph, nodes: Slots, owners: Slots, edges: Slots) -> Sl
     kept = np.ones(len(edges), dtype=np.bool_)
     if most is not None:
         others = graph.other_end(edges, owners)
-        kept = nearest_of_each(owners, table.distance[edges], graph.nodes.face_id[others], most)
+        kept = nearest_of_each(owners, table.distance[edges], others, graph.nodes.face_id, most)
         _note_farthest(graph, most, nodes, owners[kept], table.distance[edges[kept]])
     is_source = table.source[edges] == owners
     were_kept = np.where(is_source, table.kept_by_source[edges], table.kept_by_target[edges])
@@ -158,7 +167,9 @@ def _shares(graph: Graph, edges: Slots) -> npt.NDArray[np.float64]:
     nearest = sparse_rows(nodes, owners, graph.other_end(found, owners), roots)
     # Each node has a near one, the other end of its edge, so no row is empty.
     sums = np.add.reduceat(roots**2, nearest.indptr[:-1])
-    one, other = (np.searchsorted(nodes, end) for end in ends)
+    with graph.nodes.marks() as positions:
+        positions.number(nodes)
+        one, other = (positions[end].astype(np.int64) for end in ends)
     common = inner_products(nearest, one, other) + _roots_of_nearness(graph, edges) ** 2
     smaller, larger = np.sort([sums[one], sums[other]], axis=0)
     shares: npt.NDArray[np.float64] = common / (_SMALLER * smaller + _LARGER * larger)

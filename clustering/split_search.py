@@ -1,4 +1,8 @@
-"""A search that finds out whether cores of one cluster, which lost active edges, are still connected."""
+"""A search that finds out whether cores of one cluster, which lost active edges, are still connected.
+
+Most clusters are small, and many of them are touched by one batch: these are read whole, together. In a large one a
+search goes outwards from the cores that lost edges.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,16 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from clustering.columns.arrays import NO_SLOTS, Mask, Slots, unique
+from clustering.columns.arrays import NO_SLOTS, Mask, Slots, first_of_each, unique
+from clustering.columns.lists import Lists
 from clustering.columns.rows import inner_products, sparse_rows
 from clustering.graph import Graph
 from clustering.nodes import Marks
 
 # The cost of one step of a search besides the edges that it reads, in edges.
 _STEP = 4000
+# A cluster that costs so many steps is small: it is read whole, with others up to so many edges.
+_SMALL, _AT_ONCE = 16, 2**20
 # The number of seeds whose neighbours are read first: in a dense cluster that leaves few searches.
 _THINNING = 16
 
@@ -30,15 +37,41 @@ def have_common_core(graph: Graph, left: Slots, right: Slots) -> Mask:
     return inner_products(rows, np.searchsorted(nodes, left), np.searchsorted(nodes, right)) > 0
 
 
-def find_split(graph: Graph, members: Slots, seeds: Slots) -> list[Slots]:
-    """The components that a cluster fell into, but for one: the core nodes of each. Empty: it did not fall apart.
+def find_splits(graph: Graph, members_of: Lists, seeds: Slots) -> list[Slots]:
+    """The components that clusters fell into, but for one of each cluster: the core nodes of each component.
 
-    `members` are the cluster's nodes. `seeds` are distinct cores among them, and every component holds at least one.
+    `members_of` are the nodes of each cluster. `seeds` are distinct cores, ascending by cluster, and every component of
+    a cluster holds at least one of them. A cluster with a single one has not fallen apart.
+    """
+    of_seeds = graph.nodes.cluster[seeds].astype(np.int64)
+    begins = np.flatnonzero(first_of_each(of_seeds))
+    seeds_of_each = [group for group in np.split(seeds, begins[1:]) if len(group) > 1]
+    clusters = np.array([graph.nodes.cluster[group[0]] for group in seeds_of_each], dtype=np.int64)
+    owners, members = members_of.read(clusters)
+    members_of_each = np.split(members, np.flatnonzero(owners[1:] != owners[:-1]) + 1)
+    found: list[Slots] = []
+    small: list[Slots] = []
+    small_cost = 0
+    for one, its_seeds in zip(members_of_each, seeds_of_each, strict=False):
+        cost = int(graph.edges_of.sizes[one].sum(dtype=np.int64))
+        if cost > _SMALL * _STEP:
+            found += _search_from(graph, one, its_seeds, cost)
+            continue
+        small.append(one)
+        small_cost += cost
+        if small_cost > _AT_ONCE:
+            found += _all_components_but_the_largest(graph, np.concatenate(small))
+            small, small_cost = [], 0
+    return found + _all_components_but_the_largest(graph, np.concatenate([NO_SLOTS, *small]))
+
+
+def _search_from(graph: Graph, members: Slots, seeds: Slots, cost_of_whole: int) -> list[Slots]:
+    """The components of one cluster, but for one.
+
     From each seed a search goes outwards, in turns, until all have met, or all but one are exhausted; so the work
     follows the smaller components (Even and Shiloach 1981). Where that costs more than reading the whole cluster, as
-    in a small cluster or a long chain, the whole cluster is read.
+    in a long chain, the whole cluster is read.
     """
-    cost_of_whole = int(graph.edges_of.sizes[members].sum(dtype=np.int64))
     remaining = _thinned(graph, seeds)
     with graph.nodes.marks() as marks:
         search = _Search(graph, remaining, marks)
@@ -65,7 +98,10 @@ def _thinned(graph: Graph, seeds: Slots) -> Slots:
 
 
 def _all_components_but_the_largest(graph: Graph, members: Slots) -> list[Slots]:
+    """The components of clusters, given by all their nodes, but for the largest one of each cluster."""
     cores = members[graph.nodes.core[members]]
+    if not len(cores):
+        return []
     owners, _, others = graph.neighbours(cores)
     between_cores = graph.nodes.core[others] & (owners < others)
     with graph.nodes.marks() as positions:
@@ -74,9 +110,12 @@ def _all_components_but_the_largest(graph: Graph, members: Slots) -> list[Slots]
     pairs = coo_array((np.ones(len(ends[0]), dtype=np.int8), ends), (len(cores), len(cores)))
     _, component = connected_components(pairs, directed=False)
     sizes = np.bincount(component)
-    components = np.split(cores[np.argsort(component)], np.cumsum(sizes)[:-1])
-    del components[int(np.argmax(sizes))]
-    return components
+    order = np.argsort(component, kind="stable")
+    components = np.split(cores[order], np.cumsum(sizes)[:-1])
+    clusters = graph.nodes.cluster[[nodes[0] for nodes in components]]
+    by_size = np.lexsort((-sizes, clusters))
+    largest = by_size[first_of_each(clusters[by_size])]
+    return [components[number] for number in np.setdiff1d(np.arange(len(components)), largest).tolist()]
 
 
 class _Search:

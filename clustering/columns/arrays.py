@@ -45,6 +45,14 @@ def first_of_each(ordered: npt.NDArray[Any]) -> Mask:
     return first
 
 
+def are_among(values: npt.NDArray[Any], ordered: npt.NDArray[Any]) -> Mask:
+    """Which of these values are in an ascending array. Many times as fast as numpy's `isin`, which hashes."""
+    if not len(ordered):
+        return np.zeros(len(values), dtype=np.bool_)
+    places = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
+    return np.asarray(ordered[places] == values)
+
+
 def prefixed(**sections: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
     """The arrays of several sections of a state in one mapping, by "section.array"."""
     return {f"{name}.{key}": array for name, section in sections.items() for key, array in section.items()}

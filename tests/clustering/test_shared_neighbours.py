@@ -94,7 +94,7 @@ def test_in_a_crowd_whatever_comes_and_goes_the_clusters_are_those_of_all_record
 def test_of_equally_near_neighbours_those_with_the_least_ids_are_kept() -> None:
     names = np.array(["d", "a", "c", "b", "a"], dtype=np.object_)
     owners, distances = np.array([7, 7, 7, 7, 8]), np.array([1.0, 2.0, 2.0, 2.0, 9.0])
-    assert nearest_of_each(owners, distances, names, 3).tolist() == [True, True, False, True, True]
+    assert nearest_of_each(owners, distances, np.arange(5), names, 3).tolist() == [True, True, False, True, True]
 
 
 def test_parameters_that_do_not_go_together_are_refused() -> None:

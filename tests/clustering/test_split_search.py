@@ -68,3 +68,34 @@ def test_what_is_left_after_each_deletion_follows_from_the_records(
         hold(held, withdrawn)
         assert_as_expected(clustering, subscriber, held)
     assert (clustering.graph.nodes.mark[: clustering.graph.nodes.used] == -1).all()
+
+
+@pytest.mark.parametrize("step", [_SEARCH_ONLY, _AS_IT_IS, _WHOLE_ONLY])
+@pytest.mark.parametrize("at_once", [1, 100, 10**9])
+@pytest.mark.parametrize("min_samples", [1, 3])
+def test_many_clusters_that_fall_apart_in_one_batch(
+    min_samples: int, at_once: int, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(split_search, "_STEP", step)
+    monkeypatch.setattr(split_search, "_AT_ONCE", at_once)
+    count, clusters = 24, 7
+    pairs = {
+        (i + number * count, j + number * count)
+        for number in range(clusters)
+        for i, j in (_path(count), _blobs_with_a_bridge(count, number), _star(count))[number % 3]
+    }
+    clustering, subscriber, held = Clustering(Parameters(eps=1.0, min_samples=min_samples)), Subscriber(), Held()
+    records = [
+        record(str(i), i, {f"{i:03}": [(f"{b:03}", b, 0.5 + (i * b % 7) / 20) for a, b in sorted(pairs) if a == i]})
+        for i in range(count * clusters)
+    ]
+    subscriber.assert_follows(clustering.apply(records))
+    hold(held, records)
+    for first in (0, 5, 12):
+        withdrawn = [NeighboursWithdrawn(str(first + number * count), 0) for number in range(clusters)]
+        before = len(clustering.sizes())
+        subscriber.assert_follows(clustering.apply(withdrawn))
+        hold(held, withdrawn)
+        assert_as_expected(clustering, subscriber, held)
+        if first == 5:
+            assert len(clustering.sizes()) > before, "no cluster fell apart"
