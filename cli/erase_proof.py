@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from erasure.search import LONGEST, Finder
+from errors import SnapshotRefused
 from index.vectors_left import holds
 from producers.erasure_plan import Plan
 from stream.erasures import write_safely
@@ -63,7 +64,7 @@ def search_folder(
             proof.note(where, _found_in(path, finder, embeddings))
         except FileNotFoundError:
             continue  # of a service that has deleted it meanwhile
-        except (UnpackableBatch, PermissionError) as error:
+        except (UnpackableBatch, PermissionError, SnapshotRefused) as error:
             proof.note(where, Counter({f"cannot be read ({error})": 1}))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,7 @@ class Analysed:
         """The scan's id."""
         return self.scan.scan_id
 
-    @property
+    @cached_property
     def vectors(self) -> npt.NDArray[np.float32]:
         """The embeddings of its faces: float32, shape (faces, dimensions)."""
         faces = self.scan.faces

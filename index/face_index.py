@@ -14,6 +14,7 @@ import numpy as np
 
 from calibration.reference import calibrated
 from index import exact
+from index.axes import Axes
 from index.entries import Analysed, Withdrawn
 from index.exact import Distances, Numbers, Vectors
 from index.hnsw import Hnsw
@@ -38,11 +39,12 @@ class LiveScan(NamedTuple):
 class IndexState:
     """The state of an index between batches, without HNSW, which can be built from it.
 
-    vectors: float32, shape (slots, dimension). face_ids: one a slot, None where it holds no face. scans: by
-    scan id.
+    vectors: float32, shape (slots, dimension). offsets: float64, shape (slots,), by the reference of the index; None
+    where they have to be found again. face_ids: one a slot, None where it holds no face. scans: by scan id.
     """
 
     vectors: Vectors
+    offsets: Distances | None
     face_ids: Sequence[str | None]
     scans: Mapping[str, LiveScan]
 
@@ -80,15 +82,17 @@ class FaceIndex:
             for slot in live.slots
             if (face_id := state.face_ids[slot]) is not None
         }
-        index.store = Store.restored(state.vectors, state.face_ids, index.scans.values(), parameters.reference)
+        index.store = Store.restored(
+            state.vectors, state.offsets, state.face_ids, index.scans.values(), parameters.reference
+        )
         index.hnsw = hnsw
         index.store.free_all_but(hnsw.slots() if hnsw is not None else _NO_SLOTS)
         return index
 
     def state(self) -> IndexState:
-        """The state as it is now. Its vectors and scans are views: not to be changed."""
-        vectors, face_ids = self.store.state()
-        return IndexState(vectors, face_ids, self.scans)
+        """The state as it is now. Its arrays and scans are views: not to be changed."""
+        vectors, offsets, face_ids = self.store.state()
+        return IndexState(vectors, offsets, face_ids, self.scans)
 
     @property
     def faces(self) -> int:
@@ -234,9 +238,7 @@ class FaceIndex:
         """Build HNSW when the shard has become large, and rebuild or drop it when too many nodes are deleted."""
         if self.hnsw is None:
             if self.faces > self.parameters.exact_below:
-                slots = self.store.live_slots()
-                self.hnsw = Hnsw(self.parameters, capacity=2 * len(slots))
-                self.hnsw.add(self.store.vectors[slots], slots)
+                self._build_graph()
         elif self._rebuild is not None:
             if self._rebuild.ready:
                 self.finish_rebuild()
@@ -264,10 +266,14 @@ class FaceIndex:
         self.finish_rebuild()
         if self.hnsw is None or self.hnsw.marked == 0:
             return
+        self._build_graph()
+        self.store.free_all_but(self.store.live_slots())
+
+    def _build_graph(self) -> None:
         slots = self.store.live_slots()
-        self.hnsw = Hnsw(self.parameters, capacity=max(2 * len(slots), 1))
+        axes = Axes.of(self.store.vectors, slots)
+        self.hnsw = Hnsw(self.parameters, axes, capacity=max(2 * len(slots), 1))
         self.hnsw.add(self.store.vectors[slots], slots)
-        self.store.free_all_but(slots)
 
     def _tombstone(self, scan_id: str) -> Tombstone:
         return Tombstone(NEIGHBOURS, neighbours_key(scan_id, self.parameters.shard))
@@ -300,7 +306,11 @@ class FaceIndex:
         left = np.arange(len(queries))
         rows = slots = _NO_SLOTS
         if self.hnsw is not None and self.faces > self.parameters.exact_below and not exactly:
-            rows, slots, left = self.hnsw.candidates(queries, limits)
+            rows, slots, at_least, left = self.hnsw.candidates(queries, limits)
+            if reference is not None:
+                # Most are too far away by their own offsets, which are seldom the largest.
+                least = calibrated(at_least / reference.unit, offsets[rows], self.store.offsets[slots])
+                rows, slots = rows[least <= eps_max], slots[least <= eps_max]
         if len(left):
             more_rows, more_slots = exact.candidates(queries[left], self.store.vectors[: self.store.used], limits[left])
             live = self.store.live[more_slots]

@@ -5,6 +5,8 @@ What hnswlib 0.8 requires of its callers, and where this is observed: space "l2"
 capacity is fixed until `resize_index` (`add`); `ef` is not saved (it is set before each search); adding and searching
 at once is not safe (the owner of a graph does one at a time); reusing deleted nodes leaves others unreachable (never
 done: see rebuild.py).
+
+Its nodes are reduced faces (axes.py), whose distances are at most those of the faces.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pathlib import Path
 import hnswlib
 import numpy as np
 
+from index.axes import Axes
 from index.exact import Distances, Numbers, Vectors
 from index.parameters import Parameters
 
@@ -24,7 +27,7 @@ from index.parameters import Parameters
 _LARGEST_K_SHARE = 1 / 16
 # The larger the graph, the more often a search ends before it has reached the neighbours (measured:
 # docs/performance.md). So `ef` is at least this share of the square root of the number of nodes.
-_EF_PER_ROOT = 1 / 6
+_EF_PER_ROOT = 1 / 8
 # Where there are more bit-identical vectors than candidates in an insertion, their nodes are connected to each other
 # only, and a search that reaches one of them cannot leave them. So each vector is moved by at most so much in each
 # coordinate before it is inserted.
@@ -36,10 +39,11 @@ _SLACK = 1e-4
 class Hnsw:
     """One HNSW graph. Nodes that are marked deleted are walked through by searches, but never found."""
 
-    def __init__(self, parameters: Parameters, capacity: int) -> None:
-        """An empty graph with an initial capacity of `capacity` nodes."""
+    def __init__(self, parameters: Parameters, axes: Axes, capacity: int) -> None:
+        """An empty graph of faces along these axes, with an initial capacity of `capacity` nodes."""
         self._parameters = parameters
-        self._hnsw = hnswlib.Index("l2", parameters.dimension)
+        self.axes = axes
+        self._hnsw = hnswlib.Index("l2", axes.dimension)
         self._hnsw.init_index(
             max_elements=capacity,
             M=parameters.m,
@@ -49,11 +53,12 @@ class Hnsw:
         self.marked = 0
 
     @classmethod
-    def load(cls, path: Path, parameters: Parameters, live: int) -> Hnsw:
-        """A saved graph in which `live` nodes can be found. RuntimeError when the file is not hnswlib's."""
+    def load(cls, path: Path, parameters: Parameters, axes: Axes, live: int) -> Hnsw:
+        """A saved graph of these axes, in which `live` nodes can be found. RuntimeError when it is not hnswlib's."""
         graph = cls.__new__(cls)
         graph._parameters = parameters
-        graph._hnsw = hnswlib.Index("l2", parameters.dimension)
+        graph.axes = axes
+        graph._hnsw = hnswlib.Index("l2", axes.dimension)
         graph._hnsw.load_index(str(path))
         graph.marked = graph.nodes - live
         return graph
@@ -89,7 +94,8 @@ class Hnsw:
         if needed > capacity:
             self._hnsw.resize_index(max(needed, 2 * capacity))
         generator = np.random.default_rng((self._parameters.seed, self.nodes))
-        moved = vectors + generator.uniform(-_PERTURBATION, _PERTURBATION, vectors.shape).astype(np.float32)
+        moved = self.axes.reduced(vectors)
+        moved += generator.uniform(-_PERTURBATION, _PERTURBATION, moved.shape).astype(np.float32)
         self._hnsw.add_items(moved, slots, num_threads=self._parameters.threads if threads is None else threads)
 
     def mark(self, slots: Numbers) -> None:
@@ -98,19 +104,24 @@ class Hnsw:
             self._hnsw.mark_deleted(slot)
         self.marked += len(slots)
 
-    def candidates(self, queries: Vectors, limits: Distances) -> tuple[Numbers, Numbers, Numbers]:
-        """The pairs (row of `queries`, slot) found within a row's limit, and a few beyond; and the rows left to search.
+    def candidates(self, queries: Vectors, limits: Distances) -> tuple[Numbers, Numbers, Distances, Numbers]:
+        """The pairs (row of `queries`, slot) found within a row's limit, and some beyond; and the rows left to search.
+
+        In between, how far apart the two of a pair are at least.
 
         HNSW finds the k nearest, not all within a distance. So k is doubled for the rows whose k-th neighbour is still
-        within the limit. It begins at the parameter `ef`, or at a sixth of the square root of the number of nodes where
-        that is more. hnswlib's own `ef` is set to k, so that all candidates that a search keeps are returned. A row is
-        left for the caller to search exactly when k has become a large share of the graph, or when the graph does not
-        find k.
+        within the limit. It begins at the parameter `ef`, or at an eighth of the square root of the number of nodes
+        where that is more. hnswlib's own `ef` is set to k, so that all candidates that a search keeps are returned. A
+        row is left for the caller to search exactly when k has become a large share of the graph, or when the graph
+        does not find k.
         """
         # A node may be moved away from the query by the perturbation of each coordinate, and its distance be rounded.
-        squared_limits = (limits + _PERTURBATION * self._parameters.dimension**0.5) ** 2 * (1 + _SLACK)
+        moved = _PERTURBATION * self.axes.dimension**0.5
+        squared_limits = (limits + moved) ** 2 * (1 + _SLACK)
+        queries = self.axes.reduced(queries)
         rows_found: list[Numbers] = []
         slots_found: list[Numbers] = []
+        at_least: list[Distances] = []
         rows = np.arange(len(queries))
         k = max(self._parameters.ef, int(_EF_PER_ROOT * self.nodes**0.5))
         while len(rows) and k <= self.live * _LARGEST_K_SHARE:
@@ -125,7 +136,13 @@ class Hnsw:
             row, column = np.nonzero((squared <= limits_now[:, None]) & done[:, None])
             rows_found.append(rows[row])
             slots_found.append(labels[row, column].astype(np.int64))
+            at_least.append(np.sqrt(squared[row, column] / (1 + _SLACK), dtype=np.float64) - moved)
             rows = rows[~done]
             k *= 2
-        empty = np.empty(0, dtype=np.int64)
-        return np.concatenate([empty, *rows_found]), np.concatenate([empty, *slots_found]), rows
+        empty, no_distances = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float64)
+        return (
+            np.concatenate([empty, *rows_found]),
+            np.concatenate([empty, *slots_found]),
+            np.concatenate([no_distances, *at_least]),
+            rows,
+        )

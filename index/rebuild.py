@@ -17,6 +17,7 @@ from collections import deque
 
 import numpy as np
 
+from index.axes import Axes
 from index.exact import Numbers
 from index.hnsw import Hnsw
 from index.parameters import Parameters
@@ -32,8 +33,10 @@ class Rebuild:
         """Start the thread, with the faces that are live now."""
         self._store = store
         self._parameters = parameters
-        self._to_add: deque[Numbers] = deque([store.live_slots()])
-        self._graph = Hnsw(parameters, capacity=max(2 * store.faces, _AT_ONCE))
+        live = store.live_slots()
+        self._to_add: deque[Numbers] = deque([live])
+        axes = Axes.of(store.vectors, live)
+        self._graph = Hnsw(parameters, axes, capacity=max(2 * store.faces, _AT_ONCE))
         self._added: list[Numbers] = []
         self._stop = threading.Event()
         self._failure: BaseException | None = None

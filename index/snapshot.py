@@ -1,8 +1,9 @@
 """An index on disk, so that a restart reads little of `faces`. A lost snapshot costs time only: `faces` has everything.
 
-A snapshot is a folder `snapshot-<offset>`: the vectors, the ids, the graph if there is one, and a manifest with the
-checksum of each. It is written to a temporary folder, flushed to disk and renamed, so that it is complete or absent.
-The newest two are kept. The folder belongs to the one process that runs the shard.
+A snapshot is a folder `snapshot-<offset>`: the vectors, their offsets by the reference, the ids, the graph and its axes
+if there is one, and a manifest with the checksum of each. It is written to a temporary folder, flushed to disk and
+renamed, so that it is complete or absent. The newest two are kept. The folder belongs to the one process that runs the
+shard.
 """
 
 from __future__ import annotations
@@ -19,19 +20,24 @@ from typing import Any
 import numpy as np
 
 from errors import SnapshotRefused
+from index.axes import AXES_FILE, Axes
+from index.exact import Distances
 from index.face_index import FaceIndex, IndexState, LiveScan
 from index.hnsw import Hnsw
 from index.parameters import Parameters
 
-_FORMAT = 1
+_FORMAT = 2
+# Format 1 had neither offsets nor axes: offsets are found again, and the graph, of whole vectors, is built again.
+_READABLE = (1, _FORMAT)
 _KEPT = 2
 _PREFIX = "snapshot-"
 _TEMPORARY = ".writing"
 _MANIFEST = "manifest.json"
 _VECTORS = "vectors.npy"
+_OFFSETS = "offsets.npy"
 _IDS = "ids.json"
 _GRAPH = "graph.hnsw"
-# The keys of the manifest in format 1: its content, and the checksum of that.
+# The keys of the manifest: its content, and the checksum of that.
 _CONTENT, _CHECKSUM = "said", "sha256"
 # Published records depend on these. The other parameters may change between runs. With another reference everything is
 # published again, and eps_max may change too.
@@ -88,9 +94,12 @@ def _write(index: FaceIndex, folder: Path, offset: int) -> None:
     folder.mkdir(parents=True)
     state = index.state()
     np.save(folder / _VECTORS, state.vectors)
+    if state.offsets is not None:
+        np.save(folder / _OFFSETS, state.offsets)
     ids = {"face_ids": state.face_ids, "scans": state.scans}
     (folder / _IDS).write_text(json.dumps(ids, separators=(",", ":")), encoding="utf-8")
     if index.hnsw is not None:
+        np.save(folder / AXES_FILE, index.hnsw.axes.array())
         index.hnsw.save(folder / _GRAPH)
     _write_manifest(folder, offset, index.parameters)
     for path in folder.iterdir():
@@ -138,9 +147,10 @@ def _read_manifest(path: Path) -> dict[str, Any]:
             raise _damaged(path, f"{_MANIFEST} does not have its checksum")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path, f"{_MANIFEST} cannot be read ({error!r})") from error
-    if content["format"] != _FORMAT:
+    if content["format"] not in _READABLE:
         raise SnapshotRefused(
-            f"the snapshot {path} is not used: its format is {content['format']}, this version reads {_FORMAT}"
+            f"the snapshot {path} is not used: its format is {content['format']}, this version reads "
+            f"{' and '.join(map(str, _READABLE))}"
         )
     return content
 
@@ -169,16 +179,24 @@ def _read(path: Path, manifest: Mapping[str, Any], parameters: Parameters) -> Fa
     ids = json.loads((path / _IDS).read_bytes())
     scans = {scan_id: LiveScan(analysis, tuple(slots)) for scan_id, (analysis, slots) in ids["scans"].items()}
     # Mapped, not read: the store copies the vectors, so that they are in memory once only.
-    state = IndexState(np.load(path / _VECTORS, mmap_mode="r"), ids["face_ids"], scans)
+    vectors = np.load(path / _VECTORS, mmap_mode="r")
+    state = IndexState(vectors, _read_offsets(path, manifest, parameters), ids["face_ids"], scans)
     return FaceIndex.of_state(parameters, state, _read_graph(path, manifest, parameters, state.faces))
+
+
+def _read_offsets(path: Path, manifest: Mapping[str, Any], parameters: Parameters) -> Distances | None:
+    """The saved offsets; None where there are none, or where they are by another reference."""
+    same_reference = manifest["parameters"].get(_REFERENCE) == parameters.reference_name
+    return np.load(path / _OFFSETS) if same_reference and _OFFSETS in manifest["files"] else None
 
 
 def _read_graph(path: Path, manifest: Mapping[str, Any], parameters: Parameters, live: int) -> Hnsw | None:
     """The saved graph, in which `live` nodes can be found; None where there is none or its parameters differ."""
     made_with, wanted = manifest["parameters"], _parameters(parameters)
-    if _GRAPH not in manifest["files"] or any(made_with[name] != wanted[name] for name in _OF_GRAPH):
+    saved = {_GRAPH, AXES_FILE} <= manifest["files"].keys()
+    if not saved or any(made_with[name] != wanted[name] for name in _OF_GRAPH):
         return None
-    return Hnsw.load(path / _GRAPH, parameters, live)
+    return Hnsw.load(path / _GRAPH, parameters, Axes.of_array(np.load(path / AXES_FILE)), live)
 
 
 def _newest_first(folder: Path) -> list[Path]:

@@ -60,6 +60,7 @@ class Store:
         """Remove faces, with their vectors. Their slots stay occupied until they are freed."""
         self.live[slots] = False
         self.vectors[slots] = 0
+        self.offsets[slots] = 0
         self.face_ids[slots] = None
         self.faces -= len(slots)
 
@@ -73,24 +74,25 @@ class Store:
         occupied[slots] = True
         self._free = np.flatnonzero(~occupied)
 
-    def state(self) -> tuple[Vectors, list[str | None]]:
-        """The vectors and the face ids of all slots in use. The vectors are a view: not to be changed.
+    def state(self) -> tuple[Vectors, Distances, list[str | None]]:
+        """The vectors, the offsets and the face ids of all slots in use. Vectors and offsets are views: not to change.
 
         With the analysis and the slots of each scan, `restored` makes the store again.
         """
-        return self.vectors[: self.used], self.face_ids[: self.used].tolist()
+        return self.vectors[: self.used], self.offsets[: self.used], self.face_ids[: self.used].tolist()
 
     @classmethod
     def restored(
         cls,
         vectors: Vectors,
+        offsets: Distances | None,
         face_ids: Sequence[str | None],
         scans: Iterable[tuple[int, Sequence[int]]],
         reference: Reference | None = None,
     ) -> Store:
         """The store of a `state`, with the analysis number and the slots of each live scan. The vectors are copied.
 
-        No slot is free: see `free_all_but`.
+        offsets: by the same reference; None: they are found again. No slot is free: see `free_all_but`.
         """
         store = cls(reference, max(len(vectors), 1), vectors.shape[1])
         store.used = len(vectors)
@@ -101,7 +103,9 @@ class Store:
             store.analyses[live] = analysis
             store.live[live] = True
             store.faces += len(live)
-        if reference is not None and store.faces:
+        if offsets is not None:
+            store.offsets[: store.used] = offsets
+        elif reference is not None and store.faces:
             all_live = store.live_slots()
             store.offsets[all_live] = reference.offsets(store.vectors[all_live])
         return store

@@ -1,7 +1,8 @@
 """The vectors that a saved HNSW graph holds, those of nodes that are marked deleted too.
 
 hnswlib returns no vector of a deleted node, so its file is read: a header, and then for each node its links, its vector
-and its label (hnswlib 0.8, `HierarchicalNSW::saveIndex` in hnswalg.h).
+and its label (hnswlib 0.8, `HierarchicalNSW::saveIndex` in hnswalg.h). The vectors are reduced to the axes of the file
+beside it (axes.py); in a snapshot without that file, of an older version, they are whole.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from errors import SnapshotRefused
+from index.axes import AXES_FILE, Axes
 from index.exact import Vectors
 
 _HEADER_BYTES = 96
@@ -21,13 +24,23 @@ _SAME = 1e-3
 
 
 def holds(path: Path, embeddings: Iterable[bytes]) -> int:
-    """How many nodes of the graph in this file are one of these embeddings (little-endian float32), or nearly so."""
+    """How many nodes of the graph in this file are one of these embeddings (little-endian float32), or nearly so.
+
+    Raises SnapshotRefused for a graph of reduced vectors without its axes.
+    """
     all_wanted = [np.frombuffer(embedding, dtype="<f4") for embedding in embeddings]
     if not all_wanted:
         return 0
     vectors = _vectors(path)
+    beside = path.with_name(AXES_FILE)
+    axes = Axes.of_array(np.load(beside)) if beside.exists() else None
+    dimension = vectors.shape[1] if axes is None else len(axes.mean)
     # Of a face there may be embeddings of several embedders; a graph has those of one.
-    wanted = [vector for vector in all_wanted if len(vector) == vectors.shape[1]]
+    wanted = [vector for vector in all_wanted if len(vector) == dimension]
+    if axes is None and not wanted:
+        raise SnapshotRefused(f"{path} cannot be searched: {AXES_FILE} is not beside it")
+    if axes is not None and wanted:
+        wanted = list(axes.reduced(np.stack(wanted)))
     return sum(int((np.linalg.norm(vectors - vector, axis=1) < _SAME).sum()) for vector in wanted)
 
 

@@ -25,7 +25,7 @@ CALIBRATED_SHARED_WEIGHT = 0.14
 # The index: the largest number of faces that is searched exactly, and HNSW's parameters.
 EXACT_BELOW = 10_000
 M = 32
-EF_CONSTRUCTION = 100
+EF_CONSTRUCTION = 64
 EF = 48
 SEED = 100
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import hnswlib
 import numpy as np
 import pytest
 
+from errors import SnapshotRefused
 from index.entries import Withdrawn
 from index.face_index import FaceIndex
 from index.parameters import Parameters
 from index.snapshot import delete_all_but, load, save
 from index.vectors_left import holds
 from tests.builders.analyses import people, scans_of
+from tests.builders.references import reference
 
 EXACT = Parameters()
 HNSW = replace(EXACT, exact_below=50, threads=1)
@@ -53,6 +56,30 @@ def test_a_graph_has_the_vectors_of_deleted_nodes_until_then(tmp_path: Path) -> 
     graph = save(index, tmp_path, offset=500) / "graph.hnsw"
     assert holds(graph, embeddings) == len(embeddings)
     assert all(embedding not in graph.read_bytes() for embedding in embeddings), "they were moved a little"
+
+
+def test_a_graph_without_its_axes_cannot_be_searched(tmp_path: Path) -> None:
+    index, embeddings = filled(HNSW)
+    path = save(index, tmp_path, offset=500)
+    (path / "axes.npy").unlink()
+    with pytest.raises(SnapshotRefused, match=r"graph.hnsw cannot be searched: axes.npy is not beside it"):
+        holds(path / "graph.hnsw", embeddings)
+
+
+def test_a_graph_of_an_older_version_is_searched_for_whole_vectors(tmp_path: Path) -> None:
+    whole = hnswlib.Index("l2", 128)
+    whole.init_index(max_elements=400)
+    whole.add_items(VECTORS + np.float32(1e-6))
+    whole.save_index(str(tmp_path / "graph.hnsw"))
+    _, embeddings = filled(HNSW)
+    assert holds(tmp_path / "graph.hnsw", embeddings) == len(embeddings)
+
+
+def test_offsets_of_dropped_faces_are_not_kept() -> None:
+    index, _ = filled(replace(HNSW, reference=reference(VECTORS[:50])))
+    store = index.store
+    assert store.offsets[~store.live].tolist() == [0.0] * int((~store.live).sum())
+    assert (store.offsets[store.live_slots()] != 0).all()
 
 
 def test_an_index_goes_on_after_an_erasure() -> None:

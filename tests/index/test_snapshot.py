@@ -8,6 +8,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import hnswlib
 import pytest
 
 from errors import SnapshotRefused
@@ -16,6 +17,7 @@ from index.face_index import FaceIndex
 from index.parameters import Parameters
 from index.snapshot import load, save
 from tests.builders.analyses import analysed, people, scans_of
+from tests.builders.references import reference
 
 EXACT = Parameters(shard=1, shards=2)
 HNSW = replace(EXACT, exact_below=50, threads=1)
@@ -77,7 +79,7 @@ def test_what_a_process_left_that_was_killed_while_saving_is_skipped(tmp_path: P
     assert load(tmp_path, EXACT).offset == 2
 
 
-@pytest.mark.parametrize("name", ["vectors.npy", "ids.json", "graph.hnsw", "manifest.json"])
+@pytest.mark.parametrize("name", ["vectors.npy", "offsets.npy", "ids.json", "axes.npy", "graph.hnsw", "manifest.json"])
 @pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
 def test_a_damaged_snapshot_is_refused_and_the_one_before_it_used(name: str, damage: str, tmp_path: Path) -> None:
     index = filled(HNSW)
@@ -112,14 +114,57 @@ def test_a_snapshot_saved_again_at_the_same_offset_replaces_a_damaged_one(tmp_pa
     assert load(tmp_path, EXACT).offset == 5
 
 
-def test_a_snapshot_of_an_unknown_format_is_refused(tmp_path: Path) -> None:
-    path = save(filled(EXACT), tmp_path, offset=5) / "manifest.json"
-    manifest = json.loads(path.read_text())
-    manifest["said"]["format"] = 99
+def change_manifest(path: Path, **content: object) -> None:
+    """Replace parts of a snapshot's manifest, with the right checksum."""
+    manifest = json.loads((path / "manifest.json").read_text())
+    manifest["said"] |= content
     manifest["sha256"] = hashlib.sha256(json.dumps(manifest["said"], sort_keys=True).encode()).hexdigest()
-    path.write_text(json.dumps(manifest))
+    (path / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_a_snapshot_of_an_unknown_format_is_refused(tmp_path: Path) -> None:
+    change_manifest(save(filled(EXACT), tmp_path, offset=5), format=99)
     [refused] = load(tmp_path, EXACT).refused
-    assert str(refused).endswith("is not used: its format is 99, this version reads 1")
+    assert str(refused).endswith("is not used: its format is 99, this version reads 1 and 2")
+
+
+def of_format_1(path: Path) -> None:
+    """Make a snapshot what it was in format 1: without offsets and axes, and with a graph of whole vectors."""
+    content = json.loads((path / "manifest.json").read_text())["said"]
+    for name in ("offsets.npy", "axes.npy"):
+        (path / name).unlink()
+        del content["files"][name]
+    whole = hnswlib.Index("l2", 128)
+    whole.init_index(max_elements=600, M=HNSW.m)
+    whole.add_items(VECTORS[:600])
+    whole.save_index(str(path / "graph.hnsw"))
+    content["files"]["graph.hnsw"] = hashlib.sha256((path / "graph.hnsw").read_bytes()).hexdigest()
+    change_manifest(path, **content | {"format": 1})
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_offsets_are_those_of_the_reference_also_from_a_snapshot_of_format_1(older: bool, tmp_path: Path) -> None:
+    parameters = replace(HNSW, reference=reference(VECTORS[600:700]))
+    index = filled(parameters)
+    path = save(index, tmp_path, offset=330)
+    if older:
+        of_format_1(path)
+    restored = load(tmp_path, parameters)
+    assert restored.refused == ()
+    slots = index.store.live_slots()
+    assert restored.index.store.offsets[slots].tolist() == index.store.offsets[slots].tolist()
+    assert (restored.index.hnsw is None) == older, "a graph of whole vectors is built again"
+    assert restored.index.apply(later()) == index.apply(later())
+
+
+def test_offsets_by_another_reference_are_found_again(tmp_path: Path) -> None:
+    index = filled(replace(HNSW, reference=reference(VECTORS[600:700])))
+    save(index, tmp_path, offset=330)
+    parameters = replace(HNSW, reference=reference(VECTORS[700:]))
+    slots = index.store.live_slots()
+    expected = filled(parameters).store.offsets[slots].tolist()
+    assert load(tmp_path, parameters).index.store.offsets[slots].tolist() == expected
+    assert index.store.offsets[slots].tolist() != expected
 
 
 @pytest.mark.parametrize(
