@@ -31,7 +31,7 @@ class Deletion:
     def apply(self, changes: EdgeChanges, lost: Slots, touched: Slots) -> Slots:
         """Split clusters that fell apart, and detach borders. Returns the live nodes that need an anchor.
 
-        `lost` are the nodes that ceased to be core, `touched` those whose neighbourhood changed.
+        `lost` are the nodes that ceased to be core, ascending, `touched` those whose neighbourhood changed.
         """
         removed = changes.removed
         self._membership.move(removed, np.full(len(removed), -1))

@@ -43,21 +43,18 @@ def find_splits(graph: Graph, members_of: Lists, seeds: Slots) -> list[Slots]:
     `members_of` are the nodes of each cluster. `seeds` are distinct cores, ascending by cluster, and every component of
     a cluster holds at least one of them. A cluster with a single one has not fallen apart.
     """
-    of_seeds = graph.nodes.cluster[seeds].astype(np.int64)
-    begins = np.flatnonzero(first_of_each(of_seeds))
+    begins = np.flatnonzero(first_of_each(graph.nodes.cluster[seeds]))
     seeds_of_each = [group for group in np.split(seeds, begins[1:]) if len(group) > 1]
-    clusters = np.array([graph.nodes.cluster[group[0]] for group in seeds_of_each], dtype=np.int64)
-    owners, members = members_of.read(clusters)
-    members_of_each = np.split(members, np.flatnonzero(owners[1:] != owners[:-1]) + 1)
     found: list[Slots] = []
     small: list[Slots] = []
     small_cost = 0
-    for one, its_seeds in zip(members_of_each, seeds_of_each, strict=False):
-        cost = int(graph.edges_of.sizes[one].sum(dtype=np.int64))
+    for its_seeds in seeds_of_each:
+        _, members = members_of.read(graph.nodes.cluster[its_seeds[:1]].astype(np.int64))
+        cost = int(graph.edges_of.sizes[members].sum(dtype=np.int64))
         if cost > _SMALL * _STEP:
-            found += _search_from(graph, one, its_seeds, cost)
+            found += _search_from(graph, members, its_seeds, cost)
             continue
-        small.append(one)
+        small.append(members)
         small_cost += cost
         if small_cost > _AT_ONCE:
             found += _all_components_but_the_largest(graph, np.concatenate(small))
@@ -114,8 +111,8 @@ def _all_components_but_the_largest(graph: Graph, members: Slots) -> list[Slots]
     components = np.split(cores[order], np.cumsum(sizes)[:-1])
     clusters = graph.nodes.cluster[[nodes[0] for nodes in components]]
     by_size = np.lexsort((-sizes, clusters))
-    largest = by_size[first_of_each(clusters[by_size])]
-    return [components[number] for number in np.setdiff1d(np.arange(len(components)), largest).tolist()]
+    is_largest = first_of_each(clusters[by_size])
+    return [components[number] for number in by_size[~is_largest].tolist()]
 
 
 class _Search:

@@ -14,7 +14,6 @@ import numpy as np
 
 from calibration.reference import calibrated
 from index import exact
-from index.axes import Axes
 from index.entries import Analysed, Withdrawn
 from index.exact import Distances, Numbers, Vectors
 from index.hnsw import Hnsw
@@ -230,7 +229,7 @@ class FaceIndex:
             self.scans[entry.scan_id] = LiveScan(entry.analysis, tuple(slots[start : start + count].tolist()))
             start += count
         if self.hnsw is not None and len(slots):
-            self.hnsw.add(self.store.vectors[slots], slots)
+            self.hnsw.add(self.store.vectors[slots], self.store.offsets[slots], slots)
         if self._rebuild is not None:
             self._rebuild.add(slots)
 
@@ -271,9 +270,8 @@ class FaceIndex:
 
     def _build_graph(self) -> None:
         slots = self.store.live_slots()
-        axes = Axes.of(self.store.vectors, slots)
-        self.hnsw = Hnsw(self.parameters, axes, capacity=max(2 * len(slots), 1))
-        self.hnsw.add(self.store.vectors[slots], slots)
+        self.hnsw = Hnsw(self.parameters, self.store.layout(self.parameters), capacity=max(2 * len(slots), 1))
+        self.hnsw.add(self.store.vectors[slots], self.store.offsets[slots], slots)
 
     def _tombstone(self, scan_id: str) -> Tombstone:
         return Tombstone(NEIGHBOURS, neighbours_key(scan_id, self.parameters.shard))
@@ -294,23 +292,18 @@ class FaceIndex:
     ) -> tuple[Numbers, Numbers, Distances]:
         """All (row, slot, distance) found with distance <= eps_max, without the queries themselves."""
         eps_max, reference = self.parameters.eps_max, self.parameters.reference
-        offsets, limits = np.zeros(len(queries)), np.full(len(queries), eps_max)
+        offsets = np.zeros(len(queries))
         if reference is not None and len(queries):
             # Those of the faces that this shard holds are known.
             others = own_slots < 0
             offsets = self.store.offsets[own_slots]
             offsets[others] = reference.offsets(queries[others])
-            # No face is farther away that is near enough with the largest offset.
-            limits = reference.unit * np.maximum(eps_max + (offsets + reference.largest) / 2, 0.0)
+        limits = self.parameters.limits(offsets)
         # The rows to search exactly: all of them, or those that HNSW could not complete.
         left = np.arange(len(queries))
         rows = slots = _NO_SLOTS
         if self.hnsw is not None and self.faces > self.parameters.exact_below and not exactly:
-            rows, slots, at_least, left = self.hnsw.candidates(queries, limits)
-            if reference is not None:
-                # Most are too far away by their own offsets, which are seldom the largest.
-                least = calibrated(at_least / reference.unit, offsets[rows], self.store.offsets[slots])
-                rows, slots = rows[least <= eps_max], slots[least <= eps_max]
+            rows, slots, left = self.hnsw.candidates(queries, limits)
         if len(left):
             more_rows, more_slots = exact.candidates(queries[left], self.store.vectors[: self.store.used], limits[left])
             live = self.store.live[more_slots]

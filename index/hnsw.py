@@ -6,7 +6,7 @@ capacity is fixed until `resize_index` (`add`); `ef` is not saved (it is set bef
 at once is not safe (the owner of a graph does one at a time); reusing deleted nodes leaves others unreachable (never
 done: see rebuild.py).
 
-Its nodes are reduced faces (axes.py), whose distances are at most those of the faces.
+Its nodes are the points of faces (layout.py): a query is as near to those of its neighbours as its limit says.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 import hnswlib
 import numpy as np
 
-from index.axes import Axes
 from index.exact import Distances, Numbers, Vectors
+from index.layout import Layout
 from index.parameters import Parameters
 
 # A search for k of n faces visits many times k nodes all over memory. From this share of n on an exact search, a matrix
@@ -39,11 +39,11 @@ _SLACK = 1e-4
 class Hnsw:
     """One HNSW graph. Nodes that are marked deleted are walked through by searches, but never found."""
 
-    def __init__(self, parameters: Parameters, axes: Axes, capacity: int) -> None:
-        """An empty graph of faces along these axes, with an initial capacity of `capacity` nodes."""
+    def __init__(self, parameters: Parameters, layout: Layout, capacity: int) -> None:
+        """An empty graph of faces in this layout, with an initial capacity of `capacity` nodes."""
         self._parameters = parameters
-        self.axes = axes
-        self._hnsw = hnswlib.Index("l2", axes.dimension)
+        self.layout = layout
+        self._hnsw = hnswlib.Index("l2", layout.dimension)
         self._hnsw.init_index(
             max_elements=capacity,
             M=parameters.m,
@@ -53,12 +53,12 @@ class Hnsw:
         self.marked = 0
 
     @classmethod
-    def load(cls, path: Path, parameters: Parameters, axes: Axes, live: int) -> Hnsw:
-        """A saved graph of these axes, in which `live` nodes can be found. RuntimeError when it is not hnswlib's."""
+    def load(cls, path: Path, parameters: Parameters, layout: Layout, live: int) -> Hnsw:
+        """A saved graph in this layout, in which `live` nodes can be found. RuntimeError when it is not hnswlib's."""
         graph = cls.__new__(cls)
         graph._parameters = parameters
-        graph.axes = axes
-        graph._hnsw = hnswlib.Index("l2", axes.dimension)
+        graph.layout = layout
+        graph._hnsw = hnswlib.Index("l2", layout.dimension)
         graph._hnsw.load_index(str(path))
         graph.marked = graph.nodes - live
         return graph
@@ -87,14 +87,14 @@ class Hnsw:
         """The nodes that can be found."""
         return self.nodes - self.marked
 
-    def add(self, vectors: Vectors, slots: Numbers, threads: int | None = None) -> None:
-        """Insert faces: float32, shape (n, dimension), and their slots. Grows by doubling."""
+    def add(self, vectors: Vectors, offsets: Distances, slots: Numbers, threads: int | None = None) -> None:
+        """Insert faces: float32, shape (n, dimension), their offsets and their slots. Grows by doubling."""
         capacity = int(self._hnsw.max_elements)
         needed = self.nodes + len(slots)
         if needed > capacity:
             self._hnsw.resize_index(max(needed, 2 * capacity))
         generator = np.random.default_rng((self._parameters.seed, self.nodes))
-        moved = self.axes.reduced(vectors)
+        moved = self.layout.points(vectors, self._parameters.shortfalls(offsets))
         moved += generator.uniform(-_PERTURBATION, _PERTURBATION, moved.shape).astype(np.float32)
         self._hnsw.add_items(moved, slots, num_threads=self._parameters.threads if threads is None else threads)
 
@@ -104,10 +104,8 @@ class Hnsw:
             self._hnsw.mark_deleted(slot)
         self.marked += len(slots)
 
-    def candidates(self, queries: Vectors, limits: Distances) -> tuple[Numbers, Numbers, Distances, Numbers]:
+    def candidates(self, queries: Vectors, limits: Distances) -> tuple[Numbers, Numbers, Numbers]:
         """The pairs (row of `queries`, slot) found within a row's limit, and some beyond; and the rows left to search.
-
-        In between, how far apart the two of a pair are at least.
 
         HNSW finds the k nearest, not all within a distance. So k is doubled for the rows whose k-th neighbour is still
         within the limit. It begins at the parameter `ef`, or at an eighth of the square root of the number of nodes
@@ -116,18 +114,17 @@ class Hnsw:
         does not find k.
         """
         # A node may be moved away from the query by the perturbation of each coordinate, and its distance be rounded.
-        moved = _PERTURBATION * self.axes.dimension**0.5
-        squared_limits = (limits + moved) ** 2 * (1 + _SLACK)
-        queries = self.axes.reduced(queries)
+        moved = _PERTURBATION * self.layout.dimension**0.5
+        squared_limits = (self.layout.within(limits) + moved) ** 2 * (1 + _SLACK)
+        points = self.layout.points(queries)
         rows_found: list[Numbers] = []
         slots_found: list[Numbers] = []
-        at_least: list[Distances] = []
         rows = np.arange(len(queries))
         k = max(self._parameters.ef, int(_EF_PER_ROOT * self.nodes**0.5))
         while len(rows) and k <= self.live * _LARGEST_K_SHARE:
             self._hnsw.set_ef(k)
             try:
-                labels, squared = self._hnsw.knn_query(queries[rows], k=k, num_threads=self._parameters.threads)
+                labels, squared = self._hnsw.knn_query(points[rows], k=k, num_threads=self._parameters.threads)
             except RuntimeError:  # fewer than k nodes could be reached
                 break
             # Sorted by distance: a row is complete when its k-th neighbour is beyond the limit.
@@ -136,13 +133,7 @@ class Hnsw:
             row, column = np.nonzero((squared <= limits_now[:, None]) & done[:, None])
             rows_found.append(rows[row])
             slots_found.append(labels[row, column].astype(np.int64))
-            at_least.append(np.sqrt(squared[row, column] / (1 + _SLACK), dtype=np.float64) - moved)
             rows = rows[~done]
             k *= 2
-        empty, no_distances = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float64)
-        return (
-            np.concatenate([empty, *rows_found]),
-            np.concatenate([empty, *slots_found]),
-            np.concatenate([no_distances, *at_least]),
-            rows,
-        )
+        empty = np.empty(0, dtype=np.int64)
+        return np.concatenate([empty, *rows_found]), np.concatenate([empty, *slots_found]), rows

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+import numpy as np
+
+from calibration.distances import Distances
 from calibration.reference import Reference
 from schemas import defaults
 from schemas.base import DLIB_EMBEDDER, EMBEDDING_DIMENSIONS
@@ -70,6 +73,19 @@ class Parameters:
     def measure(self) -> str | None:
         """What distances are measured by, see NeighboursFound."""
         return self.embedder_name if self.reference is None else self.reference_name
+
+    def limits(self, offsets: Distances) -> Distances:
+        """How far away the neighbours of faces with these offsets can be, in Euclidean distance: shape (n,)."""
+        if self.reference is None:
+            return np.full(len(offsets), self.eps_max)
+        # No neighbour has a larger offset than the largest.
+        return np.asarray(self.reference.unit * np.maximum(self.eps_max + (offsets + self.reference.largest) / 2, 0.0))
+
+    def shortfalls(self, offsets: Distances) -> Distances:
+        """By how much nearer than the limit of another face those with these offsets have to be: shape (n,)."""
+        if self.reference is None:
+            return np.zeros(len(offsets))
+        return np.asarray(self.reference.unit * (self.reference.largest - offsets) / 2)
 
     def most_published(self, faces: int) -> int | None:
         """How many neighbours a face on a scan with so many faces may have in its record; None: all."""

@@ -17,7 +17,6 @@ from collections import deque
 
 import numpy as np
 
-from index.axes import Axes
 from index.exact import Numbers
 from index.hnsw import Hnsw
 from index.parameters import Parameters
@@ -33,10 +32,8 @@ class Rebuild:
         """Start the thread, with the faces that are live now."""
         self._store = store
         self._parameters = parameters
-        live = store.live_slots()
-        self._to_add: deque[Numbers] = deque([live])
-        axes = Axes.of(store.vectors, live)
-        self._graph = Hnsw(parameters, axes, capacity=max(2 * store.faces, _AT_ONCE))
+        self._to_add: deque[Numbers] = deque([store.live_slots()])
+        self._graph = Hnsw(parameters, store.layout(parameters), capacity=max(2 * store.faces, _AT_ONCE))
         self._added: list[Numbers] = []
         self._stop = threading.Event()
         self._failure: BaseException | None = None
@@ -86,5 +83,5 @@ class Rebuild:
 
     def _insert(self, slots: Numbers, threads: int) -> None:
         slots = slots[self._store.live[slots]]
-        self._graph.add(self._store.vectors[slots], slots, threads)
+        self._graph.add(self._store.vectors[slots], self._store.offsets[slots], slots, threads)
         self._added.append(slots)

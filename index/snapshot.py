@@ -1,13 +1,14 @@
 """An index on disk, so that a restart reads little of `faces`. A lost snapshot costs time only: `faces` has everything.
 
-A snapshot is a folder `snapshot-<offset>`: the vectors, their offsets by the reference, the ids, the graph and its axes
-if there is one, and a manifest with the checksum of each. It is written to a temporary folder, flushed to disk and
-renamed, so that it is complete or absent. The newest two are kept. The folder belongs to the one process that runs the
-shard.
+A snapshot is a folder `snapshot-<offset>`: the vectors, their offsets by the reference if there is one, the ids, the
+graph and its layout if there is one, and a manifest with the checksum of each. It is written to a temporary folder,
+flushed to disk and renamed, so that it is complete or absent. The newest two are kept. The folder belongs to the one
+process that runs the shard.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -20,14 +21,14 @@ from typing import Any
 import numpy as np
 
 from errors import SnapshotRefused
-from index.axes import AXES_FILE, Axes
 from index.exact import Distances
 from index.face_index import FaceIndex, IndexState, LiveScan
 from index.hnsw import Hnsw
+from index.layout import Layout
 from index.parameters import Parameters
 
 _FORMAT = 2
-# Format 1 had neither offsets nor axes: offsets are found again, and the graph, of whole vectors, is built again.
+# Format 1 had neither offsets nor a layout: offsets are found again, and the graph, of whole vectors, is built again.
 _READABLE = (1, _FORMAT)
 _KEPT = 2
 _PREFIX = "snapshot-"
@@ -36,6 +37,7 @@ _MANIFEST = "manifest.json"
 _VECTORS = "vectors.npy"
 _OFFSETS = "offsets.npy"
 _IDS = "ids.json"
+_LAYOUT = "layout.npy"
 _GRAPH = "graph.hnsw"
 # The keys of the manifest: its content, and the checksum of that.
 _CONTENT, _CHECKSUM = "said", "sha256"
@@ -61,7 +63,7 @@ class Restored:
 def save(index: FaceIndex, folder: Path, offset: int) -> Path:
     """Write the index as that of all of `faces` before `offset`; returns the snapshot's folder.
 
-    A million faces are about 1.4 GB. Not to be called while `apply` runs. Raises OSError when it cannot be written;
+    A million faces are about 1.1 GB. Not to be called while `apply` runs. Raises OSError when it cannot be written;
     older snapshots are then unchanged.
     """
     temporary = folder / _TEMPORARY
@@ -99,7 +101,7 @@ def _write(index: FaceIndex, folder: Path, offset: int) -> None:
     ids = {"face_ids": state.face_ids, "scans": state.scans}
     (folder / _IDS).write_text(json.dumps(ids, separators=(",", ":")), encoding="utf-8")
     if index.hnsw is not None:
-        np.save(folder / AXES_FILE, index.hnsw.axes.array())
+        np.save(folder / _LAYOUT, index.hnsw.layout.array())
         index.hnsw.save(folder / _GRAPH)
     _write_manifest(folder, offset, index.parameters)
     for path in folder.iterdir():
@@ -193,10 +195,30 @@ def _read_offsets(path: Path, manifest: Mapping[str, Any], parameters: Parameter
 def _read_graph(path: Path, manifest: Mapping[str, Any], parameters: Parameters, live: int) -> Hnsw | None:
     """The saved graph, in which `live` nodes can be found; None where there is none or its parameters differ."""
     made_with, wanted = manifest["parameters"], _parameters(parameters)
-    saved = {_GRAPH, AXES_FILE} <= manifest["files"].keys()
+    saved = {_GRAPH, _LAYOUT} <= manifest["files"].keys()
     if not saved or any(made_with[name] != wanted[name] for name in _OF_GRAPH):
         return None
-    return Hnsw.load(path / _GRAPH, parameters, Axes.of_array(np.load(path / AXES_FILE)), live)
+    return Hnsw.load(path / _GRAPH, parameters, Layout.of_array(np.load(path / _LAYOUT)), live)
+
+
+def layout_of_graph(folder: Path) -> Layout | None:
+    """The layout of the graph in a folder, which may be a snapshot or the beginning of one; None: of whole faces.
+
+    Raises SnapshotRefused where that cannot be known, and FileNotFoundError where the folder is deleted meanwhile.
+    """
+    manifest = None
+    if (folder / _MANIFEST).exists():
+        manifest = _read_manifest(folder)
+        if _LAYOUT not in manifest["files"]:
+            return None
+    try:
+        if manifest is not None and _sha256(folder / _LAYOUT) != manifest["files"][_LAYOUT]:
+            raise _damaged(folder, f"{_LAYOUT} does not have the checksum in {_MANIFEST}")
+        return Layout.of_array(np.load(folder / _LAYOUT))
+    except (OSError, ValueError) as error:
+        if not (folder / _GRAPH).exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder / _GRAPH)) from error
+        raise _damaged(folder, f"{_LAYOUT} cannot be read ({error})") from error
 
 
 def _newest_first(folder: Path) -> list[Path]:

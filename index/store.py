@@ -10,9 +10,12 @@ import numpy.typing as npt
 
 from calibration.reference import Reference
 from index.exact import Distances, Numbers, Vectors
+from index.layout import Layout
+from index.parameters import Parameters
 from schemas.faces import EMBEDDING_DIMENSIONS
 
 _FIRST_CAPACITY = 1024
+_SAMPLE = 10_000
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
@@ -74,12 +77,20 @@ class Store:
         occupied[slots] = True
         self._free = np.flatnonzero(~occupied)
 
-    def state(self) -> tuple[Vectors, Distances, list[str | None]]:
-        """The vectors, the offsets and the face ids of all slots in use. Vectors and offsets are views: not to change.
+    def layout(self, parameters: Parameters) -> Layout:
+        """The layout of a graph of the live faces. Of many a sample is looked at."""
+        slots = self.live_slots()
+        sample = slots[:: max(1, len(slots) // _SAMPLE)]
+        return Layout.of(self.vectors[sample], parameters.limits(self.offsets[slots]))
 
-        With the analysis and the slots of each scan, `restored` makes the store again.
+    def state(self) -> tuple[Vectors, Distances | None, list[str | None]]:
+        """The vectors, the offsets and the face ids of all slots in use; without a reference there are no offsets.
+
+        Vectors and offsets are views: not to be changed. With the analysis and the slots of each scan, `restored` makes
+        the store again.
         """
-        return self.vectors[: self.used], self.offsets[: self.used], self.face_ids[: self.used].tolist()
+        offsets = None if self._reference is None else self.offsets[: self.used]
+        return self.vectors[: self.used], offsets, self.face_ids[: self.used].tolist()
 
     @classmethod
     def restored(
@@ -123,6 +134,7 @@ class Store:
         # A rebuild may be reading the old arrays. It keeps them, and the rows that it reads do not change.
         self.vectors = _grown(self.vectors, capacity)
         self.offsets = _grown(self.offsets, capacity)
+        self.offsets[self.used :] = 0
         self.analyses = _grown(self.analyses, capacity)
         self.face_ids = _grown(self.face_ids, capacity)
         live = np.zeros(capacity, dtype=np.bool_)

@@ -1,8 +1,8 @@
 """The vectors that a saved HNSW graph holds, those of nodes that are marked deleted too.
 
 hnswlib returns no vector of a deleted node, so its file is read: a header, and then for each node its links, its vector
-and its label (hnswlib 0.8, `HierarchicalNSW::saveIndex` in hnswalg.h). The vectors are reduced to the axes of the file
-beside it (axes.py); in a snapshot without that file, of an older version, they are whole.
+and its label (hnswlib 0.8, `HierarchicalNSW::saveIndex` in hnswalg.h). The vectors are points in the layout of the
+file beside it (layout.py); in a snapshot of format 1 they are whole embeddings.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from errors import SnapshotRefused
-from index.axes import AXES_FILE, Axes
 from index.exact import Vectors
+from index.snapshot import layout_of_graph
 
 _HEADER_BYTES = 96
 # Six numbers of the size of a pointer begin it.
@@ -26,25 +25,23 @@ _SAME = 1e-3
 def holds(path: Path, embeddings: Iterable[bytes]) -> int:
     """How many nodes of the graph in this file are one of these embeddings (little-endian float32), or nearly so.
 
-    Raises SnapshotRefused for a graph of reduced vectors without its axes.
+    Raises SnapshotRefused for a graph whose layout cannot be read.
     """
     all_wanted = [np.frombuffer(embedding, dtype="<f4") for embedding in embeddings]
     if not all_wanted:
         return 0
-    vectors = _vectors(path)
-    beside = path.with_name(AXES_FILE)
-    axes = Axes.of_array(np.load(beside)) if beside.exists() else None
-    dimension = vectors.shape[1] if axes is None else len(axes.mean)
+    layout = layout_of_graph(path.parent)
+    points = _points(path)
     # Of a face there may be embeddings of several embedders; a graph has those of one.
+    dimension = points.shape[1] if layout is None else len(layout.middle)
     wanted = [vector for vector in all_wanted if len(vector) == dimension]
-    if axes is None and not wanted:
-        raise SnapshotRefused(f"{path} cannot be searched: {AXES_FILE} is not beside it")
-    if axes is not None and wanted:
-        wanted = list(axes.reduced(np.stack(wanted)))
-    return sum(int((np.linalg.norm(vectors - vector, axis=1) < _SAME).sum()) for vector in wanted)
+    if layout is not None and wanted:
+        # How far a face is set back is not known of an embedding alone.
+        wanted, points = list(layout.points(np.stack(wanted))[:, :-1]), points[:, :-1]
+    return sum(int((np.linalg.norm(points - vector, axis=1) < _SAME).sum()) for vector in wanted)
 
 
-def _vectors(path: Path) -> Vectors:
+def _points(path: Path) -> Vectors:
     content = np.memmap(path, dtype=np.uint8, mode="r")
     numbers = np.frombuffer(content[:48].tobytes(), dtype="<u8").tolist()
     nodes, node_bytes = numbers[_NODES], numbers[_NODE_BYTES]

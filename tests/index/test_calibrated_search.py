@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from calibration.reference import STRANGERS_AT
+from calibration.reference import STRANGERS_AT, Reference
 from index.audit import audit
 from index.face_index import FaceIndex
 from index.parameters import LARGEST_RECORD, Parameters
@@ -40,6 +40,23 @@ def test_all_pairs_within_eps_max_are_found_with_their_calibrated_distance(exact
     assert len(expected) > 500
     assert found.keys() == expected.keys()
     assert all(found[pair] == pytest.approx(expected[pair], abs=1e-6) for pair in expected)
+
+
+@pytest.mark.parametrize("unit", [1, 2])
+def test_a_search_by_hnsw_finds_all_of_them_without_the_audit(unit: int) -> None:
+    banks = [np.float32(unit) * bank for bank in _REFERENCE.banks]
+    of_unit = Reference(tuple(banks), -0.01, 10.0, 0.02, 400, 400, unit=unit)
+    log = scans_of(np.float32(unit) * _FACES, faces_a_scan=1)
+    index = FaceIndex(Parameters(eps_max=0.44, exact_below=50, ef=128, reference=of_unit))
+    records = [it for start in range(0, len(log), 50) for it in index.apply(log[start : start + 50])]
+    assert index.hnsw is not None
+    found = edges_in(records, log)
+    expected = _true_pairs(0.44)
+    assert len(found) == len(expected)
+    assert found == {
+        frozenset(((f"scan-{i}/0", i), (f"scan-{j}/0", j))): pytest.approx(distance, abs=1e-5)
+        for (i, j), distance in expected.items()
+    }
 
 
 def test_a_restored_index_has_the_same_offsets() -> None:

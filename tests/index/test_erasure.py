@@ -58,21 +58,43 @@ def test_a_graph_has_the_vectors_of_deleted_nodes_until_then(tmp_path: Path) -> 
     assert all(embedding not in graph.read_bytes() for embedding in embeddings), "they were moved a little"
 
 
-def test_a_graph_without_its_axes_cannot_be_searched(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["gone", "cut", "flipped"])
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_graph_without_its_layout_cannot_be_searched(damage: str, begun: bool, tmp_path: Path) -> None:
     index, embeddings = filled(HNSW)
     path = save(index, tmp_path, offset=500)
-    (path / "axes.npy").unlink()
-    with pytest.raises(SnapshotRefused, match=r"graph.hnsw cannot be searched: axes.npy is not beside it"):
+    layout = path / "layout.npy"
+    content = layout.read_bytes()
+    if damage == "gone":
+        layout.unlink()
+    else:
+        layout.write_bytes(content[:999] if damage == "cut" else content[:-1] + bytes([content[-1] ^ 1]))
+    if begun:
+        if damage == "flipped":
+            return  # without a manifest there is no checksum yet
+        (path / "manifest.json").unlink()
+    with pytest.raises(SnapshotRefused, match=r"layout.npy"):
+        holds(path / "graph.hnsw", embeddings)
+
+
+def test_a_graph_that_is_deleted_meanwhile_is_no_longer_there(tmp_path: Path) -> None:
+    index, embeddings = filled(HNSW)
+    path = save(index, tmp_path, offset=500)
+    for file in path.iterdir():
+        file.unlink()
+    with pytest.raises(FileNotFoundError):
         holds(path / "graph.hnsw", embeddings)
 
 
 def test_a_graph_of_an_older_version_is_searched_for_whole_vectors(tmp_path: Path) -> None:
+    path = save(FaceIndex(EXACT), tmp_path, offset=500)
     whole = hnswlib.Index("l2", 128)
     whole.init_index(max_elements=400)
     whole.add_items(VECTORS + np.float32(1e-6))
-    whole.save_index(str(tmp_path / "graph.hnsw"))
+    whole.save_index(str(path / "graph.hnsw"))
     _, embeddings = filled(HNSW)
-    assert holds(tmp_path / "graph.hnsw", embeddings) == len(embeddings)
+    assert holds(path / "graph.hnsw", embeddings) == len(embeddings)
+    assert holds(path / "graph.hnsw", [np.ones(512, dtype="<f4").tobytes()]) == 0
 
 
 def test_offsets_of_dropped_faces_are_not_kept() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from index import rebuild
 from index.entries import Analysed, Withdrawn
+from index.exact import Distances
 from index.face_index import FaceIndex
 from index.hnsw import Hnsw
 from index.parameters import Parameters
@@ -24,10 +25,12 @@ def held_back(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     go_on = threading.Event()
     add = Hnsw.add
 
-    def add_later(graph: Hnsw, vectors: Vectors, slots: np.ndarray, threads: int | None = None) -> None:
+    def add_later(
+        graph: Hnsw, vectors: Vectors, offsets: Distances, slots: np.ndarray, threads: int | None = None
+    ) -> None:
         if threading.current_thread().name == "index-rebuild" and not go_on.wait(timeout=20):
             raise TimeoutError("the rebuild was held back for too long")
-        add(graph, vectors, slots, threads)
+        add(graph, vectors, offsets, slots, threads)
 
     monkeypatch.setattr(Hnsw, "add", add_later)
     return go_on

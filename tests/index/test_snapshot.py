@@ -79,10 +79,13 @@ def test_what_a_process_left_that_was_killed_while_saving_is_skipped(tmp_path: P
     assert load(tmp_path, EXACT).offset == 2
 
 
-@pytest.mark.parametrize("name", ["vectors.npy", "offsets.npy", "ids.json", "axes.npy", "graph.hnsw", "manifest.json"])
+@pytest.mark.parametrize(
+    "name", ["vectors.npy", "offsets.npy", "ids.json", "layout.npy", "graph.hnsw", "manifest.json"]
+)
 @pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
 def test_a_damaged_snapshot_is_refused_and_the_one_before_it_used(name: str, damage: str, tmp_path: Path) -> None:
-    index = filled(HNSW)
+    parameters = replace(HNSW, reference=reference(VECTORS[600:700]))
+    index = filled(parameters)
     save(index, tmp_path, offset=1)
     path = save(index, tmp_path, offset=2) / name
     whole = path.read_bytes()
@@ -93,7 +96,7 @@ def test_a_damaged_snapshot_is_refused_and_the_one_before_it_used(name: str, dam
         path.write_bytes(whole[:middle])
     else:
         path.unlink()
-    restored = load(tmp_path, HNSW)
+    restored = load(tmp_path, parameters)
     assert restored.offset == 1
     [refused] = restored.refused
     assert f"{2:020d} is damaged and is not used" in str(refused)
@@ -129,9 +132,9 @@ def test_a_snapshot_of_an_unknown_format_is_refused(tmp_path: Path) -> None:
 
 
 def of_format_1(path: Path) -> None:
-    """Make a snapshot what it was in format 1: without offsets and axes, and with a graph of whole vectors."""
+    """Make a snapshot what it was in format 1: without offsets and layout, and with a graph of whole vectors."""
     content = json.loads((path / "manifest.json").read_text())["said"]
-    for name in ("offsets.npy", "axes.npy"):
+    for name in ("offsets.npy", "layout.npy"):
         (path / name).unlink()
         del content["files"][name]
     whole = hnswlib.Index("l2", 128)
