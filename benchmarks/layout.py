@@ -84,7 +84,8 @@ class Comparison:
             times = [now / ours for now, ours in zip(seconds[-1], seconds[0], strict=True)]
             yield built.row(f"{name}, {it.dimension} numbers: built", len(self._vectors), times_ours=times[0])
             what = f"{name}: searched, {len(rows) / len(self._queries):.1f} candidates a face"
-            yield searched.row(what, len(self._queries), recall=recall, times_ours=times[1])
+            row = searched.row(what, len(self._queries), recall=recall, times_ours=times[1])
+            yield replace(row, neighbours=len(self._pairs) / len(self._queries))
 
     def _near(self, rows: np.ndarray, slots: np.ndarray) -> set[tuple[int, int]]:
         distances = exact.distances(self._queries, rows, self._vectors, slots)

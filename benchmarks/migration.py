@@ -145,6 +145,8 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=1_000_000, help="how many there are (default: 1000000)")
     parser.add_argument("versions", nargs="*", default=_VERSIONS, help=f"from which ones (default: {_VERSIONS})")
     arguments = parser.parse_args()
+    if unknown := set(arguments.versions) - set(_VERSIONS):
+        parser.error(f"there is no version {', '.join(sorted(unknown))}: the former ones are {', '.join(_VERSIONS)}")
     table = Table(*(name.replace("_", " ") for name in Row.__dataclass_fields__), title="Migrations")
     with tempfile.TemporaryDirectory(prefix="facestream-") as folder:
         settings = Settings(data=Path(folder))

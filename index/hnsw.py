@@ -27,7 +27,7 @@ from index.parameters import Parameters
 _LARGEST_K_SHARE = 1 / 16
 # The larger the graph, the more often a search ends before it has reached the neighbours (measured:
 # docs/performance.md). So `ef` is at least this share of the square root of the number of nodes.
-_EF_PER_ROOT = 1 / 8
+_EF_PER_ROOT = 1 / 6
 # Where there are more bit-identical vectors than candidates in an insertion, their nodes are connected to each other
 # only, and a search that reaches one of them cannot leave them. So each vector is moved by at most so much in each
 # coordinate before it is inserted.
@@ -108,7 +108,7 @@ class Hnsw:
         """The pairs (row of `queries`, slot) found within a row's limit, and some beyond; and the rows left to search.
 
         HNSW finds the k nearest, not all within a distance. So k is doubled for the rows whose k-th neighbour is still
-        within the limit. It begins at the parameter `ef`, or at an eighth of the square root of the number of nodes
+        within the limit. It begins at the parameter `ef`, or at a sixth of the square root of the number of nodes
         where that is more. hnswlib's own `ef` is set to k, so that all candidates that a search keeps are returned. A
         row is left for the caller to search exactly when k has become a large share of the graph, or when the graph
         does not find k.

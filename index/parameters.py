@@ -27,7 +27,7 @@ class Parameters:
     exact_below: up to this many faces in the shard the search is exact (blocked matrix products).
     m, ef_construction, ef, seed: HNSW's connections of a node, candidates kept while inserting, candidates kept while
         searching (Malkov and Yashunin 2018, sections 4 and 4.1), and the seed of its levels. `ef` is raised for faces
-        with more neighbours, and with more than 147,456 nodes: see `index.hnsw`. With fewer connections a far larger
+        with more neighbours, and with more than 82,944 nodes: see `index.hnsw`. With fewer connections a far larger
         `ef` is needed to find the faces of a large graph that are unlike all others.
     shard, shards: this index holds the faces of shard `shard` of `shards`.
     threads: for inserting and searching in HNSW; -1 is one a core. With more than one the graph depends on the
