@@ -170,11 +170,11 @@ def test_a_face_that_another_scan_has_is_a_dead_letter_of_the_index() -> None:
     assert not any(isinstance(output, Rejected) for output in outputs)
 
 
-def as_of_another_format(snapshot: Path) -> None:
+def as_of_a_later_format(snapshot: Path) -> None:
     """Change the format that a snapshot says it has."""
     if snapshot.name == "manifest.json":
         manifest = json.loads(snapshot.read_text())
-        manifest[_CONTENT]["format"] -= 1
+        manifest[_CONTENT]["format"] += 1
         content = json.dumps(manifest[_CONTENT], sort_keys=True).encode()
         manifest["sha256"] = hashlib.sha256(content).hexdigest()
         snapshot.write_text(json.dumps(manifest))
@@ -182,11 +182,11 @@ def as_of_another_format(snapshot: Path) -> None:
     with np.load(snapshot) as file:
         arrays = dict(file)
     header = json.loads(str(arrays["made"]))
-    header["format"] -= 1
+    header["format"] += 1
     np.savez(snapshot, **arrays | {"made": np.array(json.dumps(header))})
 
 
-def test_snapshots_of_an_earlier_format_are_not_used_and_what_they_held_is_read_again(
+def test_snapshots_of_a_later_format_are_not_used_and_what_they_held_is_read_again(
     settings: Settings, embeddings: np.ndarray, capfd: pytest.CaptureFixture[str]
 ) -> None:
     scans = one_face_scans(embeddings[:120])
@@ -197,7 +197,7 @@ def test_snapshots_of_an_earlier_format_are_not_used_and_what_they_held_is_read_
         path for pattern in ("manifest.json", "*.npz") for path in (settings.data / "snapshots").rglob(pattern)
     ]
     for path in snapshots:
-        as_of_another_format(path)
+        as_of_a_later_format(path)
     published = {topic: list(read_to_end(settings.kafka, topic)) for topic in (NEIGHBOURS, ASSIGNMENTS, CLUSTERS)}
     capfd.readouterr()
     with running(settings, index.run, cluster.run):

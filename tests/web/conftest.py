@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from settings import KafkaSettings
 from tests.builders.database import empty_database
 from tests.builders.desk import DeskArchive, desk_archive
 from tests.builders.pages import NewPage
+
+
+@pytest.fixture(autouse=True)
+def _log_is_a_file_that_stays() -> None:
+    """The desk's thread logs while pytest replaces sys.stdout; Python crashes where one prints to what is going away.
+
+    `tests/conftest.py` takes it back after each test.
+    """
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
 
 
 @pytest.fixture(scope="session")
