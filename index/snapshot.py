@@ -47,8 +47,9 @@ _MUST_AGREE = ("shard", "shards", "eps_max")
 _REFERENCE = "reference_name"
 # A snapshot holds vectors of one embedder. Those of another embedder are skipped: `faces` has what is needed.
 _EMBEDDER = "embedder_name"
-# Where one of these differs, the graph is rebuilt from the vectors with the next batch.
-_OF_GRAPH = ("m", "ef_construction", "seed")
+# Where one of these differs, the graph is rebuilt from the vectors with the next batch. By another reference faces are
+# set back otherwise.
+_OF_GRAPH = ("m", "ef_construction", "seed", _REFERENCE)
 
 
 @dataclass(frozen=True)
@@ -226,7 +227,7 @@ def _newest_first(folder: Path) -> list[Path]:
 
 
 def _parameters(parameters: Parameters) -> dict[str, Any]:
-    return {name: getattr(parameters, name) for name in (*_MUST_AGREE, _REFERENCE, _EMBEDDER, *_OF_GRAPH)}
+    return {name: getattr(parameters, name) for name in (*_MUST_AGREE, _EMBEDDER, *_OF_GRAPH)}
 
 
 def _damaged(path: Path, why: str) -> SnapshotRefused:

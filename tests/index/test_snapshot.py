@@ -160,14 +160,17 @@ def test_offsets_are_those_of_the_reference_also_from_a_snapshot_of_format_1(old
     assert restored.index.apply(later()) == index.apply(later())
 
 
-def test_offsets_by_another_reference_are_found_again(tmp_path: Path) -> None:
+def test_offsets_and_graph_by_another_reference_are_made_again(tmp_path: Path) -> None:
     index = filled(replace(HNSW, reference=reference(VECTORS[600:700])))
     save(index, tmp_path, offset=330)
-    parameters = replace(HNSW, reference=reference(VECTORS[700:]))
+    parameters = replace(HNSW, reference=reference(VECTORS[700:]), eps_max=1.0)
     slots = index.store.live_slots()
-    expected = filled(parameters).store.offsets[slots].tolist()
-    assert load(tmp_path, parameters).index.store.offsets[slots].tolist() == expected
-    assert index.store.offsets[slots].tolist() != expected
+    expected = filled(parameters)
+    restored = load(tmp_path, parameters).index
+    assert restored.store.offsets[slots].tolist() == expected.store.offsets[slots].tolist()
+    assert index.store.offsets[slots].tolist() != expected.store.offsets[slots].tolist()
+    assert restored.hnsw is None, "its faces are set back by the offsets of before"
+    assert restored.apply(later()) == expected.apply(later())
 
 
 @pytest.mark.parametrize(
