@@ -30,6 +30,7 @@ ATTEMPTS = "retry_attempts"
 
 # The time in a dead letter is that of its consumer's clock, the one that topics are searched by that of its client.
 _CLOCKS_DIFFER = timedelta(hours=1)
+_TRANSACTIONAL_ID = "facestream-dead-letters"
 _IN_ONE_TRANSACTION = 100
 _CONFIRM_S = 60.0
 _TOO_LARGE = "its original is larger than the topic takes"
@@ -121,7 +122,7 @@ def _settle(
     refused: list[Letter] = []
     to_do = [letters[start : start + _IN_ONE_TRANSACTION] for start in range(0, len(letters), _IN_ONE_TRANSACTION)]
     while to_do:
-        producer = clients.producer(kafka, transactional_id="facestream-dead-letters")
+        producer = clients.producer(kafka, transactional_id=_TRANSACTIONAL_ID)
         try:
             clients.begin_transactions(producer)
             while to_do:
@@ -139,7 +140,18 @@ def _settle(
                 to_do[:0] = [some[:half], some[half:]]
         finally:
             clients.close_producer(producer, within_s=5)
+    if refused:
+        _abort(kafka)
     return refused
+
+
+def _abort(kafka: KafkaSettings) -> None:
+    """Abort the transaction that a refused record has left open: until then no consumer would read past it."""
+    producer = clients.producer(kafka, transactional_id=_TRANSACTIONAL_ID)
+    try:
+        clients.begin_transactions(producer)
+    finally:
+        clients.close_producer(producer, within_s=5)
 
 
 def _settle_together(

@@ -27,7 +27,8 @@ from settings import KafkaSettings, Settings
 from stream import clients
 from stream.groups import known_groups
 from stream.lag import lag_reader
-from stream.records import Positions
+from stream.reading import end_of, read_to_end
+from stream.records import Positions, Received
 from stream.topics import ensure_topics
 from tests.builders.clock import now, wait_until
 
@@ -183,6 +184,21 @@ def wait_until_done(kafka: KafkaSettings, stages: Stages, within_s: float = 60) 
         wait_until(
             lambda: not any(reader.lags(stages).values()), lambda: f"still behind: {reader.lags(stages)}", within_s
         )
+
+
+def no_transaction_is_open(kafka: KafkaSettings, topic: Topic, within_s: float = 10) -> bool:
+    """Whether all records of a topic can be read soon: the broker answers a commit before readers see what it ends."""
+    try:
+        wait_until(lambda: end_of(kafka, topic) == end_of(kafka, topic, with_open=True), "open", within_s, every_s=0.02)
+    except TimeoutError:
+        return False
+    return True
+
+
+def all_of(kafka: KafkaSettings, topic: Topic) -> list[Received]:
+    """All records of a topic, also those behind a transaction that is just ending."""
+    assert no_transaction_is_open(kafka, topic), f"a transaction is open in {topic.name}"
+    return list(read_to_end(kafka, topic))
 
 
 class AnyHeaders(list[tuple[str, bytes | None]]):

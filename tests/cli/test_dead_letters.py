@@ -19,13 +19,13 @@ from schemas.dead_letters import DeadLetter, encode_dead_letter
 from schemas.topics import DEAD_LETTERS, FACES, SCANS, NotUtf8, Record, Tombstone
 from settings import KafkaSettings
 from stream import clients
-from stream.reading import read_to_end, undecoded_until
+from stream.reading import undecoded_until
 from stream.records import Output, Received, Rejected, RestoredStep
 from stream.topic_configs import alter, reset
 from tests.builders.catalogue import WriteMessages, analysed, dead
 from tests.builders.clock import NOON
 from tests.builders.commands import Facestream
-from tests.builders.kafka import name_broker, publish, publish_foreign
+from tests.builders.kafka import all_of, name_broker, no_transaction_is_open, publish, publish_foreign
 from tests.builders.transforms import running_transform, scan, wait_until_scans_are_read
 from tests.stream import echo
 
@@ -43,13 +43,13 @@ def configured(kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> KafkaSe
 def read_into_the_catalogue(kafka: KafkaSettings, connection: Connection) -> None:
     """As the catalogue consumer does."""
     for topic in (SCANS, FACES, DEAD_LETTERS):
-        received = list(read_to_end(kafka, topic))
+        received = all_of(kafka, topic)
         write(connection, received, {(one.topic, one.partition): one.offset + 1 for one in received})
 
 
 def records_of(kafka: KafkaSettings, key: bytes) -> list[Record]:
     """The records of a key in `scans`, in their order."""
-    ends = {(one.topic, one.partition): one.offset + 1 for one in read_to_end(kafka, SCANS)}
+    ends = {(one.topic, one.partition): one.offset + 1 for one in all_of(kafka, SCANS)}
     consumed = undecoded_until(kafka, ends)
     return [Record(one.key, one.value, tuple(one.headers)) for one in consumed if one.key == key]
 
@@ -138,6 +138,9 @@ def test_an_original_that_its_topic_no_longer_takes_is_left_and_the_others_are_s
         alter(admin, {SCANS.name: {"max.message.bytes": "100000"}})
         try:
             retried = facestream("dead-letters", "retry", *listed().values(), "--json").json_lines()
+            assert facestream("dead-letters", "retry", listed()["large"]).code == 0
+            for topic in (SCANS, DEAD_LETTERS):
+                assert no_transaction_is_open(kafka, topic), "consumers would wait for its end, a minute"
         finally:
             reset(admin, {SCANS.name: ["max.message.bytes"]})
     assert Counter((one["result"], one["reason"]) for one in retried) == {
