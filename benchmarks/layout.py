@@ -26,9 +26,10 @@ from calibration.reference import calibrated
 from index import exact
 from index.hnsw import Hnsw
 from index.layout import Layout
+from index.store import Store
 from schemas.faces import EMBEDDING_DIMENSIONS
 
-_AT_ONCE, _QUERIES, _COMPARED, _SAMPLE = 2_048, 4_096, 1_000, 10_000
+_AT_ONCE, _QUERIES, _COMPARED = 2_048, 4_096, 1_000
 # All numbers but two, of which the length is there: so that there are 128 still, which hnswlib computes fastest.
 _WHOLE = Layout(np.zeros(EMBEDDING_DIMENSIONS), np.eye(EMBEDDING_DIMENSIONS)[:-2], 0.0)
 
@@ -56,11 +57,12 @@ class Comparison:
         """Draw the archive, and compare the sample with all."""
         archive = Archive(faces, world=world)
         self._parameters = by_default(archive).index
-        self._vectors = np.concatenate(
+        vectors = np.concatenate(
             [archive.vectors(start, min(start + _AT_ONCE, faces)) for start in range(0, faces, _AT_ONCE)]
         )
-        reference = self._parameters.reference
-        self._offsets = np.zeros(faces) if reference is None else reference.offsets(self._vectors)
+        self._store = Store(self._parameters.reference, faces)
+        self._store.put(vectors, [str(number) for number in range(faces)], range(faces))
+        self._vectors, self._offsets = self._store.vectors, self._store.offsets
         self._limits = self._parameters.limits(self._offsets)
         self._chosen = np.random.default_rng(1).choice(faces, min(_QUERIES, faces), replace=False)
         self._queries = self._vectors[self._chosen]
@@ -68,7 +70,7 @@ class Comparison:
 
     def rows(self) -> Iterator[Row]:
         """A graph in the product's layout, one with nobody set back, and one of whole faces."""
-        layout = Layout.of(self._vectors[:: max(1, len(self._vectors) // _SAMPLE)], self._limits)
+        layout = self._store.layout(self._parameters)
         layouts = {"as it is": layout, "not set back": replace(layout, nearest_limit=0.0), "whole": _WHOLE}
         seconds: list[tuple[float, float]] = []
         for name, it in layouts.items():

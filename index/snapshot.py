@@ -173,12 +173,8 @@ def _check_parameters(path: Path, made_with: Mapping[str, Any], parameters: Para
 
 
 def _read(path: Path, manifest: Mapping[str, Any], parameters: Parameters) -> FaceIndex:
-    for name, checksum in manifest["files"].items():
-        try:
-            if _sha256(path / name) != checksum:
-                raise _damaged(path, f"{name} does not have the checksum in {_MANIFEST}")
-        except OSError as error:
-            raise _damaged(path, f"{name} cannot be read ({error.strerror})") from error
+    for name in manifest["files"]:
+        _check_file(path, name, manifest)
     ids = json.loads((path / _IDS).read_bytes())
     scans = {scan_id: LiveScan(analysis, tuple(slots)) for scan_id, (analysis, slots) in ids["scans"].items()}
     # Mapped, not read: the store copies the vectors, so that they are in memory once only.
@@ -207,19 +203,28 @@ def layout_of_graph(folder: Path) -> Layout | None:
 
     Raises SnapshotRefused where that cannot be known, and FileNotFoundError where the folder is deleted meanwhile.
     """
-    manifest = None
-    if (folder / _MANIFEST).exists():
-        manifest = _read_manifest(folder)
-        if _LAYOUT not in manifest["files"]:
-            return None
     try:
-        if manifest is not None and _sha256(folder / _LAYOUT) != manifest["files"][_LAYOUT]:
-            raise _damaged(folder, f"{_LAYOUT} does not have the checksum in {_MANIFEST}")
+        if (folder / _MANIFEST).exists():
+            manifest = _read_manifest(folder)
+            if _LAYOUT not in manifest["files"]:
+                return None
+            _check_file(folder, _LAYOUT, manifest)
         return Layout.of_array(np.load(folder / _LAYOUT))
-    except (OSError, ValueError) as error:
+    except (SnapshotRefused, OSError, ValueError) as error:
         if not (folder / _GRAPH).exists():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder / _GRAPH)) from error
+        if isinstance(error, SnapshotRefused):
+            raise
         raise _damaged(folder, f"{_LAYOUT} cannot be read ({error})") from error
+
+
+def _check_file(path: Path, name: str, manifest: Mapping[str, Any]) -> None:
+    """Raises SnapshotRefused where a file of a snapshot is not as it was written."""
+    try:
+        if _sha256(path / name) != manifest["files"][name]:
+            raise _damaged(path, f"{name} does not have the checksum in {_MANIFEST}")
+    except OSError as error:
+        raise _damaged(path, f"{name} cannot be read ({error.strerror})") from error
 
 
 def _newest_first(folder: Path) -> list[Path]:

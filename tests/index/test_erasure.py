@@ -58,8 +58,10 @@ def test_a_graph_has_the_vectors_of_deleted_nodes_until_then(tmp_path: Path) -> 
     assert all(embedding not in graph.read_bytes() for embedding in embeddings), "they were moved a little"
 
 
-@pytest.mark.parametrize("damage", ["gone", "cut", "flipped"])
-@pytest.mark.parametrize("begun", [False, True])
+# Of a snapshot that is only begun there is no manifest yet, and so no checksum that a flipped bit could contradict.
+@pytest.mark.parametrize(
+    ("damage", "begun"), [("gone", False), ("cut", False), ("flipped", False), ("gone", True), ("cut", True)]
+)
 def test_a_graph_without_its_layout_cannot_be_searched(damage: str, begun: bool, tmp_path: Path) -> None:
     index, embeddings = filled(HNSW)
     path = save(index, tmp_path, offset=500)
@@ -70,8 +72,6 @@ def test_a_graph_without_its_layout_cannot_be_searched(damage: str, begun: bool,
     else:
         layout.write_bytes(content[:999] if damage == "cut" else content[:-1] + bytes([content[-1] ^ 1]))
     if begun:
-        if damage == "flipped":
-            return  # without a manifest there is no checksum yet
         (path / "manifest.json").unlink()
     with pytest.raises(SnapshotRefused, match=r"layout.npy"):
         holds(path / "graph.hnsw", embeddings)
